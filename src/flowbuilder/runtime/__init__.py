@@ -1,0 +1,1 @@
+"""The engine: carries plans out against a journal."""

@@ -1,0 +1,1 @@
+"""How Python programs speak to an engine."""
