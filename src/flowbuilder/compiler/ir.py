@@ -1,0 +1,168 @@
+"""The intermediate representation: a small, immutable graph that every front end lowers to.
+
+Nothing behind it knows whether a flow came from YAML or from Python.  Names
+are as the author wrote them; scopes are nested as the graphs are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from flowbuilder.compiler.expressions.tree import Expr
+from flowbuilder.core.policies import Durability, Effect, OnCrash, Placement, RetryPolicy, RunWhen
+from flowbuilder.core.span import Span
+
+
+class Compute(msgspec.Struct, frozen=True):
+    """A value from values; nothing outside is touched (`set`, `switch`)."""
+
+    value: Expr
+
+
+class Invoke(msgspec.Struct, frozen=True):
+    """A call of a task type."""
+
+    type: str
+    params: Expr
+    effect: Effect
+    executor: Placement = "auto"
+
+
+class Sleep(msgspec.Struct, frozen=True):
+    """A wait for time: `duration` (seconds or a duration value) or `until` (a datetime)."""
+
+    duration: Expr | None
+    until: Expr | None
+
+
+class SubFlow(msgspec.Struct, frozen=True):
+    """A run of another flow."""
+
+    flow: Flow | None
+    """The flow itself where `path` is constant (or the flow names itself: then None)."""
+    name: Expr | None
+    inputs: Expr
+    wait: bool
+    key: Expr | None
+
+
+class Group(msgspec.Struct, frozen=True):
+    """A graph inside a task."""
+
+    graph: Graph
+    outputs: Expr | None
+    """A `Dict`; None means the outputs of all its tasks by id."""
+
+
+Work = Compute | Invoke | Sleep | SubFlow | Group
+
+
+class Map(msgspec.Struct, frozen=True):
+    """`for_each`: the work once for each element."""
+
+    over: Expr
+    alias: str | None
+    """`as: x`: adds the names `x` and `x_index`."""
+    concurrency: int
+    tolerate: int | float | None = None
+    """A count, or a share in (0, 1); None: without `on_error: continue` none may fail."""
+
+
+class Retry(msgspec.Struct, frozen=True):
+    """A retry policy with its condition over `error`."""
+
+    policy: RetryPolicy
+    condition: Expr | None = None
+
+
+class OnError(msgspec.Struct, frozen=True):
+    """What runs instead of a task that failed; a task without one fails."""
+
+    on: tuple[str, ...] = ()
+    """Kinds (globs) that it takes; empty means all."""
+    value: Expr | None = None
+    graph: Graph | None = None
+    """With neither value nor graph: `continue`."""
+
+
+class Task(msgspec.Struct, frozen=True):
+    """A node of a graph."""
+
+    id: str
+    at: Span
+    """The task's id in the file."""
+    work: Work
+    needs: tuple[str, ...]
+    """What the run rule counts: `needs` as written, else all references, in file order."""
+    waits_for: tuple[str, ...]
+    """All that must have ended before: `needs`, references, and what is only asked for its status."""
+    condition: Expr | None = None
+    run_when: RunWhen = "default"
+    map: Map | None = None
+    retry: Retry | None = None
+    timeout: float | None = None
+    deadline: float | None = None
+    on_error: OnError | None = None
+    priority: int = 50
+    env: Expr | None = None
+    """A `Dict` of extra environment; values are texts."""
+    on_crash: OnCrash = "rerun"
+    idempotency_key: Expr | None = None
+    name: str | None = None
+    description: str | None = None
+    tags: tuple[str, ...] = ()
+
+
+class Graph(msgspec.Struct, frozen=True):
+    """Tasks in file order; a scope for names."""
+
+    tasks: tuple[Task, ...]
+
+
+class Input(msgspec.Struct, frozen=True):
+    """An input: its JSON Schema and default."""
+
+    name: str
+    at: Span
+    schema: Mapping[str, Any]
+    required: bool
+    default: Any = None
+
+
+class Var(msgspec.Struct, frozen=True):
+    """A named expression, evaluated once a run on first use."""
+
+    name: str
+    at: Span
+    value: Expr
+
+
+class Flow(msgspec.Struct, frozen=True):
+    """One version of a flow, checked."""
+
+    name: str
+    at: Span
+    content_hash: str
+    """SHA-256 in hex over what the flow means to do: its text and those of its constant sub-flows."""
+    main: Graph
+    inputs: tuple[Input, ...] = ()
+    vars: tuple[Var, ...] = ()
+    env: Mapping[str, str] = {}
+    secrets: tuple[str, ...] = ()
+    on_failure: Graph | None = None
+    finally_: Graph | None = None
+    outputs: Expr | None = None
+    """A `Dict`."""
+    version: str | None = None
+    description: str | None = None
+    namespace: str | None = None
+    labels: Mapping[str, str] = {}
+    timezone: str = "UTC"
+    timeout: float | None = None
+    fail_fast: bool = False
+    priority: int = 50
+    durability: Durability = "group"
+    on_crash: OnCrash = "rerun"

@@ -1,0 +1,285 @@
+"""The store protocol: what the engine asks of a place where journals live.
+
+What a store promises is spelled out in `testing.StoreContract`, which every
+store passes.  The engine's loop calls `submit` and `when_durable`, which never
+block; a store commits what has gathered, in one group, on a thread of its own,
+and tells the loop.  Everything else is called from worker threads and may block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Literal, Protocol
+
+import msgspec
+
+from flowbuilder.core.errors import StoreError
+
+RunStatus = Literal["queued", "running", "waiting", "paused", "succeeded", "failed", "cancelled"]
+LIVE: frozenset[str] = frozenset({"queued", "running", "waiting", "paused"})
+
+
+class RunRow(msgspec.Struct):
+    """What people ask about a run, one row each.  Instants are seconds since 1970 UTC."""
+
+    id: str
+    flow: str
+    flow_hash: str
+    status: RunStatus
+    created_at: float
+    inputs: bytes
+    """MessagePack of the inputs as checked, defaults filled in."""
+    key: str | None = None
+    priority: int = 50
+    started_at: float | None = None
+    ended_at: float | None = None
+    wake_at: float | None = None
+    """When a run that left memory is due again; the earliest of its timers."""
+    owner: str | None = None
+    """The engine that drives it; None when it waits in the store for anyone."""
+    parent: str | None = None
+    """The run whose task started this one."""
+    result: bytes | None = None
+    """MessagePack of the outputs (succeeded) or of the first error (failed, cancelled)."""
+    crashes: int = 0
+    """Engines that died with this run in memory since it last made progress."""
+    labels: dict[str, str] = {}
+
+
+class Accept(msgspec.Struct, frozen=True, gc=False):
+    """A new run.  Fails with `KeyTaken` in its own `done` if (flow, key) exists already."""
+
+    row: RunRow
+
+
+class Append(msgspec.Struct, frozen=True, gc=False):
+    """Records at the end of a run's journal: one encoded batch; `sequence` counts batches from 0."""
+
+    run_id: str
+    sequence: int
+    data: bytes
+
+
+class Change(msgspec.Struct, frozen=True, gc=False):
+    """New values of some columns of a run's row."""
+
+    run_id: str
+    values: dict[str, Any]
+
+
+class Log(msgspec.Struct, frozen=True, gc=False):
+    """A line that a task wrote."""
+
+    run_id: str
+    task: str
+    at: float
+    level: str
+    message: str
+    data: bytes | None = None
+
+
+class Statistic(msgspec.Struct, frozen=True, gc=False):
+    """What one task's executions came to, to be added to what is known of it."""
+
+    flow: str
+    task: str
+    duration: float
+    output_bytes: int
+    failed: bool
+    items: int = 1
+
+
+Write = Accept | Append | Change | Log | Statistic
+
+Done = Callable[[StoreError | None], None]
+"""Called on the thread that commits; hand over to the loop yourself, once a group."""
+
+
+class TaskStatistics(msgspec.Struct, frozen=True):
+    """What is known of a task from earlier runs; `executions` 0 means defaults."""
+
+    executions: int
+    failures: int
+    duration_p50: float
+    duration_p95: float
+    output_bytes: float
+    items: float
+
+
+class RunFilter(msgspec.Struct, frozen=True):
+    """Which runs to list; newest first, `before` is the id to go on from."""
+
+    flow: str | None = None
+    status: tuple[RunStatus, ...] = ()
+    since: float | None = None
+    until: float | None = None
+    parent: str | None = None
+    before: str | None = None
+    limit: int = 50
+
+
+class Engine(msgspec.Struct, frozen=True):
+    """An engine that has registered with a store."""
+
+    id: str
+    pid: int
+    host: str
+    started_at: float
+    alive: bool
+    """Its lock is held: the process lives."""
+
+
+class Command(msgspec.Struct, frozen=True):
+    """Something for the owner of a run to do: `cancel`, … with a MessagePack payload."""
+
+    number: int
+    run_id: str
+    kind: str
+    payload: bytes
+
+
+class Store(Protocol):
+    """Where journals, runs, flows, logs and statistics live."""
+
+    # -- writing: never blocks, called on the engine's loop ------------------
+
+    def submit(self, write: Write) -> None:
+        """Add a write to the group that is gathering.  Writes of one caller keep their order."""
+        ...
+
+    def when_durable(self, done: Done) -> None:
+        """Call `done(None)` when all that was submitted before is on disk.
+
+        After a failed commit `done(error)` is called for each that waited for
+        it or for anything submitted behind it; nothing of that is kept, and
+        `lost` tells which runs are affected.
+        """
+        ...
+
+    # -- reading and rare writes: block; called from worker threads ----------
+
+    def open(self, engine: str | None) -> None:
+        """Open the store, making or migrating it; `engine` registers as owner of runs.
+
+        Without an engine the store is opened for readers: no lock is taken.
+
+        Raises:
+            StoreTooNew, StoreCorrupt, StoreReadOnly, StoreFull.
+        """
+        ...
+
+    def close(self) -> None:
+        """Commit what has gathered, give up the engine's lock, close the files."""
+        ...
+
+    def run(self, run_id: str) -> RunRow | None:
+        """Return a run by its id or by an unambiguous prefix of it."""
+        ...
+
+    def run_by_key(self, flow: str, key: str) -> RunRow | None:
+        """Return the run that was started with this key."""
+        ...
+
+    def runs(self, which: RunFilter) -> list[RunRow]:
+        """List runs, newest first; a filter that no index serves does not exist."""
+        ...
+
+    def journal(self, run_id: str) -> list[bytes]:
+        """Return the batches of a run's journal in order."""
+        ...
+
+    def put_flow(self, content_hash: str, name: str, definition: bytes) -> None:
+        """Keep a version of a flow; does nothing where it is kept already."""
+        ...
+
+    def flow(self, content_hash: str) -> bytes | None:
+        """Return a kept version of a flow."""
+        ...
+
+    def logs(self, run_id: str, task: str | None = None, after: int = 0) -> list[tuple[int, Log]]:
+        """Return log lines in order, each with its number; those behind `after`."""
+        ...
+
+    def statistics(self, flow: str) -> dict[str, TaskStatistics]:
+        """Return what is known of a flow's tasks, by task path."""
+        ...
+
+    def statistics_epoch(self, flow: str) -> int:
+        """Return a number that changes when statistics have changed by an order of magnitude."""
+        ...
+
+    # -- several engines on one store ----------------------------------------
+
+    def engines(self) -> list[Engine]:
+        """List registered engines and whether they live."""
+        ...
+
+    def take_over(self, limit: int = 1000) -> list[RunRow]:
+        """Make this engine the owner of live runs whose owner is dead, and return them.
+
+        One engine gets each run, however many ask at once.  `crashes` is
+        counted up for runs that were `running`.
+        """
+        ...
+
+    def claim(self, run_id: str) -> RunRow | None:
+        """Make this engine the owner of a live run that nobody alive owns; None if somebody does."""
+        ...
+
+    def due(self, now: float, limit: int = 1000) -> list[RunRow]:
+        """Claim waiting runs that nobody owns and whose `wake_at` has come."""
+        ...
+
+    def next_wake(self) -> float | None:
+        """Return the earliest `wake_at` of a waiting run."""
+        ...
+
+    def send(self, run_id: str, kind: str, payload: bytes) -> None:
+        """Leave a command for the owner of a run, and wake it."""
+        ...
+
+    def receive(self) -> list[Command]:
+        """Return commands for runs of this engine, each once until `settle`d."""
+        ...
+
+    def settle(self, numbers: Iterable[int]) -> None:
+        """Forget commands that were carried out."""
+        ...
+
+    def on_command(self, wake: Callable[[], None]) -> None:
+        """Have `wake` called, on any thread, when a command for this engine has arrived."""
+        ...
+
+    # -- upkeep -----------------------------------------------------------------
+
+    def delete_runs(self, run_ids: Sequence[str]) -> int:
+        """Delete ended runs with all that belongs to them; returns how many there were."""
+        ...
+
+    def retain(self, *, older_than: float, keep: int | None = None, limit: int = 500) -> int:
+        """Delete a step's worth of ended runs by age and count; 0 when nothing is left to delete."""
+        ...
+
+    def blobs(self) -> Blobs:
+        """Return the store's blobs."""
+        ...
+
+
+class Blobs(Protocol):
+    """Large values by content hash (SHA-256 in hex)."""
+
+    def put(self, data: bytes | memoryview) -> str:
+        """Keep a value durably (aside, flush, rename, flush the folder) and return its hash."""
+        ...
+
+    def get(self, content_hash: str) -> bytes:
+        """Return a value.
+
+        Raises:
+            StoreCorrupt: if it is missing or its bytes do not hash to its name.
+        """
+        ...
+
+    def sweep(self, referred: Callable[[str], bool], grace: float) -> int:
+        """Delete values that nothing has referred to for `grace` seconds; returns how many."""
+        ...

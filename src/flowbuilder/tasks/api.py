@@ -1,0 +1,91 @@
+"""What a task type is, and what it gets when it is called."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+
+from flowbuilder.core.catalogue import TaskSpec
+from flowbuilder.core.clock import Clock
+
+
+class Services(Protocol):
+    """What the engine lends to task types for as long as it runs."""
+
+    clock: Clock
+
+    async def http(self) -> Any:
+        """Return the engine's one pooled `aiohttp.ClientSession`."""
+        ...
+
+    def child_started(self, run_id: str, pid: int, started: float) -> None:
+        """Record a process group, so that a later engine can end it if this one dies."""
+        ...
+
+    def child_ended(self, pid: int) -> None:
+        """Forget a process group that is gone."""
+        ...
+
+    async def in_thread(self, function: Callable[[], Any]) -> Any:
+        """Run a blocking function on the engine's threads."""
+        ...
+
+
+class Call(msgspec.Struct):
+    """One attempt at a task: all that a task type may know."""
+
+    params: Any
+    """`with`, evaluated; a copy that the task may change."""
+    run_id: str
+    task: str
+    """The task's path in its run: `enrich[3]`, `build.compile`."""
+    attempt: int
+    idempotency_key: str
+    folder: Path
+    """The flow file's folder: relative paths and `cwd` start there."""
+    env: Mapping[str, str]
+    """What the flow and the task declare, values evaluated; never the process's environment."""
+    secrets: tuple[str, ...]
+    """Values to be masked in all that comes back or is logged; never to be shown."""
+    log: Callable[[str, str, Any], None]
+    """`log(level, message, data)`; levels: debug, info, warning, error."""
+    services: Services
+    deadline: float | None = None
+    """On `services.clock.monotonic()`; the engine cancels the attempt then."""
+
+
+class Work(msgspec.Struct, frozen=True):
+    """A Python function to be placed by the engine (inline, thread, process), or awaited if async."""
+
+    function: Callable[..., Any]
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    name: str
+    """`module:function`, by which a process finds it again."""
+
+
+class TaskType(Protocol):
+    """A task type.  Cancellation must end all that the call began, and raise on.
+
+    `run` returns the output, and raises `TaskFailed` with a kind when it
+    cannot do what it was asked.
+    """
+
+    spec: TaskSpec
+
+    def run(self, call: Call) -> Awaitable[Any]:
+        """Do one attempt."""
+        ...
+
+
+class Placed(Protocol):
+    """A task type whose work is a Python function: the engine chooses where it runs."""
+
+    spec: TaskSpec
+
+    def work(self, call: Call) -> Work:
+        """Return the function and its arguments."""
+        ...
