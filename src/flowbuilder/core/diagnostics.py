@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import msgspec
 
-if TYPE_CHECKING:
-    from flowbuilder.core.span import Span
+from flowbuilder.core.span import Span
 
 Severity = Literal["error", "warning"]
 

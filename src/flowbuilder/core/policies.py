@@ -30,3 +30,34 @@ class RetryPolicy(msgspec.Struct, frozen=True):
     on: tuple[str, ...] = ()
     """Kinds (globs) that are retried; empty means all."""
     not_on: tuple[str, ...] = ()
+
+
+def next_delay(policy: RetryPolicy, attempt: int, draw: float) -> float:
+    """Return how long to wait before the attempt after `attempt`, in seconds.
+
+    Args:
+        policy: the task's.
+        attempt: attempts made so far, 1 or more.
+        draw: a number in [0, 1) that stands for chance; drawn from the run and
+            the task, so that a run carried on after a crash waits as long.
+
+    Example:
+        >>> next_delay(RetryPolicy(delay=1.0, jitter="none"), 3, 0.5)
+        4.0
+    """
+    match policy.backoff:
+        case "constant":
+            delay = policy.delay
+        case "linear":
+            delay = policy.delay * attempt
+        case "exponential":
+            # the exponent is bounded, so that attempt 5,000 is no overflow
+            delay = policy.delay * policy.factor ** min(attempt - 1, 64)
+    delay = min(delay, policy.max_delay)
+    match policy.jitter:
+        case "none":
+            return delay
+        case "full":
+            return delay * draw
+        case "equal":
+            return delay / 2 + delay / 2 * draw
