@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
-from flowbuilder.core.catalogue import TaskSpec
-from flowbuilder.core.clock import Clock
+if TYPE_CHECKING:
+    from flowbuilder.core.catalogue import TaskSpec
+    from flowbuilder.core.clock import Clock
 
 
 class Services(Protocol):
