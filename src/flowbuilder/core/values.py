@@ -225,7 +225,8 @@ def _datetime_from(text: str) -> dt.datetime:
     return fixed.astimezone(zoneinfo.ZoneInfo(zone))
 
 
-def _from_extension(code: int, data: memoryview) -> Any:
+def from_extension(code: int, data: memoryview) -> Any:
+    """Return the value of an extension type: the hook for decoders that hold values."""
     text = str(data, "ascii")
     if code == _DATE:
         return dt.date.fromisoformat(text)
@@ -263,4 +264,4 @@ def to_json(value: Any) -> Any:
 
 
 _encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(ext_hook=_from_extension)
+_decoder = msgspec.msgpack.Decoder(ext_hook=from_extension)

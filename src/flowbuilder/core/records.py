@@ -1,0 +1,149 @@
+"""The entries of a run's journal.
+
+A journal is what a run's state can be computed from.  Records name tasks by
+path, never by their place in a plan, so that any plan of the same version of
+a flow, made by any later release, can carry the run on.  They are encoded as
+arrays with a small number in front; fields are only ever added at the end.
+
+Paths: `fetch`; `enrich[3]` and `enrich["de"]` for elements; `build.compile`
+inside a group; `build#2.compile` in the group's second attempt.  Handlers of
+the flow stand behind `on_failure:` and `finally:`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from flowbuilder.core import values
+
+NULL = msgspec.Raw(b"\xc0")
+"""The encoded null."""
+
+
+class Ended(msgspec.Struct, array_like=True, tag=1, frozen=True, gc=False):
+    """A task, or one element of a task, has ended."""
+
+    path: str
+    code: int
+    """As in `core.rules`: SUCCEEDED, SKIPPED, CONTINUED, FAILED, UPSTREAM_FAILED, CANCELLED."""
+    started_at: float
+    ended_at: float
+    output: msgspec.Raw = NULL
+    """The encoded value."""
+    attempts: int = 1
+    error: dict[str, Any] | None = None
+    reason: str | None = None
+    blob: str | None = None
+    """The content hash of the output where it is large; then `output` is null."""
+    errors: list[dict[str, Any]] | None = None
+    """What failed among the elements of a map."""
+
+
+class RegionEnded(msgspec.Struct, array_like=True, tag=2, frozen=True, gc=False):
+    """Pure tasks that ran as one function have succeeded, one after the other."""
+
+    paths: tuple[str, ...]
+    outputs: list[Any]
+    """Encoded in place; a value with dates in it is prepared as `values.encode` does."""
+    started_at: float
+    ended_at: float
+
+
+class AttemptStarted(msgspec.Struct, array_like=True, tag=3, frozen=True, gc=False):
+    """An attempt begins that must not be made twice (`on_crash: fail`), or has been retried before."""
+
+    path: str
+    attempt: int
+    at: float
+
+
+class AttemptFailed(msgspec.Struct, array_like=True, tag=4, frozen=True, gc=False):
+    """An attempt failed and another follows at `retry_at`."""
+
+    path: str
+    attempt: int
+    at: float
+    retry_at: float
+    error: dict[str, Any]
+
+
+class Readied(msgspec.Struct, array_like=True, tag=5, frozen=True, gc=False):
+    """The moment a task became ready, where its expressions ask for `now()` or `today()`."""
+
+    path: str
+    at: float
+
+
+class Slept(msgspec.Struct, array_like=True, tag=6, frozen=True, gc=False):
+    """A task sleeps until a moment."""
+
+    path: str
+    since: float
+    until: float
+
+
+class ChildStarted(msgspec.Struct, array_like=True, tag=7, frozen=True, gc=False):
+    """A task has started another run and waits for it, or goes on without."""
+
+    path: str
+    run_id: str
+    at: float
+
+
+class CancelAsked(msgspec.Struct, array_like=True, tag=8, frozen=True, gc=False):
+    """Somebody asked the run to stop; it goes to its `finally` and ends `cancelled`."""
+
+    at: float
+    reason: str
+    kind: str = "cancelled"
+    """`timeout` when the run's own time was up: it then ends `failed`."""
+
+
+class PhaseEntered(msgspec.Struct, array_like=True, tag=9, frozen=True, gc=False):
+    """The main graph (or a handler) has ended, and `phase` (`on_failure`, `finally`) begins."""
+
+    phase: str
+    at: float
+    error: dict[str, Any] | None = None
+    """The first error, as handlers see it."""
+
+
+class MapStarted(msgspec.Struct, array_like=True, tag=10, frozen=True, gc=False):
+    """A map has begun over so many elements."""
+
+    path: str
+    at: float
+    count: int
+
+
+Record = (
+    Ended
+    | RegionEnded
+    | AttemptStarted
+    | AttemptFailed
+    | Readied
+    | Slept
+    | ChildStarted
+    | CancelAsked
+    | PhaseEntered
+    | MapStarted
+)
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(list[Record], ext_hook=values.from_extension)
+
+
+def encode(records: list[Record]) -> bytes:
+    """Return a batch of records as one entry of the store."""
+    return _encoder.encode(records)
+
+
+def decode(data: bytes) -> list[Record]:
+    """Return the records of a batch, in order.
+
+    Raises:
+        msgspec.DecodeError: if the bytes are none that a release up to this one wrote.
+    """
+    return _decoder.decode(data)
