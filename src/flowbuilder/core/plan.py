@@ -1,0 +1,183 @@
+"""What the compiler makes of one version of a flow, and the runtime carries out.
+
+A plan is made of graphs; a graph of tasks, each with a slot; some pure tasks
+are fused into regions, one generated function each.  Everything that the
+author wrote as an expression is a generated function of a *scope*.
+
+A scope is a list.  Its first places hold what names mean there, the rest the
+outputs of the tasks of its graph:
+
+```text
+scope[CONTEXT]     what holds for the whole run: inputs, vars, env, secrets, run, trigger
+scope[PARENT]      the scope around, or None
+scope[ITEM] …      the element of a map, its index or key, the loop, the own output, the error
+scope[CODES]       how each task of the graph stands (`core.rules`), a bytearray
+scope[ERRORS]      the error of each task that has one, by slot
+scope[HEADER + i]  the output of the task in slot i; null until it has succeeded
+```
+
+Each graph that runs has a scope, and so has each element of a map, between
+the map's graph and the element's body.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Literal
+
+from flowbuilder.core.policies import Durability, Effect, OnCrash, Placement, RetryPolicy, RunWhen
+from flowbuilder.core.span import Span
+
+CONTEXT: Final = 0
+PARENT: Final = 1
+ITEM: Final = 2
+INDEX: Final = 3
+LOOP: Final = 4
+OUTPUT: Final = 5
+ERROR: Final = 6
+CODES: Final = 7
+ERRORS: Final = 8
+HEADER: Final = 9
+
+Scope = list[Any]
+Function = Callable[[Scope], Any]
+"""A generated function: evaluates one expression, raises `ExpressionError`."""
+
+Kind = Literal["compute", "invoke", "sleep", "flow", "group"]
+
+UNSET: Final = object()
+"""A variable that no task has asked for yet."""
+
+
+@dataclasses.dataclass(slots=True, eq=False)
+class OnErrorPlan:
+    """What runs instead of a task that failed with a kind among `on` (empty: any)."""
+
+    on: tuple[str, ...]
+    value: Function | None
+    graph: GraphPlan | None
+
+
+@dataclasses.dataclass(slots=True, eq=False)
+class SubFlowPlan:
+    """A run of another flow: of `plan`, else of the flow that `name` says."""
+
+    plan: FlowPlan | None
+    name: Function | None
+    inputs: Function
+    wait: bool
+    key: Function | None
+
+
+@dataclasses.dataclass(slots=True, eq=False)
+class TaskPlan:
+    """A task, with everything decided that can be decided before a run."""
+
+    id: str
+    slot: int
+    at: Span
+    kind: Kind
+    unit: int
+    """The index in `GraphPlan.units` of what runs it."""
+    value: Function | None = None
+    """What `compute` yields; the parameters of `invoke`; `for` or `until` of `sleep`."""
+    type: str = ""
+    effect: Effect = "pure"
+    executor: Placement = "auto"
+    needs: tuple[int, ...] = ()
+    """Slots that count for the rule."""
+    waits: tuple[int, ...] = ()
+    """Slots that must have ended."""
+    dependants: tuple[int, ...] = ()
+    """Units that wait for this task, once each."""
+    rule: RunWhen = "default"
+    condition: Function | None = None
+    pruned: str | None = None
+    """Why it never runs: its condition is constantly false."""
+    uses_now: bool = False
+    uses_secrets: bool = False
+    over: Function | None = None
+    concurrency: int = 16
+    tolerate: float | None = None
+    retry: RetryPolicy | None = None
+    retry_if: Function | None = None
+    timeout: float | None = None
+    deadline: float | None = None
+    on_error: OnErrorPlan | None = None
+    body: GraphPlan | None = None
+    body_outputs: Function | None = None
+    """In the body's scope; None means its outputs by task id."""
+    sub_flow: SubFlowPlan | None = None
+    env: Function | None = None
+    idempotency_key: Function | None = None
+    on_crash: OnCrash = "rerun"
+    priority: int = 50
+    remaining: float = 0.0
+    """Seconds of the longest path from here to the end, by what is known of earlier runs."""
+
+
+@dataclasses.dataclass(slots=True, eq=False)
+class Region:
+    """Pure tasks that run as one function.
+
+    `function` puts outputs and codes into the scope, task by task.  It
+    returns None, or the place in `tasks` of the one that failed and what it
+    raised; those behind it are then run one by one by `TaskPlan.value`.
+    """
+
+    tasks: tuple[TaskPlan, ...]
+    function: Callable[[Scope], tuple[int, BaseException] | None]
+    ids: tuple[str, ...]
+    always: bool
+    """No task of it has a condition: when nothing fails, all succeed."""
+    dependants: tuple[int, ...]
+    """Units that wait for tasks of the region, once for each task that they wait for."""
+
+
+@dataclasses.dataclass(slots=True, eq=False)
+class GraphPlan:
+    """A graph: its tasks by slot, and the units that run them."""
+
+    tasks: tuple[TaskPlan, ...]
+    units: tuple[TaskPlan | Region, ...]
+    opens: tuple[int, ...]
+    """For each unit how many edges lead into it from outside."""
+    first: tuple[int, ...]
+    """Units that wait for nothing, most urgent first."""
+    template: Scope
+    """A fresh scope but for its mutable parts."""
+
+    @property
+    def size(self) -> int:
+        """The number of tasks."""
+        return len(self.tasks)
+
+
+@dataclasses.dataclass(slots=True, eq=False)
+class FlowPlan:
+    """One version of a flow, ready to run."""
+
+    name: str
+    content_hash: str
+    definition: bytes
+    """All texts that it was made of, so that it can be made again."""
+    main: GraphPlan
+    on_failure: GraphPlan | None
+    finally_: GraphPlan | None
+    outputs: Function | None
+    vars: tuple[Callable[[Any], Any], ...]
+    """Functions of the context, by the variable's number."""
+    check_inputs: Callable[[Mapping[str, Any]], dict[str, Any]]
+    """Returns inputs with defaults filled in; raises `InputError` with every violation."""
+    env: Mapping[str, str]
+    secrets: tuple[str, ...]
+    labels: Mapping[str, str]
+    timezone: str
+    timeout: float | None
+    fail_fast: bool
+    priority: int
+    durability: Durability
+    listing: str
+    """The generated code, for tracebacks and for people."""
+    input_schemas: Mapping[str, Any]
