@@ -1,0 +1,91 @@
+"""Moments that the engine waits for: one heap, one call of the loop."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from flowbuilder.core.clock import Clock
+
+
+class Timer:
+    """Something to be done at a moment, unless it is cancelled before."""
+
+    __slots__ = ("action", "at")
+
+    def __init__(self, at: float, action: Callable[[], None] | None) -> None:
+        self.at = at
+        self.action = action
+
+    def cancel(self) -> None:
+        """Make it do nothing; its place in the heap is given up when its moment comes."""
+        self.action = None
+
+
+class Timers:
+    """Calls actions when their moments on the wall clock have come, earliest first.
+
+    A machine's clock may be set while we wait: the wait is worked out again
+    at least once a minute, so that a moment is missed by no more than that.
+    A hundred thousand timers cost one entry of a heap each, and one task.
+    """
+
+    _LONGEST_WAIT = 60.0
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._heap: list[tuple[float, int, Timer]] = []
+        self._order = itertools.count()
+        self._changed = asyncio.Event()
+
+    def __len__(self) -> int:
+        return sum(timer.action is not None for _, _, timer in self._heap)
+
+    def at(self, moment: float, action: Callable[[], None]) -> Timer:
+        """Call `action` on the loop at `moment`, in seconds since 1970 UTC."""
+        timer = Timer(moment, action)
+        heap = self._heap
+        if not heap or moment < heap[0][0]:
+            self._changed.set()
+        heapq.heappush(heap, (moment, next(self._order), timer))
+        return timer
+
+    async def run(self) -> None:
+        """Serve until cancelled."""
+        while True:
+            self._changed.clear()
+            if not self._heap:
+                await self._changed.wait()
+                continue
+            delay = self._heap[0][0] - self._clock.now()
+            if delay > 0:
+                await self._wait(min(delay, self._LONGEST_WAIT))
+                continue
+            self.step()
+            await asyncio.sleep(0)  # a thousand due timers do not keep others from the loop
+
+    def step(self, most: int = 1000) -> int:
+        """Do what is due, at most so many; return how many there were."""
+        now = self._clock.now()
+        done = 0
+        while self._heap and self._heap[0][0] <= now and done < most:
+            _, _, timer = heapq.heappop(self._heap)
+            if timer.action is not None:
+                timer.action()
+                done += 1
+        return done
+
+    async def _wait(self, delay: float) -> None:
+        """Wait for the delay or for an earlier timer, whichever comes first."""
+        sleeping = asyncio.ensure_future(self._clock.sleep(delay))
+        changed = asyncio.ensure_future(self._changed.wait())
+        try:
+            await asyncio.wait((sleeping, changed), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            sleeping.cancel()
+            changed.cancel()
