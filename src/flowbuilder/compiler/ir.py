@@ -114,12 +114,37 @@ class Task(msgspec.Struct, frozen=True):
     name: str | None = None
     description: str | None = None
     tags: tuple[str, ...] = ()
+    pruned: str | None = None
+    """Why it never runs, where a pass has found its condition constantly false."""
+
+
+class Shared(msgspec.Struct, frozen=True):
+    """A sub-expression that several tasks of a region use: evaluated once."""
+
+    name: str
+    """What stands for it in `Fused.values`: a `Name` such as `$0`, which no author can write."""
+    value: Expr
+    before: int
+    """The place of the task in front of which it is evaluated."""
+
+
+class Fused(msgspec.Struct, frozen=True):
+    """Pure tasks that become ready at the same moment: one generated function."""
+
+    tasks: tuple[str, ...]
+    """Ids, each behind what it needs."""
+    values: tuple[Expr, ...]
+    """What each yields, with names of `shared` in it; `Task.work` keeps the plain expression,
+    by which a task is run alone when something of the region goes wrong."""
+    shared: tuple[Shared, ...] = ()
 
 
 class Graph(msgspec.Struct, frozen=True):
     """Tasks in file order; a scope for names."""
 
     tasks: tuple[Task, ...]
+    regions: tuple[Fused, ...] = ()
+    """Made by the optimizer; without it every task runs by itself."""
 
 
 class Input(msgspec.Struct, frozen=True):
