@@ -1,0 +1,130 @@
+"""What can be set: one typed structure, with unit, default and consequence of each setting.
+
+`runtime.settings` reads it from `flowbuilder.toml`, from the environment and
+from flags; `flowbuilder config` shows each value and where it came from.  The
+docstring below a field is what `flowbuilder config --describe` and the
+reference print.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated, Final
+
+import msgspec
+
+Duration = Annotated[float, msgspec.Meta(description="duration")]
+"""Seconds; written with a unit, such as `30s` or `2d`."""
+Size = Annotated[int, msgspec.Meta(description="size", ge=0)]
+"""Bytes; written as `64KiB` or as a plain number."""
+Count = Annotated[int, msgspec.Meta(ge=1)]
+
+
+class StoreConfig(msgspec.Struct, frozen=True):
+    """Where runs are kept, and for how long."""
+
+    path: str = ""
+    """The store's file.  Default: empty, which means `.flowbuilder/flowbuilder.db` in the project,
+    or `flowbuilder.db` in `FLOWBUILDER_HOME` where that is set.  A relative path starts at the
+    project's folder."""
+    retention: Duration = 30 * 86400.0
+    """How long an ended run is kept.  Default: `30d`.  Older runs are deleted online, in small steps,
+    with their journals, logs and outputs; `0s` keeps them for ever."""
+    keep: Annotated[int, msgspec.Meta(ge=0)] = 0
+    """The most ended runs that are kept, newest first.  Default: 0, which is no bound."""
+
+
+class LimitsConfig(msgspec.Struct, frozen=True):
+    """How much of something is too much; each breach names the setting that raises it."""
+
+    file_bytes: Size = 1024 * 1024
+    """The largest flow file that is read.  Default: `1MiB`."""
+    tasks: Count = 10_000
+    """The most tasks that one flow may have, groups included.  Default: 10000."""
+    expression_steps: Count = 1_000_000
+    """Steps of one evaluation of an expression.  Default: 1000000, which holds the engine's loop for
+    at most about 0.1 s; ten times as many hold it for ten times as long."""
+    output_bytes: Size = 256 * 1024 * 1024
+    """The largest output of one task, as it is kept.  Default: `256MiB`."""
+    log_bytes: Size = 10_000_000
+    """What is kept of the log of one task.  Default: `10MB`; the oldest lines are dropped and said so."""
+
+
+class ExecutorsConfig(msgspec.Struct, frozen=True):
+    """How many attempts run at once, by where they run."""
+
+    threads: Annotated[int, msgspec.Meta(ge=0)] = 0
+    """Threads for synchronous Python functions.  Default: 0, which means cores + 4, at most 32."""
+    processes: Annotated[int, msgspec.Meta(ge=0)] = 0
+    """Worker processes for Python functions.  Default: 0, which means as many as there are cores."""
+    shells: Annotated[int, msgspec.Meta(ge=0)] = 0
+    """Child processes of `shell` and `script` tasks.  Default: 0, which means cores × 4."""
+    http: Count = 256
+    """HTTP calls in flight.  Default: 256."""
+
+    def thread_count(self) -> int:
+        """Return the number of threads, worked out where it is 0."""
+        return self.threads or min(32, cores() + 4)
+
+    def process_count(self) -> int:
+        """Return the number of worker processes, worked out where it is 0."""
+        return self.processes or cores()
+
+    def shell_count(self) -> int:
+        """Return the number of child processes, worked out where it is 0."""
+        return self.shells or cores() * 4
+
+
+class EngineConfig(msgspec.Struct, frozen=True):
+    """How an engine treats the runs that it drives."""
+
+    live_runs: Count = 100_000
+    """Runs in memory at once.  Default: 100000.  Past it `start` waits until one has ended or left
+    memory; runs that sleep in the store do not count."""
+    leave_after: Duration = 5.0
+    """A wait of more than this leaves memory and lives in the store only.  Default: `5s`."""
+    crashes: Count = 3
+    """A run that was in flight at this many crashes of its engine fails with `engine.crashed`.
+    Default: 3."""
+    grace: Duration = 10.0
+    """How long tasks that run may go on when the engine is asked to stop.  Default: `10s`; what has not
+    ended by then is left for recovery."""
+    uvloop: bool = True
+    """Use uvloop as event loop where it is installed.  Default: true."""
+
+
+class SecretsConfig(msgspec.Struct, frozen=True):
+    """Where the values of secrets come from, besides `FLOWBUILDER_SECRET_…`."""
+
+    file: str = ""
+    """A TOML file of names and values that nobody else may be able to read.  Default: empty, which
+    means `.flowbuilder/secrets.toml` in the project.  A relative path starts at the project's folder."""
+
+
+class Config(msgspec.Struct, frozen=True):
+    """All settings."""
+
+    store: StoreConfig = StoreConfig()
+    limits: LimitsConfig = LimitsConfig()
+    executors: ExecutorsConfig = ExecutorsConfig()
+    engine: EngineConfig = EngineConfig()
+    secrets: SecretsConfig = SecretsConfig()
+
+
+SECTIONS: Final[dict[str, type[msgspec.Struct]]] = {
+    "store": StoreConfig,
+    "limits": LimitsConfig,
+    "executors": ExecutorsConfig,
+    "engine": EngineConfig,
+    "secrets": SecretsConfig,
+}
+"""The sections of `flowbuilder.toml`, by name."""
+
+DEFAULT: Final = Config()
+
+
+def cores() -> int:
+    """Return the number of cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
