@@ -1,0 +1,78 @@
+"""What a YAML file is once it is read: scalars, sequences and mappings with their places.
+
+Keys are the text that was written, and nothing is resolved: whether `010` is
+a number is asked by whoever needs to know (`read.scalars`).  A node keeps
+indexes into its file's text; lines and columns are worked out when a
+diagnostic needs them.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+
+class Scalar:
+    """A text, number, boolean or null as it was written."""
+
+    __slots__ = ("end", "start", "style", "text")
+    size = 1
+
+    def __init__(self, text: str, style: str, start: int, end: int) -> None:
+        self.text = text
+        self.style = style
+        """Empty for a plain scalar, else its mark: `'`, `"`, `|` or `>`."""
+        self.start = start
+        self.end = end
+
+
+class Sequence:
+    """A list."""
+
+    __slots__ = ("end", "items", "size", "start")
+
+    def __init__(self, start: int) -> None:
+        self.items: list[Node] = []
+        self.start = start
+        self.end = start
+        self.size = 1
+        """Nodes in all, shared ones counted each time."""
+
+
+class Mapping:
+    """A mapping: for each key's text the key and its value, in the order written."""
+
+    __slots__ = ("end", "pairs", "size", "start")
+
+    def __init__(self, start: int) -> None:
+        self.pairs: dict[str, tuple[Scalar, Node]] = {}
+        self.start = start
+        self.end = start
+        self.size = 1
+
+    def get(self, key: str) -> Node | None:
+        """Return the value of a key that may be missing."""
+        pair = self.pairs.get(key)
+        return pair[1] if pair else None
+
+
+class Broken:
+    """What could not be read and was reported; whoever meets it says nothing more."""
+
+    __slots__ = ("end", "start")
+    size = 1
+
+    def __init__(self, start: int, end: int) -> None:
+        self.start = start
+        self.end = end
+
+
+Node: TypeAlias = Scalar | Sequence | Mapping | Broken
+
+
+def kind_of(node: Node) -> str:
+    """Return what a node is, in words for a message."""
+    if type(node) is Mapping:
+        return "a mapping"
+    if type(node) is Sequence:
+        return "a list"
+    return "a text" if isinstance(node, Scalar) and node.style else "a single value"
