@@ -11,6 +11,7 @@ from flowbuilder.compiler.ir import Compute, Flow, Graph, Group, Invoke, Map, Su
 from flowbuilder.compiler.passes import PASSES, optimize
 from flowbuilder.compiler.passes.fuse_tasks import MAX_TASKS, fuse_tasks
 from flowbuilder.compiler.passes.prune_branches import prune_branches
+from flowbuilder.compiler.passes.share_subexpressions import share_subexpressions
 from flowbuilder.core.span import NOWHERE, Span
 
 if TYPE_CHECKING:
@@ -232,3 +233,170 @@ def test_passes_can_be_left_out() -> None:
     assert optimize(mixed, ()).flow == mixed
     assert pruned(optimize(mixed, (prune_branches,)).flow) == {"a": "its condition is always false"}
     assert regions(optimize(mixed, PASSES).flow) == [("b",)]
+
+
+# -- sharing --------------------------------------------------------------------
+
+
+def total(of: str) -> Expr:
+    return tree.Call(AT, "sum", (path(of),))
+
+
+def plus(left: Expr, right: Expr) -> Expr:
+    return tree.Binary(AT, "+", left, right)
+
+
+def listed(*items: Expr) -> Expr:
+    return tree.List(AT, items)
+
+
+def shared(*tasks: Task) -> tuple[list[tuple[str, Expr, int]], tuple[Expr, ...]]:
+    """Return what the only region of a flow shares, and the values of its tasks."""
+    found = optimize(flow(*tasks), (fuse_tasks, share_subexpressions)).flow
+    (region,) = found.main.regions
+    return [(one.name, one.value, one.before) for one in region.shared], region.values
+
+
+A, B = path("inputs.a"), path("inputs.b")
+FIRST = tree.Name(AT, "$0")
+SUM = total("inputs.a")
+
+
+def test_what_two_tasks_evaluate_alike_is_evaluated_once() -> None:
+    found, values = shared(pure("a", value=SUM), pure("b", value=plus(SUM, B)))
+
+    assert found == [("$0", SUM, 0)]
+    assert values == (FIRST, plus(FIRST, B))
+
+
+def test_the_plain_value_of_a_task_stays() -> None:
+    plain = flow(pure("a", value=SUM), pure("b", value=SUM))
+
+    assert optimize(plain).flow.main.tasks == plain.main.tasks
+
+
+def test_the_largest_that_is_alike_is_shared_and_smaller_ones_inside_it_once_more() -> None:
+    large = plus(SUM, tree.Call(AT, "len", (A,)))
+
+    found, values = shared(
+        pure("a", value=large), pure("b", value=listed(large)), pure("c", value=listed(SUM, SUM))
+    )
+
+    second = tree.Name(AT, "$1")
+    assert found == [("$0", SUM, 0), ("$1", plus(FIRST, tree.Call(AT, "len", (A,))), 0)]
+    assert values == (second, listed(second), listed(FIRST, FIRST))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        tree.Logic(AT, "and", (A, SUM)),
+        tree.Choice(AT, A, SUM, B),
+        tree.Choice(AT, A, B, SUM),
+        tree.ListComp(AT, SUM, (tree.For(("x",), A, ()),)),
+        tree.ListComp(AT, A, (tree.For(("x",), A, (SUM,)),)),
+        tree.Compare(AT, A, (("<", B), ("<", SUM))),
+        tree.Call(AT, "default", (A, SUM)),
+        tree.Call(AT, "default", (SUM, A)),
+        tree.Call(AT, "exists", (SUM,)),
+    ],
+)
+def test_what_may_not_be_evaluated_is_not_evaluated_ahead(value: Expr) -> None:
+    later = pure("b", value=listed(SUM))
+
+    assert shared(pure("a", value=value), later) == ([], (value, listed(SUM)))
+
+
+def test_what_was_evaluated_for_certain_may_be_used_anywhere_but_where_a_failure_is_hidden() -> None:
+    perhaps = tree.Choice(AT, A, SUM, tree.ListComp(AT, SUM, (tree.For(("x",), A, (SUM,)),)))
+    hidden = tree.Call(AT, "default", (tree.Member(AT, SUM, "m"), SUM))
+
+    found, values = shared(pure("a", value=SUM), pure("b", value=perhaps), pure("c", value=hidden))
+
+    assert found == [("$0", SUM, 0)]
+    assert values[1] == tree.Choice(AT, A, FIRST, tree.ListComp(AT, FIRST, (tree.For(("x",), A, (FIRST,)),)))
+    assert values[2] == tree.Call(AT, "default", (tree.Member(AT, SUM, "m"), FIRST))
+
+
+@pytest.mark.parametrize(
+    "cheap",
+    [
+        A,
+        tree.Not(AT, A),
+        tree.Negate(AT, A),
+        listed(A, B),
+        tree.Text(AT, (A, B)),
+        tree.Logic(AT, "and", (A, B)),
+    ],
+)
+def test_what_costs_nothing_is_not_shared(cheap: Expr) -> None:
+    assert shared(pure("a", value=cheap), pure("b", value=cheap)) == ([], (cheap, cheap))
+
+
+def loop(value: Expr, over: Expr, name: str = "x") -> Expr:
+    return tree.ListComp(AT, value, (tree.For((name,), over, ()),))
+
+
+def test_names_of_loops_tie_an_expression_to_its_loop() -> None:
+    x = tree.Name(AT, "x")
+    squares = loop(plus(x, x), A)
+
+    found, values = shared(
+        pure("a", value=squares), pure("b", value=loop(plus(x, x), B)), pure("c", value=squares)
+    )
+
+    assert found == [("$0", squares, 0)]
+    assert values == (FIRST, loop(plus(x, x), B), FIRST)
+
+
+def test_a_loop_over_the_name_of_a_loop_around_it_is_tied_to_that_one() -> None:
+    x = tree.Name(AT, "x")
+    inner = loop(x, x)  # the `x` behind `in` is the outer one
+
+    found, _ = shared(pure("a", value=loop(inner, A)), pure("b", value=loop(inner, B)))
+
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    ("tasks", "count"),
+    [
+        # a task with a condition defines nothing, but may use what was defined
+        ([pure("a", value=SUM, condition=A), pure("b", value=SUM)], 0),
+        ([pure("a", value=SUM), pure("b", value=SUM, condition=A)], 1),
+        # what stands behind a condition is for those behind the same one
+        ([pure("x", value=A, condition=A), pure("a", "x", value=SUM), pure("b", value=SUM)], 0),
+        ([pure("x", value=A, condition=A), pure("a", "x", value=SUM), pure("b", "x", value=SUM)], 1),
+        (
+            [
+                pure("x", value=A, condition=A),
+                pure("a", "x", value=SUM),
+                pure("b", "a", value=SUM, condition=B),
+            ],
+            1,
+        ),
+        ([pure("x", value=A, condition=A), pure("a", value=SUM), pure("b", "x", value=SUM)], 1),
+        # a join may run though one of the two before it was skipped
+        (
+            [
+                pure("x", value=A, condition=A),
+                pure("y", value=A),
+                pure("a", "x", value=SUM),
+                pure("join", "x", "y", value=SUM),
+            ],
+            0,
+        ),
+    ],
+)
+def test_only_what_runs_for_certain_before_is_used(tasks: list[Task], count: int) -> None:
+    assert len(shared(*tasks)[0]) == count
+
+
+def test_behind_calls_only_tasks_that_need_the_same_run_together() -> None:
+    behind = {"needs": ("p",), "waits_for": ("p", "q")}
+    tasks = (call("p"), call("q"), Task("a", NOWHERE, Compute(SUM), **behind))  # type: ignore[arg-type]
+
+    same = shared(*tasks, Task("b", NOWHERE, Compute(SUM), **behind))  # type: ignore[arg-type]
+    other = shared(*tasks, Task("b", NOWHERE, Compute(SUM), ("q",), ("p", "q")))
+
+    assert (len(same[0]), len(other[0])) == (1, 0)

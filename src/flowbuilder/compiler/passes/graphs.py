@@ -52,7 +52,11 @@ def with_tasks(graph: Graph, tasks: list[Task]) -> Graph:
 
 
 def all_tasks(flow: Flow) -> Iterator[tuple[str, Task]]:
-    """Yield each task of a flow with its path: a group before its body, handlers last."""
+    """Yield each task of a flow with its path: a group before its body, handlers last.
+
+    Paths are those of the journal without indexes: `build.compile` inside a
+    group, `fetch!notify` among what runs when `fetch` has failed.
+    """
     yield from _tasks(flow.main, "")
     if flow.on_failure:
         yield from _tasks(flow.on_failure, "on_failure:")
@@ -67,7 +71,7 @@ def _tasks(graph: Graph, prefix: str) -> Iterator[tuple[str, Task]]:
         if type(task.work) is Group:
             yield from _tasks(task.work.graph, path + ".")
         if task.on_error is not None and task.on_error.graph is not None:
-            yield from _tasks(task.on_error.graph, path + ".")
+            yield from _tasks(task.on_error.graph, path + "!")
 
 
 def _inside_out(graph: Graph, prefix: str, rewrite: Rewrite) -> Graph:
@@ -78,7 +82,7 @@ def _inside_out(graph: Graph, prefix: str, rewrite: Rewrite) -> Graph:
             if body is not task.work.graph:
                 task = tasks[place] = replace(task, work=replace(task.work, graph=body))
         if task.on_error is not None and task.on_error.graph is not None:
-            body = _inside_out(task.on_error.graph, f"{prefix}{task.id}.", rewrite)
+            body = _inside_out(task.on_error.graph, f"{prefix}{task.id}!", rewrite)
             if body is not task.on_error.graph:
                 tasks[place] = replace(task, on_error=replace(task.on_error, graph=body))
     return rewrite(with_tasks(graph, tasks), prefix)

@@ -17,6 +17,7 @@ from flowbuilder.compiler.passes.fuse_tasks import fuse_tasks
 from flowbuilder.compiler.passes.graphs import all_tasks, rewrite_tasks
 from flowbuilder.compiler.passes.notes import Note, Rewritten
 from flowbuilder.compiler.passes.prune_branches import prune_branches
+from flowbuilder.compiler.passes.share_subexpressions import share_subexpressions
 
 if TYPE_CHECKING:
     from flowbuilder.core.diagnostics import Diagnostic
@@ -27,6 +28,7 @@ Pass = Callable[[Flow], Rewritten]
 PASSES: tuple[Pass, ...] = (
     prune_branches,
     fuse_tasks,
+    share_subexpressions,  # last: shares inside regions
 )
 
 

@@ -1,8 +1,11 @@
-"""What every pass needs of expression trees: their parts, and trees with other parts."""
+"""What the passes need of expression trees: their parts, trees with other parts, what costs.
+
+The parts of a node always come in the order in which they are evaluated.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from flowbuilder.compiler.expressions.tree import (
     Binary,
@@ -26,46 +29,145 @@ from flowbuilder.compiler.expressions.tree import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
 
     from flowbuilder.compiler.expressions.tree import Expr
 
-HIDING = frozenset({"default", "exists"})
+HIDING: Final = frozenset({"default", "exists"})
 """Functions that take a failure of their first argument for an answer."""
 
-IMPURE = frozenset({"now", "today", "uuid"})
+IMPURE: Final = frozenset({"now", "today", "uuid"})
 """Functions that no pass folds, shares or moves."""
 
+HIDDEN: Final = 0
+"""A part whose failure is taken for an answer: its shape matters, so it is left as written."""
+PERHAPS: Final = 1
+"""A part that is not evaluated each time the whole is."""
+ALWAYS: Final = 2
 
-def parts(expr: Expr) -> tuple[Expr, ...]:
-    """Return the expressions directly inside one, in the order written."""
+
+def parts(expr: Expr) -> Sequence[Expr]:
+    """Return the expressions directly inside one."""
     return _PARTS[type(expr)](expr)
 
 
-def _loop_parts(loops: tuple[For, ...]) -> tuple[Expr, ...]:
+def parts_with_certainty(expr: Expr) -> Iterator[tuple[Expr, int]]:
+    """Return the same, each with HIDDEN, PERHAPS or ALWAYS."""
+    inner = parts(expr)
+    if certainty := _CERTAINTY.get(type(expr)):
+        return zip(inner, certainty(expr, len(inner)), strict=True)
+    return zip(inner, (ALWAYS,) * len(inner), strict=True)
+
+
+def rebuilt(expr: Expr, new: Sequence[Expr]) -> Expr:
+    """Return an expression with other parts, given as `parts` has them; itself if they are the same."""
+    old = parts(expr)
+    for before, after in zip(old, new, strict=True):
+        if before is not after:
+            made: Expr = _REBUILD[type(expr)](expr, new)
+            return made
+    return expr
+
+
+def is_costly(expr: Expr) -> bool:
+    """Tell whether to evaluate an expression costs more than to look its value up: it loops, calls or counts."""
+    stack = [expr]
+    while stack:
+        node = stack.pop()
+        kind = type(node)
+        if kind is Const or kind is Name:
+            continue
+        if kind is Binary or kind is ListComp or kind is DictComp:
+            return True
+        if type(node) is Call and node.function not in HIDING:
+            return True
+        stack += parts(node)
+    return False
+
+
+def _loop_parts(loops: tuple[For, ...]) -> list[Expr]:
     found: list[Expr] = []
     for loop in loops:
         found.append(loop.over)
         found += loop.conditions
-    return tuple(found)
+    return found
 
 
-_PARTS: dict[type, Callable[[Any], tuple[Expr, ...]]] = {
+def _loops(loops: tuple[For, ...], new: Sequence[Expr]) -> tuple[For, ...]:
+    made = []
+    place = 0
+    for loop in loops:
+        end = place + 1 + len(loop.conditions)
+        made.append(For(loop.names, new[place], tuple(new[place + 1 : end])))
+        place = end
+    return tuple(made)
+
+
+def _slice(expr: Slice, new: Sequence[Expr]) -> Slice:
+    rest = iter(new[1:])
+    start, stop, step = (part and next(rest) for part in (expr.start, expr.stop, expr.step))
+    return Slice(expr.at, new[0], start, stop, step)
+
+
+def _dict(expr: Dict, new: Sequence[Expr]) -> Dict:
+    return Dict(expr.at, tuple(zip(new[::2], new[1::2], strict=True)))
+
+
+def _call(expr: Call, new: Sequence[Expr]) -> Call:
+    count = len(expr.args)
+    named = tuple((name, value) for (name, _), value in zip(expr.named, new[count:], strict=True))
+    return Call(expr.at, expr.function, tuple(new[:count]), named, expr.form)
+
+
+def _compare(expr: Compare, new: Sequence[Expr]) -> Compare:
+    return Compare(expr.at, new[0], tuple((op, v) for (op, _), v in zip(expr.rest, new[1:], strict=True)))
+
+
+_PARTS: dict[type, Callable[[Any], Sequence[Expr]]] = {
     Const: lambda e: (),
     Name: lambda e: (),
     Member: lambda e: (e.of,),
     Index: lambda e: (e.of, e.index),
-    Slice: lambda e: tuple(p for p in (e.of, e.start, e.stop, e.step) if p is not None),
+    Slice: lambda e: [p for p in (e.of, e.start, e.stop, e.step) if p is not None],
     List: lambda e: e.items,
-    Dict: lambda e: tuple(p for item in e.items for p in item),
-    ListComp: lambda e: (e.value, *_loop_parts(e.loops)),
-    DictComp: lambda e: (e.key, e.value, *_loop_parts(e.loops)),
-    Call: lambda e: (*e.args, *(v for _, v in e.named)) if e.named else e.args,
+    Dict: lambda e: [p for item in e.items for p in item],
+    ListComp: lambda e: [*_loop_parts(e.loops), e.value],
+    DictComp: lambda e: [*_loop_parts(e.loops), e.key, e.value],
+    Call: lambda e: [*e.args, *(v for _, v in e.named)] if e.named else e.args,
     Negate: lambda e: (e.of,),
     Binary: lambda e: (e.left, e.right),
-    Compare: lambda e: (e.first, *(v for _, v in e.rest)),
+    Compare: lambda e: [e.first, *(v for _, v in e.rest)],
     Not: lambda e: (e.of,),
     Logic: lambda e: e.operands,
     Choice: lambda e: (e.condition, e.then, e.otherwise),
     Text: lambda e: e.parts,
 }
+
+_REBUILD: dict[type, Callable[[Any, Sequence[Expr]], Expr]] = {
+    Member: lambda e, new: Member(e.at, new[0], e.name),
+    Index: lambda e, new: Index(e.at, new[0], new[1]),
+    Slice: _slice,
+    List: lambda e, new: List(e.at, tuple(new)),
+    Dict: _dict,
+    ListComp: lambda e, new: ListComp(e.at, new[-1], _loops(e.loops, new)),
+    DictComp: lambda e, new: DictComp(e.at, new[-2], new[-1], _loops(e.loops, new)),
+    Call: _call,
+    Negate: lambda e, new: Negate(e.at, new[0]),
+    Binary: lambda e, new: Binary(e.at, e.op, new[0], new[1]),
+    Compare: _compare,
+    Not: lambda e, new: Not(e.at, new[0]),
+    Logic: lambda e, new: Logic(e.at, e.op, tuple(new)),
+    Choice: lambda e, new: Choice(e.at, new[0], new[1], new[2]),
+    Text: lambda e, new: Text(e.at, tuple(new)),
+}
+
+_CERTAINTY: dict[type, Callable[[Any, int], Sequence[int]]] = {
+    ListComp: lambda e, n: (ALWAYS, *(PERHAPS,) * (n - 1)),
+    DictComp: lambda e, n: (ALWAYS, *(PERHAPS,) * (n - 1)),
+    # `a < b < c` looks at c only if a < b
+    Compare: lambda e, n: (ALWAYS, ALWAYS, *(PERHAPS,) * (n - 2)),
+    Logic: lambda e, n: (ALWAYS, *(PERHAPS,) * (n - 1)),
+    Choice: lambda e, n: (ALWAYS, PERHAPS, PERHAPS),
+    Call: lambda e, n: (HIDDEN, *(PERHAPS,) * (n - 1)) if e.function in HIDING and n else (ALWAYS,) * n,
+}
+"""For the kinds of which not every part is always evaluated."""
