@@ -13,6 +13,7 @@ import msgspec
 from msgspec.structs import replace
 
 from flowbuilder.compiler.ir import Flow, SubFlow, Task
+from flowbuilder.compiler.passes.drop_unused import drop_unused
 from flowbuilder.compiler.passes.fuse_tasks import fuse_tasks
 from flowbuilder.compiler.passes.graphs import all_tasks, rewrite_tasks
 from flowbuilder.compiler.passes.notes import Note, Rewritten
@@ -27,6 +28,7 @@ Pass = Callable[[Flow], Rewritten]
 
 PASSES: tuple[Pass, ...] = (
     prune_branches,
+    drop_unused,
     fuse_tasks,
     share_subexpressions,  # last: shares inside regions
 )

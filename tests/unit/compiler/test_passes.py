@@ -4,14 +4,30 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
 from flowbuilder.compiler.expressions import tree
-from flowbuilder.compiler.ir import Compute, Flow, Graph, Group, Invoke, Map, SubFlow, Task, Var
+from flowbuilder.compiler.ir import (
+    Compute,
+    Flow,
+    Graph,
+    Group,
+    Invoke,
+    Map,
+    OnError,
+    Retry,
+    Sleep,
+    SubFlow,
+    Task,
+    Var,
+)
 from flowbuilder.compiler.passes import PASSES, optimize
+from flowbuilder.compiler.passes.drop_unused import drop_unused
 from flowbuilder.compiler.passes.fuse_tasks import MAX_TASKS, fuse_tasks
 from flowbuilder.compiler.passes.prune_branches import prune_branches
 from flowbuilder.compiler.passes.share_subexpressions import share_subexpressions
+from flowbuilder.core.policies import RetryPolicy
 from flowbuilder.core.span import NOWHERE, Span
 
 if TYPE_CHECKING:
@@ -233,6 +249,56 @@ def test_passes_can_be_left_out() -> None:
     assert optimize(mixed, ()).flow == mixed
     assert pruned(optimize(mixed, (prune_branches,)).flow) == {"a": "its condition is always false"}
     assert regions(optimize(mixed, PASSES).flow) == [("b",)]
+
+
+# -- dropping -------------------------------------------------------------------
+
+
+def test_variables_that_nothing_mentions_are_dropped_with_those_only_they_mention() -> None:
+    variables = (
+        Var("used", NOWHERE, path("vars.deep.part")),
+        Var("deep", NOWHERE, path("inputs.a")),
+        Var("lost", NOWHERE, path("vars.lost_too")),
+        Var("lost_too", NOWHERE, TRUE),
+        Var("shown", NOWHERE, TRUE),
+        Var("asked", NOWHERE, TRUE),
+    )
+    asking = pure("b", "a", condition=path("vars.asked"), pruned="its condition is always false")
+    mixed = flow(pure("a", value=path("vars.used")), asking, vars=variables, outputs=path("vars.shown"))
+
+    found = drop_unused(mixed)
+
+    assert [var.name for var in found.flow.vars] == ["used", "deep", "shown", "asked"]
+    assert [note.what for note in found.notes] == ["dropped variables that nothing mentions: lost, lost_too"]
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        {"map": Map(path("vars.x"), None, 16)},
+        {"env": path("vars.x")},
+        {"idempotency_key": path("vars.x")},
+        {"retry": Retry(RetryPolicy(), path("vars.x"))},
+        {"on_error": OnError(value=path("vars.x"))},
+        {"on_error": OnError(graph=Graph((pure("n", value=path("vars.x")),)))},
+        {"work": Sleep(path("vars.x"), None)},
+        {"work": SubFlow(None, None, path("vars.x"), True, None)},
+        {"work": Group(Graph((pure("n", value=path("vars.x.y")),)), None)},
+        {"work": Compute(tree.Name(AT, "vars"))},
+    ],
+)
+def test_a_variable_that_is_mentioned_anywhere_stays(place: dict[str, Any]) -> None:
+    task = msgspec.structs.replace(call("a"), **place)
+    mixed = flow(task, vars=(Var("x", NOWHERE, TRUE),))
+
+    assert drop_unused(mixed).flow is mixed
+
+
+def test_a_retry_that_can_never_happen_is_dropped() -> None:
+    once, often = Retry(RetryPolicy(attempts=1)), Retry(RetryPolicy(attempts=3))
+    mixed = flow(pure("a", retry=often), call("b", retry=once), call("c", retry=often))
+
+    assert [task.retry for task in drop_unused(mixed).flow.main.tasks] == [None, None, often]
 
 
 # -- sharing --------------------------------------------------------------------
