@@ -13,6 +13,8 @@ from typing import Annotated, Final
 
 import msgspec
 
+from flowbuilder.compiler.limits import Limits
+
 Duration = Annotated[float, msgspec.Meta(description="duration")]
 """Seconds; written with a unit, such as `30s` or `2d`."""
 Size = Annotated[int, msgspec.Meta(description="size", ge=0)]
@@ -37,10 +39,19 @@ class StoreConfig(msgspec.Struct, frozen=True):
 class LimitsConfig(msgspec.Struct, frozen=True):
     """How much of something is too much; each breach names the setting that raises it."""
 
-    file_bytes: Size = 1024 * 1024
+    source_bytes: Size = 1024 * 1024
     """The largest flow file that is read.  Default: `1MiB`."""
     tasks: Count = 10_000
-    """The most tasks that one flow may have, groups included.  Default: 10000."""
+    """The most tasks that one flow may have, those in groups and handlers among them.  Default: 10000."""
+    nodes: Count = 1_000_000
+    """Keys and values of one file once its aliases are written out.  Default: 1000000."""
+    depth: Annotated[int, msgspec.Meta(ge=1, le=150)] = 100
+    """Lists and mappings inside each other, in a file.  Default: 100; more than 150 would outgrow the
+    interpreter's stack."""
+    sub_flows: Annotated[int, msgspec.Meta(ge=1, le=100)] = 16
+    """Flows that call each other by a constant path, one inside the other.  Default: 16."""
+    files: Count = 256
+    """Files that one flow is made of.  Default: 256."""
     expression_steps: Count = 1_000_000
     """Steps of one evaluation of an expression.  Default: 1000000, which holds the engine's loop for
     at most about 0.1 s; ten times as many hold it for ten times as long."""
@@ -48,6 +59,17 @@ class LimitsConfig(msgspec.Struct, frozen=True):
     """The largest output of one task, as it is kept.  Default: `256MiB`."""
     log_bytes: Size = 10_000_000
     """What is kept of the log of one task.  Default: `10MB`; the oldest lines are dropped and said so."""
+
+    def for_compiler(self) -> Limits:
+        """Return what bounds the files of a flow."""
+        return Limits(
+            source_bytes=self.source_bytes,
+            tasks=self.tasks,
+            nodes=self.nodes,
+            depth=self.depth,
+            sub_flows=self.sub_flows,
+            files=self.files,
+        )
 
 
 class ExecutorsConfig(msgspec.Struct, frozen=True):

@@ -47,7 +47,7 @@ def test_variables_win_over_the_file_and_flags_over_both(tmp_path: Path) -> None
         ("FLOWBUILDER_STORE__RETENTION", "2d", 172_800.0),
         ("FLOWBUILDER_STORE__KEEP", "0", 0),
         ("FLOWBUILDER_LIMITS__OUTPUT_BYTES", "1GiB", 2**30),
-        ("FLOWBUILDER_LIMITS__FILE_BYTES", "4096", 4096),
+        ("FLOWBUILDER_LIMITS__SOURCE_BYTES", "4096", 4096),
         ("FLOWBUILDER_ENGINE__UVLOOP", "false", False),
         ("FLOWBUILDER_STORE__PATH", "runs.db", "runs.db"),
     ],

@@ -1,0 +1,1 @@
+"""The commands, one a module: what it is (`COMMAND`) and what it does (`run`)."""

@@ -1,0 +1,88 @@
+"""The entry: finds the command, reads its arguments, does it, says how it ended.
+
+Start reading here; each command is one module of `cli.commands`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from flowbuilder.cli import exits
+from flowbuilder.cli.command import GROUPS, TABLE, carry_out, command_of
+from flowbuilder.cli.parsing import UsageError, nearest, parse
+
+
+def main(words: list[str] | None = None) -> int:
+    """Do what the command line says; never a traceback.
+
+    Args:
+        words: the arguments; the process's own where it is None.
+
+    Returns:
+        One of the codes of `cli.exits`.
+    """
+    words = sys.argv[1:] if words is None else words
+    try:
+        code = _do(words)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        # whoever read our output has enough; leave as a program does that SIGPIPE ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + 13
+    except KeyboardInterrupt:
+        return exits.INTERRUPTED
+    except Exception as error:
+        from flowbuilder.cli.failures import report  # start-up time: only when something went wrong
+
+        return report(error)
+
+
+def _do(words: list[str]) -> int:
+    name, rest = find(words)
+    ahead = rest[: rest.index("--")] if "--" in rest else rest
+    if not name or name in GROUPS or "--help" in ahead or "-h" in ahead:
+        from flowbuilder.cli.helping import show_help  # start-up time: only when it is asked for
+
+        return show_help(name, asked=bool(rest) or not words)
+    return carry_out(name, parse(command_of(name), rest))
+
+
+def find(words: list[str]) -> tuple[str, list[str]]:
+    """Return the command that is meant, and what follows it; a group or "" where none is named.
+
+    Raises:
+        UsageError: for a word that is no command.
+    """
+    match words:
+        case [] | ["-h" | "--help", *_]:
+            return "", words
+        case ["--version" | "-V", *rest]:
+            return "version", rest
+        case ["help", *rest]:
+            return find([*rest, "--help"])
+        case [group, "-h" | "--help", *rest] if group in GROUPS:
+            return group, ["--help", *rest]
+        case [group] if group in GROUPS:
+            return group, []
+        case [group, word, *rest] if group in GROUPS:
+            if f"{group} {word}" in TABLE:
+                return f"{group} {word}", rest
+            known = [name.split()[1] for name in TABLE if name.startswith(group + " ")]
+            raise UsageError(f"there is no command '{group} {word}'", group, nearest(word, known))
+        case [word, *rest] if word in TABLE:
+            return word, rest
+        case _:
+            word = words[0]
+            known = [*(name for name in TABLE if " " not in name), *GROUPS]
+            raise UsageError(f"there is no command '{word}'", "", nearest(word, known) or _file_hint(word))
+
+
+def _file_hint(word: str) -> str:
+    is_flow = word.endswith((".yaml", ".yml", ".json"))
+    return f"did you mean 'flowbuilder run {word}'?" if is_flow else ""
+
+
+if __name__ == "__main__":
+    sys.exit(main())

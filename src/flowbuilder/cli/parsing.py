@@ -1,0 +1,115 @@
+"""Arguments, read as a command declares them."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Final, NoReturn
+
+from flowbuilder.core.durations import parse_duration
+from flowbuilder.core.errors import FlowBuilderError
+
+if TYPE_CHECKING:
+    from flowbuilder.cli.command import Argument, Command, Option
+
+_COUNTS: Final = {"one": None, "optional": "?", "any": "*", "some": "+"}
+
+
+class UsageError(FlowBuilderError):
+    """A command was given wrongly; `command` is the one whose help to read."""
+
+    def __init__(self, message: str, command: str = "", hint: str = "") -> None:
+        super().__init__(message, command, hint)
+        self.message = message
+        self.command = command
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class _Parser(argparse.ArgumentParser):
+    """Argparse without its own way of printing and leaving."""
+
+    command: Command
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message, self.command.name, _near_options(message, self.command))
+
+
+def parse(command: Command, words: list[str]) -> argparse.Namespace:
+    """Return the values of a command's arguments and options.
+
+    Raises:
+        UsageError: says what is wrong and, for a misspelt option, which is meant.
+    """
+    parser = _Parser(prog=f"flowbuilder {command.name}", add_help=False, allow_abbrev=False)
+    parser.command = command
+    for argument in command.arguments:
+        _add_argument(parser, argument)
+    for option in command.options:
+        _add_option(parser, option)
+    return parser.parse_intermixed_args(words)
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return the name that somebody may have meant, as a hint; empty where none is near."""
+    close = difflib.get_close_matches(word, list(known), 1)
+    return f"did you mean '{close[0]}'?" if close else ""
+
+
+def _add_argument(parser: _Parser, argument: Argument) -> None:
+    name = argument.name.lower()
+    nargs = _COUNTS[argument.count]
+    choices = argument.choices or None
+    parser.add_argument(
+        name, nargs=nargs, metavar=argument.name, choices=choices, type=_reader(argument.takes)
+    )
+
+
+def _add_option(parser: _Parser, option: Option) -> None:
+    if option.value is None:
+        parser.add_argument(*option.names, dest=option.field, action="store_true")
+        return
+    parser.add_argument(
+        *option.names,
+        dest=option.field,
+        metavar=option.value,
+        action="append" if option.repeated else "store",
+        default=[] if option.repeated else option.default,
+        choices=option.choices or None,
+        type=_reader(option.takes),
+    )
+
+
+def _reader(takes: str) -> Callable[[str], object]:
+    if takes == "integer":
+        return _integer
+    if takes == "duration":
+        return _duration
+    return str
+
+
+def _integer(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' is no whole number") from None
+
+
+def _duration(text: str) -> float:
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _near_options(message: str, command: Command) -> str:
+    if not message.startswith("unrecognized arguments: "):
+        return ""
+    known = [name for option in command.options for name in option.names]
+    for word in message.removeprefix("unrecognized arguments: ").split():
+        if word.startswith("-") and (hint := nearest(word.partition("=")[0], known)):
+            return hint
+    return ""

@@ -1,0 +1,79 @@
+"""Ctrl-C and SIGTERM, as a command that drives runs understands them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+from flowbuilder.cli import exits
+from flowbuilder.cli.terminal import say
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterator
+    from typing import Any
+
+
+class Interrupts:
+    """What signals have asked for, while a command drives runs.
+
+    The first SIGINT cancels in order, the second leaves at once: a cancel that
+    was asked for is in the journal, and the next engine completes it.  SIGTERM
+    starts nothing more and gives what runs its grace.
+
+    Args:
+        cancel: cancels the runs; called once.
+        stop: stops the engine in order; called once.
+    """
+
+    def __init__(
+        self, cancel: Callable[[], Coroutine[Any, Any, None]], stop: Callable[[], Coroutine[Any, Any, None]]
+    ) -> None:
+        self._cancel = cancel
+        self._stop = stop
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.cancelled = False
+        self.stopped = False
+
+    @property
+    def happened(self) -> bool:
+        """Whether a signal has come."""
+        return self.cancelled or self.stopped
+
+    @contextlib.contextmanager
+    def listening(self) -> Iterator[None]:
+        """Take signals while the block lasts."""
+        loop = asyncio.get_running_loop()
+        handlers = {signal.SIGINT: self._interrupt, signal.SIGTERM: self._terminate}
+        for number, handler in handlers.items():
+            with contextlib.suppress(NotImplementedError):  # Windows has no such handlers
+                loop.add_signal_handler(number, handler)
+        try:
+            yield
+        finally:
+            for number in handlers:
+                with contextlib.suppress(NotImplementedError):
+                    loop.remove_signal_handler(number)
+
+    def _interrupt(self) -> None:
+        if self.cancelled:
+            say("left at once; the next engine on the store completes the cancel")
+            sys.stderr.flush()
+            os._exit(exits.INTERRUPTED)
+        self.cancelled = True
+        say("cancelling: what runs is ended, then `finally` runs; Ctrl-C again leaves at once")
+        self._begin(self._cancel())
+
+    def _terminate(self) -> None:
+        if not self.happened:
+            self.stopped = True
+            say("stopping: nothing more is started; what has not ended soon is left for recovery")
+            self._begin(self._stop())
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)  # the loop itself keeps no task alive
+        task.add_done_callback(self._tasks.discard)
