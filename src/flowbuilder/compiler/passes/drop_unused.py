@@ -63,10 +63,13 @@ def _used(flow: Flow) -> frozenset[str]:
     """
     values = {var.name: var.value for var in flow.vars}
     seen: set[str] = set()
-    front = {name for expr in _roots(flow) for name in _mentioned(expr, values)}
-    while front:
-        seen |= front
-        front = {name for var in front for name in _mentioned(values[var], values)} - seen
+    for expr in _roots(flow):
+        front = set(_mentioned(expr, values)) - seen
+        while front:
+            seen |= front
+            front = {name for var in front for name in _mentioned(values[var], values)} - seen
+        if len(seen) == len(values):
+            break  # as in most flows, and soon
     return frozenset(seen)
 
 

@@ -24,7 +24,7 @@ from flowbuilder.compiler.expressions.tree import (
 from flowbuilder.compiler.passes.trees import HIDING, IMPURE, parts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Callable, Hashable, Sequence
 
     from flowbuilder.compiler.expressions.tree import Expr
 
@@ -34,12 +34,12 @@ _NEVER: Final = frozenset({"()"})
 
 
 class Numbering:
-    """The numbers of all parts of the expressions that were added."""
+    """The numbers of what costs something in the expressions that were added."""
 
     def __init__(self) -> None:
-        self._numbers: dict[tuple[Hashable, ...], int] = {}
+        self._numbers: dict[Hashable, int] = {}
         self._of: dict[int, int] = {}
-        """By identity of the node; the caller keeps the trees alive."""
+        """Of costly nodes, by identity; the caller keeps the trees alive."""
         self._bound: list[frozenset[str]] = []
         """For each number the names of loops around it that it mentions."""
         self._costly: list[bool] = []
@@ -48,35 +48,70 @@ class Numbering:
         """Number an expression and all of its parts."""
         self._number(expr, _NONE)
 
-    def __getitem__(self, expr: Expr) -> int:
-        """Return the number of an expression that was added, or of a part of one."""
-        return self._of[id(expr)]
+    def is_costly(self, expr: Expr) -> bool:
+        """Tell whether an expression that was added, or a part of one, loops, calls or counts."""
+        return id(expr) in self._of
 
-    def may_share(self, expr: Expr) -> bool:
-        """Tell whether an expression costs something and means the same wherever it stands."""
+    def get_shareable(self, expr: Expr) -> int | None:
+        """Return the number of a costly expression that means the same wherever it stands."""
         number = self._of[id(expr)]
-        return self._costly[number] and not self._bound[number]
+        return None if self._bound[number] else number
 
     def _number(self, expr: Expr, bound: frozenset[str]) -> int:
+        kind = type(expr)
+        if kind is Member or kind is Name or kind is Const:
+            number = self._plain(expr, bound)
+            if number >= 0:
+                return number
         if type(expr) is ListComp or type(expr) is DictComp:
             numbers, names = self._comprehension(expr, bound)
         else:
             numbers = [self._number(part, bound) for part in parts(expr)]
-            names = _NONE.union(*(self._bound[number] for number in numbers))
-        is_bound = type(expr) is Name and expr.id in bound
-        what = _WHAT.get(type(expr))
-        key = (type(expr), is_bound, what and what(expr), *numbers)
-        number = self._numbers.get(key)
-        if number is None:
-            number = self._numbers[key] = len(self._bound)
-            if type(expr) is Name and is_bound:
-                names = frozenset({expr.id})
-            elif type(expr) is Call and expr.function in IMPURE:
+            names = self._names_in(numbers)
+        what = _WHAT.get(kind)
+        key = (kind, what and what(expr), *numbers)
+        number = self._numbers.get(key, -1)
+        if number < 0:
+            if type(expr) is Call and expr.function in IMPURE:
                 names = _NEVER
-            self._bound.append(names)
-            self._costly.append(_costs(expr) or any(self._costly[n] for n in numbers))
-        self._of[id(expr)] = number
+            costs = _costs(expr) or any([self._costly[n] for n in numbers])
+            number = self._new(key, names, costs=costs)
+        if self._costly[number]:
+            self._of[id(expr)] = number
         return number
+
+    def _plain(self, expr: Expr, bound: frozenset[str]) -> int:
+        """Return the number of a constant or of a name with members; -1 for members of anything else."""
+        if type(expr) is Const:
+            value = expr.value
+            key: Hashable = (value, type(value)) if type(value) is str else repr(value)
+            number = self._numbers.get(key, -1)
+            return number if number >= 0 else self._new(key, _NONE, costs=False)
+        path = []
+        node = expr
+        while type(node) is Member:
+            path.append(node.name)
+            node = node.of
+        if type(node) is not Name:
+            return -1
+        path.append(node.id)
+        names = frozenset({node.id}) if node.id in bound else _NONE
+        key = (Name, bool(names), *path)
+        number = self._numbers.get(key, -1)
+        return number if number >= 0 else self._new(key, names, costs=False)
+
+    def _new(self, key: Hashable, names: frozenset[str], *, costs: bool) -> int:
+        number = self._numbers[key] = len(self._bound)
+        self._bound.append(names)
+        self._costly.append(costs)
+        return number
+
+    def _names_in(self, numbers: list[int]) -> frozenset[str]:
+        names = _NONE
+        for number in numbers:
+            if bound := self._bound[number]:
+                names |= bound
+        return names
 
     def _comprehension(
         self, expr: ListComp | DictComp, bound: frozenset[str]
@@ -102,6 +137,31 @@ class Numbering:
         return numbers, names
 
 
+def alike(values: Sequence[Expr]) -> list[int]:
+    """Return the places of values that may have something costly in common, or twice in themselves.
+
+    Looks only at which functions and operators they mention: most regions
+    need no numbers at all.
+    """
+    seen: dict[Hashable, int] = {}
+    found: set[int] = set()
+    for place, value in enumerate(values):
+        stack = [value]
+        while stack:
+            node = stack.pop()
+            if type(node) is Const or type(node) is Name:
+                continue
+            if _costs(node):
+                key = (type(node), _WHAT[type(node)](node))
+                if key in seen:
+                    found.add(place)
+                    found.add(seen[key])
+                else:
+                    seen[key] = place
+            stack += parts(node)
+    return sorted(found)
+
+
 def _costs(expr: Expr) -> bool:
     kind = type(expr)
     if kind is Binary or kind is ListComp or kind is DictComp:
@@ -110,8 +170,6 @@ def _costs(expr: Expr) -> bool:
 
 
 _WHAT: dict[type, Callable[[Any], Hashable]] = {
-    Const: lambda e: repr(e.value),
-    Name: lambda e: e.id,
     Member: lambda e: e.name,
     Slice: lambda e: (e.start is None, e.stop is None, e.step is None),
     ListComp: lambda e: tuple((loop.names, len(loop.conditions)) for loop in e.loops),

@@ -17,8 +17,8 @@ from flowbuilder.compiler.ir import Compute, Fused, Shared
 from flowbuilder.compiler.passes.graphs import rewrite_graphs
 from flowbuilder.compiler.passes.guards import Guards
 from flowbuilder.compiler.passes.notes import Note, Rewritten
-from flowbuilder.compiler.passes.numbering import Numbering
-from flowbuilder.compiler.passes.trees import ALWAYS, HIDDEN, is_costly, parts_with_certainty, rebuilt
+from flowbuilder.compiler.passes.numbering import Numbering, alike
+from flowbuilder.compiler.passes.trees import ALWAYS, HIDDEN, parts_with_certainty, rebuilt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,19 +48,18 @@ def share_subexpressions(flow: Flow) -> Rewritten:
 
 def _shared(region: Fused, tasks: list[Task]) -> Fused:
     values = [task.work.value for task in tasks if type(task.work) is Compute]
-    worth = [is_costly(value) for value in values]
-    if not any(worth):
-        return region
+    worth = alike(values)
+    if not worth:
+        return Fused(region.tasks, tuple(values)) if region.shared else region
     search = _Search(tasks)
-    for place, value in enumerate(values):
-        if worth[place]:
-            search.look(place, value)
+    for place in worth:
+        search.look(place, values[place])
     if not search.found_any:
-        plain = tuple(values)
-        return region if region.values == plain and not region.shared else Fused(region.tasks, plain)
+        return Fused(region.tasks, tuple(values)) if region.shared else region
     writer = _Writer(search)
-    rewritten = [writer.write(p, value) if worth[p] else value for p, value in enumerate(values)]
-    return Fused(region.tasks, tuple(rewritten), tuple(writer.shared))
+    for place in worth:
+        values[place] = writer.write(place, values[place])
+    return Fused(region.tasks, tuple(values), tuple(writer.shared))
 
 
 class _Search:
@@ -89,13 +88,14 @@ class _Search:
     def look(self, place: int, value: Expr) -> None:
         """Look through the value of the task at a place."""
         self.numbering.add(value)
+        if not self.numbering.is_costly(value):
+            return
         guard = self._guards.of_value(place)
         # a task with a condition of its own defines nothing: what is shared is evaluated before it is asked
         self._look(value, guard, certain=not self._guards.has_condition(place))
 
     def _look(self, expr: Expr, guard: Guard, *, certain: bool) -> None:
-        if self.numbering.may_share(expr):
-            number = self.numbering[expr]
+        if (number := self.numbering.get_shareable(expr)) is not None:
             for outer in self._guards.implied_by(guard):
                 if (known := self._known.get((number, outer))) is not None:
                     self.counts[known] += 1
@@ -108,7 +108,7 @@ class _Search:
             else:
                 self.decisions.append(-1)
         for part, when in parts_with_certainty(expr):
-            if when != HIDDEN:
+            if when != HIDDEN and self.numbering.is_costly(part):
                 self._look(part, guard, certain=certain and when == ALWAYS)
 
 
@@ -126,14 +126,20 @@ class _Writer:
     def write(self, place: int, value: Expr) -> Expr:
         """Return the value of the task at a place with names for what is shared."""
         self._place = place
-        return self._write(value)
+        return self._write(value) if self._numbering.is_costly(value) else value
 
     def _write(self, expr: Expr) -> Expr:
-        definition = next(self._decisions) if self._numbering.may_share(expr) else -1
+        shareable = self._numbering.get_shareable(expr) is not None
+        definition = next(self._decisions) if shareable else -1
         if (name := self._names.get(definition)) is not None:
             return Name(expr.at, name)
-        new = [part if when == HIDDEN else self._write(part) for part, when in parts_with_certainty(expr)]
-        rewritten = rebuilt(expr, new)
+        rewritten = rebuilt(
+            expr,
+            [
+                self._write(part) if when != HIDDEN and self._numbering.is_costly(part) else part
+                for part, when in parts_with_certainty(expr)
+            ],
+        )
         if definition < 0 or self._counts[definition] == 1:
             return rewritten
         name = self._names[definition] = f"${len(self.shared)}"

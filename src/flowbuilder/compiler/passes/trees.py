@@ -69,22 +69,6 @@ def rebuilt(expr: Expr, new: Sequence[Expr]) -> Expr:
     return expr
 
 
-def is_costly(expr: Expr) -> bool:
-    """Tell whether to evaluate an expression costs more than to look its value up: it loops, calls or counts."""
-    stack = [expr]
-    while stack:
-        node = stack.pop()
-        kind = type(node)
-        if kind is Const or kind is Name:
-            continue
-        if kind is Binary or kind is ListComp or kind is DictComp:
-            return True
-        if type(node) is Call and node.function not in HIDING:
-            return True
-        stack += parts(node)
-    return False
-
-
 def _loop_parts(loops: tuple[For, ...]) -> list[Expr]:
     found: list[Expr] = []
     for loop in loops:
