@@ -8,7 +8,7 @@ and tells the loop.  Everything else is called from worker threads and may block
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 import msgspec
@@ -46,8 +46,25 @@ class RunRow(msgspec.Struct):
     labels: dict[str, str] = {}
 
 
+class KeyTaken(StoreError):
+    """Runs were not accepted, since their key belongs to another; all else of the group is kept.
+
+    Handed to the `done` of the first `when_durable` behind the `Accept`.
+    Whatever else was submitted for a refused run is dropped.
+    """
+
+    def __init__(self, taken: Mapping[str, str]) -> None:
+        super().__init__("the key belongs to another run: " + ", ".join(sorted(set(taken.values()))))
+        self.args = (dict(taken),)
+        self.taken = dict(taken)
+        """The id of the refused run → the id of the run that has the key."""
+
+
 class Accept(msgspec.Struct, frozen=True, gc=False):
-    """A new run.  Fails with `KeyTaken` in its own `done` if (flow, key) exists already."""
+    """A new run.  Fails with `KeyTaken` in its own `done` if (flow, key) exists already.
+
+    The row belongs to the store from `submit` on: change a copy, or submit a `Change`.
+    """
 
     row: RunRow
 
@@ -152,7 +169,18 @@ class Store(Protocol):
 
         After a failed commit `done(error)` is called for each that waited for
         it or for anything submitted behind it; nothing of that is kept, and
-        `lost` tells which runs are affected.
+        `lost` tells which runs are affected.  `KeyTaken` is no failed commit:
+        everything but the runs that it names is kept.
+        """
+        ...
+
+    def lost(self) -> frozenset[str]:
+        """Return the runs that had writes in a failed commit or behind it, and accept writes again.
+
+        Until this is called, on the thread that submits, all that is
+        submitted is dropped with the same error: a write must not be kept
+        whose forerunner was lost.  Whoever calls it must forget what it knows
+        of these runs and read them again.  Empty where nothing has failed.
         """
         ...
 

@@ -1,0 +1,168 @@
+"""Large values in files named by their content, in a folder beside the store.
+
+A value is written aside, flushed, renamed and its folder flushed, so that a
+name that is there has its whole content behind it, also after a power cut.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flowbuilder.core.errors import StoreCorrupt, StoreError, StoreFull, StoreReadOnly
+from flowbuilder.storage.filelock import lock_file
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_READ_ONLY = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
+
+
+class FileBlobs:
+    """Blobs as files `folder/ab/abcdef…`; any number of processes may use one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def put(self, data: bytes | memoryview) -> str:
+        """Keep a value durably and return its hash; a value that is there already is not written again."""
+        name = hashlib.sha256(data).hexdigest()
+        with self._errors():
+            path = self._path(name)
+            if not self._touch(path):
+                self._write(path, data)
+        return name
+
+    def get(self, content_hash: str) -> bytes:
+        """Return a value.
+
+        Raises:
+            StoreCorrupt: if it is missing or its bytes do not hash to its name.
+        """
+        path = self._path(content_hash)
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError:
+            raise StoreCorrupt(f"the blob {path} is missing", "restore it from a backup") from None
+        except OSError as error:
+            raise StoreError(f"the blob {path} cannot be read: {error}") from error
+        if hashlib.sha256(data).hexdigest() != content_hash:
+            raise StoreCorrupt(f"the blob {path} is damaged", "restore it from a backup")
+        return data
+
+    def sweep(self, referred: Callable[[str], bool], grace: float) -> int:
+        """Delete values that nothing has referred to for `grace` seconds; returns how many.
+
+        A value counts as referred to when it is put, so that what is put
+        again while this runs stays.
+        """
+        count = 0
+        limit = time.time() - grace
+        for path in self._folder.glob("*/*"):
+            with contextlib.suppress(FileNotFoundError):
+                if path.stat().st_mtime <= limit and (path.suffix or not referred(path.name)):
+                    count += self._delete(path, limit)
+        return count
+
+    def _delete(self, path: Path, limit: float) -> int:
+        with self._lock(exclusive=True):
+            if path.stat().st_mtime > limit:
+                return 0  # put again since we looked
+            path.unlink()
+        return 0 if path.suffix else 1
+
+    def _touch(self, path: Path) -> bool:
+        """Say whether the value is there, and have it count as new."""
+        if not path.exists():
+            return False
+        with self._lock(exclusive=False), contextlib.suppress(FileNotFoundError):
+            os.utime(path)
+            return True
+        return False
+
+    def _write(self, path: Path, data: bytes | memoryview) -> None:
+        fresh = not path.parent.is_dir()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}")
+        try:
+            with aside.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            aside.replace(path)
+        except BaseException:
+            aside.unlink(missing_ok=True)
+            raise
+        flush_folder(path.parent)
+        if fresh:
+            flush_folder(self._folder)
+            flush_folder(self._folder.parent)
+
+    @contextlib.contextmanager
+    def _lock(self, *, exclusive: bool) -> Iterator[None]:
+        """Keep sweepers from deleting what somebody is putting again."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with lock_file(self._folder / ".lock", exclusive=exclusive):
+            yield
+
+    @contextlib.contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if error.errno in _FULL:
+                raise StoreFull(f"the disk that holds {self._folder} is full", "free some space") from error
+            if error.errno in _READ_ONLY:
+                raise StoreReadOnly(
+                    f"the blobs in {self._folder} cannot be written", "make the folder writable"
+                ) from error
+            raise StoreError(f"the blobs in {self._folder} cannot be written: {error}") from error
+
+    def _path(self, content_hash: str) -> Path:
+        return self._folder / content_hash[:2] / content_hash
+
+
+class MemoryBlobs:
+    """Blobs in memory."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, tuple[bytes, float]] = {}
+
+    def put(self, data: bytes | memoryview) -> str:
+        """Keep a value and return its hash."""
+        name = hashlib.sha256(data).hexdigest()
+        self._values[name] = (bytes(data), time.time())
+        return name
+
+    def get(self, content_hash: str) -> bytes:
+        """Return a value; `StoreCorrupt` where it is missing."""
+        found = self._values.get(content_hash)
+        if found is None:
+            raise StoreCorrupt(f"the blob {content_hash} is missing")
+        return found[0]
+
+    def sweep(self, referred: Callable[[str], bool], grace: float) -> int:
+        """Delete values that nothing has referred to for `grace` seconds; returns how many."""
+        limit = time.time() - grace
+        old = [name for name, (_, at) in self._values.items() if at <= limit and not referred(name)]
+        for name in old:
+            del self._values[name]
+        return len(old)
+
+
+def flush_folder(folder: Path) -> None:
+    """Have a folder's entries outlive a power cut."""
+    if os.name == "nt":
+        return  # the system has no such call; a rename is in its log
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

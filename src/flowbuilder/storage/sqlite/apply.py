@@ -1,0 +1,131 @@
+"""Commits a group: the one place where a transaction is made.
+
+A group that is a single statement needs no transaction around it; that is
+what a lone run that ends at once comes to.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import apsw
+
+from flowbuilder.storage.sqlite import journal, logs, runs
+from flowbuilder.storage.sqlite.connection import connect
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from flowbuilder.storage.sqlite.group import Group, Job
+    from flowbuilder.storage.sqlite.statistics import Tally
+
+_REFUSED = 10_000
+"""Refused runs that are remembered, in case that more is submitted for them."""
+
+
+class SqliteCommitter:
+    """Writes groups to the file at `path` through a connection that it opens when it needs one."""
+
+    def __init__(self, path: Path, tally: Tally) -> None:
+        self._path = path
+        self._tally = tally
+        self._connection: apsw.Connection | None = None
+        self._cursor: apsw.Cursor | None = None
+        self._refused: dict[str, str] = {}
+
+    def commit(self, group: Group) -> dict[str, str]:
+        """Commit all of the group, or raise and keep nothing of it."""
+        cursor = self._cursor or self._open()
+        if self._refused:
+            group.drop(group.runs() & self._refused.keys())
+        self._tally.add(group.statistics)
+        rows, keyed, batches = group.melt()
+        if not (keyed or group.changes or group.logs or group.jobs or self._tally.wait() == 0.0):
+            if not rows and not batches:
+                return {}
+            if not batches and runs.fits_one(rows):
+                runs.insert(cursor, rows)
+                return {}
+            if not rows and journal.fits_one(batches):
+                journal.append(cursor, batches)
+                return {}
+        cursor.execute("BEGIN IMMEDIATE")
+        taken = runs.insert_keyed(cursor, keyed) if keyed else {}
+        if taken:
+            self._remember(taken)
+            group.drop(taken)
+            batches = [batch for batch in batches if batch[0] not in taken]
+        self._fill(cursor, group, rows, batches)
+        if self._tally.wait() == 0.0:
+            self._tally.write(cursor)
+        cursor.execute("COMMIT")
+        self._tally.committed()
+        return taken
+
+    def idle(self) -> float | None:
+        """Write the statistics when their time has come."""
+        wait = self._tally.wait()
+        if wait != 0.0:
+            return wait
+        try:
+            cursor = self._cursor or self._open()
+            cursor.execute("BEGIN IMMEDIATE")
+            self._tally.write(cursor)
+            cursor.execute("COMMIT")
+        except apsw.Error:
+            self.abandon()
+            self._tally.postpone()
+            return self._tally.wait()
+        self._tally.committed()
+        return None
+
+    def settle(self, cursor: apsw.Cursor) -> None:
+        """Write the statistics within the transaction that is open."""
+        self._tally.write(cursor)
+
+    def abandon(self) -> None:
+        """Close the connection; SQLite rolls back what is open."""
+        connection, self._connection, self._cursor = self._connection, None, None
+        self._tally.postpone()
+        if connection is not None:
+            connection.close(True)
+
+    def _fill(
+        self,
+        cursor: apsw.Cursor,
+        group: Group,
+        rows: list[tuple[Any, ...]],
+        batches: list[tuple[str, int, bytes]],
+    ) -> None:
+        if rows:
+            runs.insert(cursor, rows)
+        if batches:
+            journal.append(cursor, batches)
+        if group.changes:
+            runs.update(cursor, group.changes)
+        if group.logs:
+            logs.append(cursor, group.logs)
+        for job in group.jobs:
+            self._carry_out(cursor, job)
+
+    def _carry_out(self, cursor: apsw.Cursor, job: Job) -> None:
+        """Run a job; what it raises is its caller's alone, unless the store itself failed."""
+        cursor.execute("SAVEPOINT job")
+        try:
+            job.result = job.work(cursor)
+        except apsw.Error:
+            raise
+        except Exception as error:
+            job.error = error
+            cursor.execute("ROLLBACK TO job")
+        cursor.execute("RELEASE job")
+
+    def _remember(self, taken: dict[str, str]) -> None:
+        self._refused.update(taken)
+        while len(self._refused) > _REFUSED:
+            del self._refused[next(iter(self._refused))]
+
+    def _open(self) -> apsw.Cursor:
+        self._connection = connect(self._path)
+        self._cursor = self._connection.cursor()
+        return self._cursor

@@ -1,0 +1,231 @@
+"""The writer: one thread that commits what has gathered, group by group.
+
+Whoever submits appends to a list and goes on; only a sleeping writer is rung
+for.  While a commit is in progress, what arrives gathers for the next, so
+that a lone write is flushed at once and a thousand share a flush.
+
+A group that nobody waits for is left to gather for a moment (`_GATHER`), so
+that an `Accept` and what follows it are one commit and not two.
+
+After a failed commit nothing is kept that was submitted before `lost` is
+called: a write must not be kept whose forerunner was lost.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from flowbuilder.core.errors import StoreError
+from flowbuilder.storage.api import KeyTaken
+from flowbuilder.storage.sqlite.faults import as_store_error
+from flowbuilder.storage.sqlite.group import Group, Item, Job
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    import apsw
+
+_GATHER = 0.05
+"""Seconds that writes gather which nobody waits for; `durability: none` promises 0.1."""
+_AWAKE, _DOZING, _ASLEEP = 0, 1, 2
+
+T = TypeVar("T")
+
+
+class Committer(Protocol):
+    """Turns a group into a transaction."""
+
+    def commit(self, group: Group) -> dict[str, str]:
+        """Commit all of the group or raise; returns refused runs → holders of their keys."""
+        ...
+
+    def idle(self) -> float | None:
+        """Do some upkeep, as nothing has gathered; returns seconds until there is more, or None."""
+        ...
+
+    def settle(self, cursor: apsw.Cursor) -> None:
+        """Do upkeep that could wait, within the transaction that is open."""
+        ...
+
+    def abandon(self) -> None:
+        """Roll back and close the connection, after a failure or at the end."""
+        ...
+
+
+class Writer:
+    """Owns the writing connection, through its committer, and the thread that uses it.
+
+    Args:
+        committer: used on the writer's thread only.
+        path: for messages.
+    """
+
+    def __init__(self, committer: Committer, path: Path) -> None:
+        self._committer = committer
+        self._path = path
+        # One list for good: taking the first n and deleting them are one step each
+        # under the interpreter's lock, so an append between them is never lost.
+        self._items: list[Item] = []
+        self._bell: SimpleQueue[None] = SimpleQueue()
+        self._state = _AWAKE
+        self._closing = False
+        self._guard = threading.Lock()
+        """Held while items are taken or dropped."""
+        self._failure: StoreError | None = None
+        self._lost: set[str] = set()
+        self._thread = threading.Thread(target=self._run, name="flowbuilder-writer", daemon=True)
+        self._thread.start()
+
+    def submit(self, item: Item) -> None:
+        """Add an item to the group that is gathering."""
+        self._items.append(item)
+        if self._state == _ASLEEP:
+            self._state = _AWAKE
+            self._bell.put(None)
+
+    def demand(self, item: Item) -> None:
+        """Add an item that somebody waits for: the group is committed at once."""
+        self._items.append(item)
+        if self._state:
+            self._state = _AWAKE
+            self._bell.put(None)
+
+    def call(self, work: Callable[[apsw.Cursor], T]) -> T:
+        """Run `work` in the next group's transaction; returns its result when that is on disk.
+
+        Raises:
+            StoreError: if the group failed.
+            Exception: what `work` raised; then nothing of it is kept.
+        """
+        finished = threading.Event()
+        job = Job(work, finished.set)
+        self.demand(job)
+        while not finished.wait(5.0):
+            if not self._thread.is_alive():
+                raise StoreError(f"the store {self._path} is closed")
+        if job.error is not None:
+            raise job.error
+        result: T = job.result
+        return result
+
+    def lost(self) -> frozenset[str]:
+        """Return the runs that lost writes, and keep writes from here on again."""
+        if self._failure is None:
+            return frozenset()
+        with self._guard:
+            behind = self._take()
+            self._forget(behind, self._failure)
+            found, self._lost = frozenset(self._lost), set()
+            self._failure = None
+        return found
+
+    def flush(self) -> None:
+        """Have upkeep done that could wait, and all that was submitted committed."""
+        self.call(self._committer.settle)
+
+    def close(self) -> None:
+        """Commit what has gathered and end the thread; waits for both."""
+        self._closing = True
+        self._bell.put(None)
+        self._thread.join()
+
+    # -- on the writer's thread -------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            while True:
+                group = self._next()
+                if group is None:
+                    break
+                self._commit(group)
+        finally:
+            self._committer.abandon()
+
+    def _next(self) -> Group | None:
+        """Return the next group, or None at the end; sleeps while there is nothing to do."""
+        group = Group()
+        while True:
+            with self._guard:
+                taken = self._take()
+                group.add(taken)
+                if self._failure is not None:
+                    self._forget_group(group, self._failure)
+                    group = Group()
+            if group.awaited or (self._closing and (taken or group.writes)):
+                return group
+            if self._closing:
+                return None
+            if group.writes:
+                if not self._doze(taken):
+                    return group
+            elif not taken:
+                self._sleep()
+
+    def _doze(self, taken: list[Item]) -> bool:
+        """Let a group that nobody waits for gather; returns False when it is time to commit it."""
+        self._state = _DOZING
+        try:
+            if not self._items or not taken:
+                self._bell.get(timeout=_GATHER)
+            return True
+        except Empty:
+            return False
+        finally:
+            self._state = _AWAKE
+
+    def _sleep(self) -> None:
+        wait = self._committer.idle()
+        self._state = _ASLEEP
+        if not self._items and not self._closing:
+            with contextlib.suppress(Empty):
+                self._bell.get(timeout=wait)
+        self._state = _AWAKE
+
+    def _take(self) -> list[Item]:
+        items = self._items
+        count = len(items)
+        taken = items[:count]
+        del items[:count]
+        return taken
+
+    def _commit(self, group: Group) -> None:
+        try:
+            taken = self._committer.commit(group)
+        except Exception as error:  # whatever it is, nobody may wait for ever
+            self._fail(group, as_store_error(error, self._path))
+            return
+        refused: set[str] = set(taken)
+        for done, keyed in group.waiters:
+            if refused and not refused.isdisjoint(keyed):
+                done(KeyTaken({run_id: taken[run_id] for run_id in keyed if run_id in taken}))
+            else:
+                done(None)
+        for job in group.jobs:
+            job.finished()
+
+    def _fail(self, group: Group, error: StoreError) -> None:
+        self._committer.abandon()
+        with self._guard:
+            behind = Group()
+            behind.add(self._take())
+            if group.writes or behind.writes:
+                self._failure = error
+            self._forget_group(group, error)
+            self._forget_group(behind, error)
+
+    def _forget(self, items: list[Item], error: StoreError) -> None:
+        group = Group()
+        group.add(items)
+        self._forget_group(group, error)
+
+    def _forget_group(self, group: Group, error: StoreError) -> None:
+        self._lost |= group.runs()
+        for done, _ in group.waiters:
+            done(error)
+        for job in group.jobs:
+            job.error = error
+            job.finished()

@@ -1,0 +1,32 @@
+"""Every store keeps every promise of the protocol."""
+
+from pathlib import Path
+
+import pytest
+
+from flowbuilder.storage.api import Store
+from flowbuilder.storage.memory import MemoryStore
+from flowbuilder.storage.sqlite import SqliteStore
+from flowbuilder.testing.store_contract import StoreContract
+
+
+class TestMemoryStore(StoreContract):
+    def make(self) -> Store:
+        return MemoryStore()
+
+    def beside(self, store: Store) -> Store:
+        assert isinstance(store, MemoryStore)
+        return MemoryStore(store.place)
+
+
+class TestSqliteStore(StoreContract):
+    @pytest.fixture(autouse=True)
+    def _folder(self, tmp_path: Path) -> None:
+        self.folder = tmp_path
+
+    def make(self) -> Store:
+        return SqliteStore(self.folder / "store.db")
+
+    def beside(self, store: Store) -> Store:
+        assert isinstance(store, SqliteStore)
+        return SqliteStore(store.path)
