@@ -8,13 +8,13 @@ is left between them is pure, and runs at once.
 
 from __future__ import annotations
 
-import heapq
 from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
 from flowbuilder.compiler.expressions.tree import Call, Const, Member, Name
 from flowbuilder.compiler.ir import Compute, Fused
+from flowbuilder.compiler.order import in_order, waits_of
 from flowbuilder.compiler.passes.graphs import rewrite_graphs
 from flowbuilder.compiler.passes.notes import Note, Rewritten
 from flowbuilder.compiler.passes.trees import IMPURE, parts
@@ -60,12 +60,11 @@ def _regions(graph: Graph, secret: frozenset[str]) -> tuple[Fused, ...]:
     fusible = [_is_fusible(task, secret) for task in tasks]
     if not any(fusible):
         return ()
-    places = {task.id: place for place, task in enumerate(tasks)}
-    waits = [[places[id] for id in task.waits_for if id in places] for task in tasks]
+    waits = waits_of(tasks)
     # a bit for each task outside all regions that must have ended before
     behind = [0] * len(tasks)
     members: dict[int, list[int]] = {}
-    for place in _in_order(waits):
+    for place in in_order(waits):
         ancestors = 0
         for other in waits[place]:
             ancestors |= behind[other] if fusible[other] else behind[other] | 1 << other
@@ -84,28 +83,6 @@ def _region(tasks: list[Task]) -> Fused:
         tuple([task.id for task in tasks]),
         tuple([task.work.value for task in tasks if type(task.work) is Compute]),
     )
-
-
-def _in_order(waits: list[list[int]]) -> list[int]:
-    """Return the places of tasks, each behind what it waits for; else in file order."""
-    if all(not before or max(before) < place for place, before in enumerate(waits)):
-        return list(range(len(waits)))  # as most files are written
-    after: list[list[int]] = [[] for _ in waits]
-    open_ = [0] * len(waits)
-    for place, before in enumerate(waits):
-        for other in set(before):
-            after[other].append(place)
-            open_[place] += 1
-    ready = [place for place, count in enumerate(open_) if not count]
-    order = []
-    while ready:
-        place = heapq.heappop(ready)
-        order.append(place)
-        for other in after[place]:
-            open_[other] -= 1
-            if not open_[other]:
-                heapq.heappush(ready, other)
-    return order
 
 
 def _is_fusible(task: Task, secret: frozenset[str]) -> bool:

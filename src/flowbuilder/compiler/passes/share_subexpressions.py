@@ -19,6 +19,7 @@ from flowbuilder.compiler.passes.guards import Guards
 from flowbuilder.compiler.passes.notes import Note, Rewritten
 from flowbuilder.compiler.passes.numbering import Numbering, alike
 from flowbuilder.compiler.passes.trees import ALWAYS, HIDDEN, parts_with_certainty, rebuilt
+from flowbuilder.compiler.written import written
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +40,7 @@ def share_subexpressions(flow: Flow) -> Rewritten:
         regions = tuple([_shared(region, [tasks[id] for id in region.tasks]) for region in graph.regions])
         for region in regions:
             for one in region.shared:
-                what = "evaluates once what is written more than once"
+                what = f"evaluates once: {written(one.value, 60)}"
                 notes.append(Note("share_subexpressions", what, prefix + region.tasks[one.before]))
         return graph if regions == graph.regions else replace(graph, regions=regions)
 
