@@ -13,6 +13,7 @@ import threading
 import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 DATA = Path(__file__).parent / "data" / "airports.csv"
 IDLE_SECONDS = 60.0
@@ -45,7 +46,7 @@ def stop(url: str | None) -> str:
 
 
 class Handler(BaseHTTPRequestHandler):
-    airports: dict[str, dict[str, str]] = {}
+    airports: ClassVar[dict[str, dict[str, str]]] = {}
     last_asked = threading.Event()
 
     def do_GET(self) -> None:
