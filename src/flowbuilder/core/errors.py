@@ -11,6 +11,7 @@ FlowBuilderError
 │   ├── RunFailed             a run ended failed; carries its first error
 │   └── RunCancelled          a run ended cancelled
 ├── KeyConflict               a run's key is taken by a start with other inputs
+├── EngineStopped             the engine is being closed and starts nothing more
 ├── NotFound                  no such run, flow or task
 └── StoreError                the store cannot do it; .retryable says whether again may help
     ├── StoreFull             the disk is full
@@ -143,6 +144,13 @@ class KeyConflict(FlowBuilderError):
 
     def __str__(self) -> str:
         return f"key '{self.key}' belongs to run {self.run_id}, which was started with other inputs"
+
+
+class EngineStopped(FlowBuilderError):
+    """The engine is being closed, and starts nothing more."""
+
+    def __str__(self) -> str:
+        return "the engine is being closed and starts nothing more"
 
 
 class NotFound(FlowBuilderError):

@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 if TYPE_CHECKING:
@@ -62,9 +63,10 @@ class OnErrorPlan:
 
 @dataclasses.dataclass(slots=True, eq=False)
 class SubFlowPlan:
-    """A run of another flow: of `plan`, else of the flow that `name` says."""
+    """A run of another flow: of `flow`, else of the one that `name` says."""
 
-    plan: FlowPlan | None
+    flow: Any
+    """The flow's definition where it is constant, for the runtime to have planned."""
     name: Function | None
     inputs: Function
     wait: bool
@@ -83,6 +85,10 @@ class TaskPlan:
     """The index in `GraphPlan.units` of what runs it."""
     value: Function | None = None
     """What `compute` yields; the parameters of `invoke`; `for` or `until` of `sleep`."""
+    until: bool = False
+    """Of `sleep`: `value` is a moment, not a duration."""
+    simple: bool = False
+    """Nothing but an expression: cannot be mapped, retried, rescued or cut off."""
     type: str = ""
     effect: Effect = "pure"
     executor: Placement = "auto"
@@ -120,20 +126,25 @@ class TaskPlan:
 
 @dataclasses.dataclass(slots=True, eq=False)
 class Region:
-    """Pure tasks that run as one function.
+    """Pure tasks that become ready together and run as one function.
 
-    `function` puts outputs and codes into the scope, task by task.  It
-    returns None, or the place in `tasks` of the one that failed and what it
-    raised; those behind it are then run one by one by `TaskPlan.value`.
+    `function` puts outputs and codes into the scope and returns the outputs.
+    Whatever it raises means that nothing has happened: the tasks are then run
+    one by one, by `TaskPlan.value`, and the one at fault says so itself.
     """
 
     tasks: tuple[TaskPlan, ...]
-    function: Callable[[Scope], tuple[int, BaseException] | None]
+    function: Callable[[Scope], list[Any]]
     ids: tuple[str, ...]
     always: bool
-    """No task of it has a condition: when nothing fails, all succeed."""
-    dependants: tuple[int, ...]
+    """No task of it can be skipped: when nothing fails, all succeed."""
+    needs: tuple[int, ...]
+    """Slots outside the region that count for the rule of one of its tasks."""
+    slots: tuple[int, ...]
+    dependants: tuple[int, ...] = ()
     """Units that wait for tasks of the region, once for each task that they wait for."""
+    slow: bool = False
+    """It was seen to hold the loop for more than 5 ms: from then on it runs on a thread."""
 
 
 @dataclasses.dataclass(slots=True, eq=False)
@@ -179,6 +190,8 @@ class FlowPlan:
     fail_fast: bool
     priority: int
     durability: Durability
-    listing: str
-    """The generated code, for tracebacks and for people."""
+    list_code: Callable[[], str]
+    """Returns the generated code as text, for people."""
     input_schemas: Mapping[str, Any]
+    folder: Path = dataclasses.field(default_factory=Path)
+    """The flow file's folder: relative paths and `cwd` start there."""

@@ -6,7 +6,8 @@ a flow, made by any later release, can carry the run on.  They are encoded as
 arrays with a small number in front; fields are only ever added at the end.
 
 Paths: `fetch`; `enrich[3]` and `enrich["de"]` for elements; `build.compile`
-inside a group; `build#2.compile` in the group's second attempt.  Handlers of
+inside a group; `build#2.compile` in the group's second attempt; `build!mend`
+among its `on_error` tasks.  Handlers of
 the flow stand behind `on_failure:` and `finally:`.
 """
 
@@ -39,6 +40,10 @@ class Ended(msgspec.Struct, array_like=True, tag=1, frozen=True, gc=False):
     """The content hash of the output where it is large; then `output` is null."""
     errors: list[dict[str, Any]] | None = None
     """What failed among the elements of a map."""
+    keys: list[str] | None = None
+    """Of a map over a mapping: its keys.  The outputs of a map lie in the records of its elements."""
+    count: int | None = None
+    """Of a map: how many elements it had."""
 
 
 class RegionEnded(msgspec.Struct, array_like=True, tag=2, frozen=True, gc=False):

@@ -26,6 +26,8 @@ MAX_NODES = 10_000_000
 """Elements of one value, shared parts counted each time they would be written."""
 MAX_BYTES = 256 * 1024 * 1024
 """Bytes of one encoded value; `limits.output_bytes` raises it."""
+NULL_BYTES = b"\xc0"
+"""The encoded null."""
 BLOB_BYTES = 64 * 1024
 """An encoded value above this goes to the blob store."""
 
@@ -69,6 +71,37 @@ def plain(value: Any) -> Any:
     if type(value) in _PLAIN:
         return value
     return decode(encode(value))
+
+
+def plain_or_text(value: Any) -> Any:
+    """Return a value as a later reader would see it, or in words where it is none we can keep."""
+    try:
+        return plain(value)
+    except OutputError:
+        return str(value)[:1000]
+
+
+def copy(value: Any) -> Any:
+    """Return a value that shares no list or mapping with `value`, which is of exact types already."""
+    kind = type(value)
+    if kind is dict:
+        return {key: item if type(item) in _SCALARS else copy(item) for key, item in value.items()}
+    if kind is list:
+        return [item if type(item) in _SCALARS else copy(item) for item in value]
+    return value
+
+
+def prepare_list(values: list[Any]) -> list[Any]:
+    """Return several values ready to be encoded as parts of a record: checked like any output.
+
+    Raises:
+        OutputError: as `encode` does.
+    """
+    if set(map(type, values)) <= _PLAIN:
+        return values
+    prepared = _Preparation().prepare(values, -1)
+    assert isinstance(prepared, list)
+    return prepared
 
 
 class _Preparation:

@@ -7,28 +7,20 @@ depends on it.
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from flowbuilder.core.plan import (
-    CODES,
-    CONTEXT,
-    ERRORS,
-    HEADER,
-    PARENT,
-    UNSET,
-    FlowPlan,
-    GraphPlan,
-    Scope,
-    TaskPlan,
-)
+from flowbuilder.core.plan import CODES, CONTEXT, ERRORS, PARENT, UNSET
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from flowbuilder.core.masking import Masker
+    from flowbuilder.core.plan import FlowPlan, GraphPlan, Scope, TaskPlan
     from flowbuilder.core.records import Record
+    from flowbuilder.runtime.context import Context
+    from flowbuilder.runtime.maps import MapState
+    from flowbuilder.runtime.recovered import Recovered
     from flowbuilder.runtime.timers import Timer
     from flowbuilder.storage.api import RunRow
 
@@ -36,62 +28,28 @@ Error = dict[str, Any]
 """An error as a value: `kind`, `message`, `task`, `attempt`, `data`."""
 
 
-class Context:
-    """What expressions may ask for besides the outputs of tasks: `scope[CONTEXT]`."""
-
-    __slots__ = (
-        "_functions",
-        "config",
-        "env",
-        "inputs",
-        "moment",
-        "place",
-        "run",
-        "secrets",
-        "trigger",
-        "vars",
-    )
-
-    def __init__(self, plan: FlowPlan, inputs: dict[str, Any], run: dict[str, Any]) -> None:
-        self.inputs = inputs
-        self.env: Mapping[str, str] = plan.env
-        self.secrets: Mapping[str, str] = {}
-        self.run = run
-        self.trigger: Any = None
-        self.config: dict[str, Any] = {}
-        self.vars: list[Any] = [UNSET] * len(plan.vars)
-        self._functions = plan.vars
-        self.moment: float = 0.0
-        """What `now()` says: when the task that is being evaluated became ready."""
-        self.place: str = ""
-        """What `uuid()` derives from, besides the place in the text: the run and the task."""
-
-    def var(self, number: int) -> Any:
-        """Return a variable, evaluated on first use, at the moment when the run started."""
-        value = self.vars[number]
-        if value is UNSET:
-            moment, place = self.moment, self.place
-            self.moment, self.place = self.run["started_at"], self.run["id"] + "/vars"
-            try:
-                value = self.vars[number] = self._functions[number](self)
-            finally:
-                self.moment, self.place = moment, place
-        return value
-
-
 class Frame:
     """A graph that runs: the main one, a handler, a group's body."""
 
-    __slots__ = ("done", "error", "frozen", "open", "plan", "prefix", "remaining", "run", "scope", "started")
+    __slots__ = ("done", "error", "frozen", "open", "owner", "plan", "prefix", "remaining", "run", "scope")
 
     def __init__(
-        self, run: RunState, plan: GraphPlan, parent: Scope | None, prefix: str, done: Callable[[Frame], None]
+        self,
+        run: RunState,
+        plan: GraphPlan,
+        parent: Scope | None,
+        prefix: str,
+        owner: Execution | None,
+        done: Callable[[Frame], None],
     ) -> None:
         self.run = run
         self.plan = plan
         self.prefix = prefix
         """What stands before the ids of its tasks in their paths."""
+        self.owner = owner
+        """The task whose body it is; None for the main graph and the flow's handlers."""
         self.done = done
+        """Called when its last task has ended."""
         size = len(plan.tasks)
         scope = plan.template.copy()
         scope[CONTEXT] = run.context
@@ -100,16 +58,21 @@ class Frame:
         scope[ERRORS] = {}
         self.scope = scope
         self.open = list(plan.opens)
+        """For each unit, how many edges into it are still open."""
         self.remaining = size
         self.error: Error | None = None
         """The first failure of one of its tasks."""
-        self.frozen = False
-        """Nothing more of it starts: it is being cancelled."""
+        self.frozen: str | None = None
+        """Nothing more of it starts, for this kind of reason: `cancelled`, `timeout`, …"""
 
-
-def output_of(frame: Frame, task: TaskPlan) -> Any:
-    """Return what a task of a frame has yielded."""
-    return frame.scope[HEADER + task.slot]
+    def lies_in(self, other: Frame) -> bool:
+        """Tell whether this frame is `other`, or runs inside one of its tasks."""
+        frame: Frame | None = self
+        while frame is not None:
+            if frame is other:
+                return True
+            frame = frame.owner.frame if frame.owner is not None else None
+        return False
 
 
 class Execution:
@@ -117,62 +80,54 @@ class Execution:
 
     __slots__ = (
         "attempt",
-        "deadline_at",
+        "deadline",
         "element",
         "ended",
         "frame",
         "handle",
-        "last_error",
-        "owner",
+        "map",
         "params",
+        "parked",
         "path",
-        "ready_at",
         "scope",
         "started_at",
+        "stopped",
         "task",
         "timer",
-        "timing",
+        "wake_at",
     )
 
     def __init__(
-        self, frame: Frame, task: TaskPlan, scope: Scope, path: str, owner: Any, element: int
+        self,
+        frame: Frame,
+        task: TaskPlan,
+        scope: Scope,
+        path: str,
+        map: MapState | None = None,
+        element: int = 0,
     ) -> None:
         self.frame = frame
         self.task = task
         self.scope = scope
         self.path = path
-        self.owner = owner
-        """The map that it is an element of, or None."""
+        self.map = map
+        """The map that it is an element of, and which; or None."""
         self.element = element
         self.attempt = 0
         self.started_at = 0.0
-        self.ready_at = 0.0
         self.params: Any = UNSET
         self.handle: asyncio.Task[Any] | Frame | str | None = None
         """What is being waited for: an attempt, a body, a child run's id."""
         self.timer: Timer | None = None
-        self.timing: Timer | None = None
-        """Ends the attempt when its time is up."""
-        self.deadline_at: float | None = None
-        self.last_error: Error | None = None
+        """Ends the attempt when its time is up, or the wait between two."""
+        self.deadline: Timer | None = None
+        """Ends all attempts."""
+        self.wake_at: float | None = None
+        """While it only waits for time: until when."""
+        self.parked = False
+        self.stopped: str | None = None
+        """Why the attempt was told to stop: `cancelled`, `timeout`, `deadline`."""
         self.ended = False
-
-
-class Recovered:
-    """What a run's journal says of tasks, by path, until the run has come that far again."""
-
-    __slots__ = ("attempts", "children", "ended", "readied", "sleeps", "starts")
-
-    def __init__(self) -> None:
-        self.ended: dict[str, Any] = {}
-        """`Ended` records, and (region record, place) for tasks of regions."""
-        self.attempts: dict[str, Any] = {}
-        """The last `AttemptFailed` of tasks that wait to be tried again."""
-        self.starts: dict[str, Any] = {}
-        """The last `AttemptStarted` of tasks with `on_crash: fail`."""
-        self.readied: dict[str, float] = {}
-        self.sleeps: dict[str, Any] = {}
-        self.children: dict[str, str] = {}
 
 
 class RunState:
@@ -180,8 +135,9 @@ class RunState:
 
     __slots__ = (
         "accepted",
-        "batches",
+        "blobs",
         "cancel",
+        "changed",
         "context",
         "dirty",
         "durable",
@@ -189,10 +145,13 @@ class RunState:
         "error",
         "errors",
         "executions",
+        "flushes",
         "frame",
         "gates",
         "id",
+        "lost",
         "masker",
+        "parked",
         "phase",
         "plan",
         "pumping",
@@ -201,6 +160,7 @@ class RunState:
         "recovered",
         "result",
         "row",
+        "sequence",
         "timer",
         "waiters",
     )
@@ -211,33 +171,45 @@ class RunState:
         self.plan = plan
         self.context = context
         self.frame: Frame | None = None
-        self.phase = ""
-        """"" for the main graph, then `on_failure`, `finally`."""
-        self.ready: deque[tuple[Frame, int]] = deque()
+        """The main graph's."""
+        self.phase: Frame | None = None
+        """The graph that is running: the main one, then the handlers' in turn."""
+        self.ready: list[tuple[Frame, int]] = []
         """Units that may run now."""
         self.pumping = False
-        self.records: list[Record] = []
-        """What has happened since the last batch was handed to the store."""
-        self.batches = 0
-        """Batches handed to the store."""
-        self.durable = 0
-        """Batches known to be on disk."""
-        self.gates: deque[tuple[int, Execution]] = deque()
-        """Effects that wait for a batch to be on disk."""
-        self.dirty = False
-        self.accepted = False
-        self.ended = False
+        self.executions: set[Execution] = set()
+        """What is being carried out or waited for."""
+        self.parked = 0
+        """How many of `executions` wait for time or for another run only."""
+        self.cancel: tuple[str, str] | None = None
+        """(kind, reason) when the run was told to stop."""
         self.error: Error | None = None
         """The first error."""
         self.errors: list[Error] = []
-        self.cancel: tuple[str, str] | None = None
-        """(kind, reason) when the run was asked to stop."""
-        self.executions: set[Execution] = set()
-        """What is being carried out or waited for."""
-        self.recovered: Recovered | None = None
         self.result: Any = None
-        self.waiters: list[Callable[[RunState | None, Exception | None], None]] = []
-        """Called when the run's end is on disk, or its engine lost it."""
+        self.ended = False
+        self.lost = False
+        """Given up by this engine: it left memory, or its journal could not be written."""
+        self.recovered: Recovered | None = None
         self.masker: Masker | None = None
         self.timer: Timer | None = None
         """Of the run's own timeout."""
+
+        # the committer's
+        self.records: list[Record] = []
+        """What has happened since the last batch was handed to the store."""
+        self.sequence = 0
+        """Batches in the journal."""
+        self.flushes = 0
+        """How often something was handed to the store, and how much of that is known to be on disk."""
+        self.durable = 0
+        self.gates: list[tuple[int, Execution]] | None = None
+        """Effects that wait until a flush is on disk."""
+        self.blobs = 0
+        """Large values on their way to the blob store; no flush goes past them."""
+        self.changed: dict[str, Any] | None = None
+        """Columns of the row that have new values."""
+        self.dirty = False
+        self.accepted = False
+        self.waiters: list[tuple[int, Callable[[Exception | None], None]]] | None = None
+        """Whom to tell, once, that a flush is on disk."""

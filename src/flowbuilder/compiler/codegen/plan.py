@@ -1,0 +1,337 @@
+"""Walks a flow and makes its plan: slots, units, edges, and a function for each expression."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from flowbuilder.compiler import ir
+from flowbuilder.compiler.codegen.module import Module
+from flowbuilder.compiler.codegen.names import Level, ScopeNames, VariableNames
+from flowbuilder.compiler.codegen.regions import maybe_skipped, region_function
+from flowbuilder.compiler.expressions.references import mentions_secrets, uses_now
+from flowbuilder.core.plan import (
+    HEADER,
+    FlowPlan,
+    GraphPlan,
+    Kind,
+    OnErrorPlan,
+    Region,
+    SubFlowPlan,
+    TaskPlan,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from flowbuilder.compiler.expressions.tree import Expr
+
+
+def generate(
+    flow: ir.Flow,
+    *,
+    definition: bytes,
+    check_inputs: Callable[[Mapping[str, Any]], dict[str, Any]],
+    remaining: Mapping[str, float] | None = None,
+    steps: int = 1_000_000,
+) -> FlowPlan:
+    """Make the plan of a flow that was checked, and optimised or not.
+
+    Args:
+        flow: the flow; graphs without regions run task by task.
+        definition: all texts it was made of, kept with each run.
+        check_inputs: returns a run's inputs with defaults, or raises `InputError`.
+        remaining: seconds of the longest path from a task to the end, by task path without indexes.
+        steps: how many steps one evaluation of an expression may take.
+    """
+    return _FlowGenerator(flow, remaining or {}, steps).plan(definition, check_inputs)
+
+
+class _FlowGenerator:
+    """The plan of one flow in the making; functions arrive when the module is compiled."""
+
+    def __init__(self, flow: ir.Flow, remaining: Mapping[str, float], steps: int) -> None:
+        self._flow = flow
+        self._remaining = remaining
+        self._steps = steps
+        self._module = Module(flow.at.file, steps)
+        self._variables = {var.name: number for number, var in enumerate(flow.vars)}
+        self._secret_vars = _vars_that(flow, mentions_secrets)
+
+    def plan(
+        self, definition: bytes, check_inputs: Callable[[Mapping[str, Any]], dict[str, Any]]
+    ) -> FlowPlan:
+        flow = self._flow
+        main_level = Level(None, _slots(flow.main))
+        main = self._graph(flow.main, main_level, "")
+        handlers, level = [], main_level
+        for graph, prefix in ((flow.on_failure, "on_failure:"), (flow.finally_, "finally:")):
+            if graph is not None:
+                # `finally` sees the tasks of `on_failure` too: its scope lies inside
+                level = Level(level, _slots(graph), error=True)
+            handlers.append(self._graph(graph, level, prefix) if graph is not None else None)
+        plan = FlowPlan(
+            name=flow.name,
+            content_hash=flow.content_hash,
+            definition=definition,
+            main=main,
+            on_failure=handlers[0],
+            finally_=handlers[1],
+            outputs=None,
+            vars=(),
+            check_inputs=check_inputs,
+            env=flow.env,
+            secrets=flow.secrets,
+            labels=flow.labels,
+            timezone=flow.timezone,
+            timeout=flow.timeout,
+            fail_fast=flow.fail_fast,
+            priority=flow.priority,
+            durability=flow.durability,
+            list_code=str,
+            input_schemas={entry.name: entry.schema for entry in flow.inputs},
+        )
+        if flow.outputs is not None:
+            self._set(plan, "outputs", flow.outputs, main_level, flow.at.line)
+        variables: list[Any] = []
+        for var in flow.vars:
+            names = VariableNames(Level(None), self._variables)
+            self._module.function(var.value, names, variables.append, var.at.line)
+        plan.list_code = self._module.compile()
+        plan.vars = tuple(variables)
+        return plan
+
+    # -- graphs ----------------------------------------------------------------
+
+    def _graph(self, graph: ir.Graph, level: Level, prefix: str) -> GraphPlan:
+        tasks = {task.id: task for task in graph.tasks}
+        fused = {id for region in graph.regions for id in region.tasks}
+        plans = {id: self._task(task, level, prefix, id in fused) for id, task in tasks.items()}
+        units: list[TaskPlan | Region] = []
+        for region in graph.regions:
+            units.append(self._region(region, tasks, plans, level))
+            for id in region.tasks:
+                plans[id].unit = len(units) - 1
+        for id, plan in plans.items():
+            if id not in fused:
+                plan.unit = len(units)
+                units.append(plan)
+        return _wire(tuple(plans.values()), units)
+
+    def _region(
+        self, fused: ir.Fused, tasks: Mapping[str, ir.Task], plans: Mapping[str, TaskPlan], level: Level
+    ) -> Region:
+        members = tuple(plans[id] for id in fused.tasks)
+        inside = {task.slot for task in members}
+        region = Region(
+            tasks=members,
+            function=_not_compiled,
+            ids=fused.tasks,
+            always=not maybe_skipped(fused, tasks),
+            needs=tuple(sorted({slot for task in members for slot in task.needs} - inside)),
+            slots=tuple(task.slot for task in members),
+        )
+        definition = region_function(
+            self._module.next_name(), fused, tasks, level, self._variables, self._steps
+        )
+
+        def receive(function: Any) -> None:
+            region.function = function
+
+        self._module.add(definition, receive, members[0].at.line)
+        return region
+
+    # -- tasks -------------------------------------------------------------------
+
+    def _task(self, task: ir.Task, level: Level, prefix: str, fused: bool) -> TaskPlan:
+        path = prefix + task.id
+        plan = TaskPlan(
+            id=task.id,
+            slot=level.slots[task.id],
+            at=task.at,
+            kind=_kind(task.work),
+            unit=-1,
+            needs=tuple(level.slots[id] for id in task.needs if id in level.slots),
+            waits=tuple(level.slots[id] for id in task.waits_for if id in level.slots),
+            rule=task.run_when,
+            pruned=task.pruned,
+            timeout=task.timeout,
+            deadline=task.deadline,
+            retry=task.retry.policy if task.retry is not None else None,
+            on_crash=task.on_crash,
+            priority=task.priority,
+            remaining=self._remaining.get(path, 0.0),
+            uses_now=any(uses_now(expr) for expr in _expressions(task)),
+            uses_secrets=any(self._is_secret(expr) for expr in _expressions(task)),
+        )
+        line = task.at.line
+        if task.condition is not None and task.pruned is None:
+            self._set(plan, "condition", task.condition, level, line, condition=True)
+        inner = level
+        if task.map is not None:
+            self._set(plan, "over", task.map.over, level, line)
+            plan.concurrency = task.map.concurrency
+            plan.tolerate = task.map.tolerate
+            inner = Level(level, element=True, alias=task.map.alias)
+        self._work(plan, task.work, inner, path, line, fused)
+        if task.env is not None:
+            self._set(plan, "env", task.env, inner, line)
+        if task.idempotency_key is not None:
+            self._set(plan, "idempotency_key", task.idempotency_key, inner, line)
+        if task.retry is not None and task.retry.condition is not None:
+            self._set(plan, "retry_if", task.retry.condition, inner, line, error_here=True, condition=True)
+        if task.on_error is not None:
+            plan.on_error = self._on_error(task.on_error, inner, path, line)
+        plan.simple = _is_simple(plan)
+        return plan
+
+    def _work(self, plan: TaskPlan, work: ir.Work, level: Level, path: str, line: int, fused: bool) -> None:
+        match work:
+            case ir.Compute(value) if fused:
+                plan.value = self._module.deferred(value, ScopeNames(level, self._variables), line)
+            case ir.Compute(value):
+                self._set(plan, "value", value, level, line)
+            case ir.Invoke(type, params, effect, executor):
+                plan.type, plan.effect, plan.executor = type, effect, executor
+                self._set(plan, "value", params, level, line)
+            case ir.Sleep(duration, until):
+                plan.type = "sleep"
+                plan.until = until is not None
+                self._set(plan, "value", duration if until is None else until, level, line)  # type: ignore[arg-type]
+            case ir.SubFlow():
+                plan.type, plan.effect = "flow", "write"
+                plan.sub_flow = self._sub_flow(work, level, line)
+            case ir.Group(graph, outputs):
+                plan.type = "group"
+                body = Level(level, _slots(graph))
+                plan.body = self._graph(graph, body, path + ".")
+                if outputs is not None:
+                    self._set(plan, "body_outputs", outputs, body, line)
+
+    def _sub_flow(self, work: ir.SubFlow, level: Level, line: int) -> SubFlowPlan:
+        plan = SubFlowPlan(flow=work.flow, name=None, inputs=_not_compiled, wait=work.wait, key=None)
+        self._set(plan, "inputs", work.inputs, level, line)
+        if work.name is not None:
+            self._set(plan, "name", work.name, level, line)
+        if work.key is not None:
+            self._set(plan, "key", work.key, level, line)
+        return plan
+
+    def _on_error(self, on_error: ir.OnError, level: Level, path: str, line: int) -> OnErrorPlan:
+        plan = OnErrorPlan(on=on_error.on, value=None, graph=None)
+        if on_error.value is not None:
+            self._set(plan, "value", on_error.value, level, line, error_here=True)
+        if on_error.graph is not None:
+            inner = Level(level, _slots(on_error.graph), error=True)
+            plan.graph = self._graph(on_error.graph, inner, path + "!")
+        return plan
+
+    def _set(
+        self,
+        plan: Any,
+        field: str,
+        expr: Expr,
+        level: Level,
+        line: int,
+        *,
+        error_here: bool = False,
+        condition: bool = False,
+    ) -> None:
+        """Have a field of a plan filled when the module is compiled."""
+        names = ScopeNames(level, self._variables, error_here=error_here)
+        self._module.function(
+            expr, names, lambda function: setattr(plan, field, function), line, condition=condition
+        )
+
+    def _is_secret(self, expr: Expr) -> bool:
+        return mentions_secrets(expr, self._secret_vars)
+
+
+def _wire(tasks: tuple[TaskPlan, ...], units: list[TaskPlan | Region]) -> GraphPlan:
+    """Count what leads into each unit, and note for each task what it leads to."""
+    opens = [0] * len(units)
+    waiting: list[list[int]] = [[] for _ in tasks]
+    for task in tasks:
+        for slot in task.waits:
+            if tasks[slot].unit != task.unit:
+                waiting[slot].append(task.unit)
+                opens[task.unit] += 1
+    for task, dependants in zip(tasks, waiting, strict=True):
+        task.dependants = tuple(sorted(dependants, key=lambda unit: _urgency(units[unit])))
+    for unit in units:
+        if isinstance(unit, Region):
+            unit.dependants = tuple(number for task in unit.tasks for number in task.dependants)
+    first = [number for number, count in enumerate(opens) if not count]
+    first.sort(key=lambda number: _urgency(units[number]))
+    return GraphPlan(
+        tasks=tasks,
+        units=tuple(units),
+        opens=tuple(opens),
+        first=tuple(first),
+        template=[None] * (HEADER + len(tasks)),
+    )
+
+
+def _urgency(unit: TaskPlan | Region) -> tuple[int, float]:
+    """Return what sorts the most urgent unit first."""
+    task = unit.tasks[0] if isinstance(unit, Region) else unit
+    return -task.priority, -task.remaining
+
+
+def _slots(graph: ir.Graph) -> dict[str, int]:
+    """Number the tasks of a graph; those of a region lie side by side, so that it stores a slice."""
+    order = [id for region in graph.regions for id in region.tasks]
+    seen = set(order)
+    order += [task.id for task in graph.tasks if task.id not in seen]
+    return {id: slot for slot, id in enumerate(order)}
+
+
+def _kind(work: ir.Work) -> Kind:
+    match work:
+        case ir.Compute():
+            return "compute"
+        case ir.Invoke():
+            return "invoke"
+        case ir.Sleep():
+            return "sleep"
+        case ir.SubFlow():
+            return "flow"
+        case _:
+            return "group"
+
+
+def _is_simple(plan: TaskPlan) -> bool:
+    """Tell whether a task is nothing but an expression: it cannot be retried, rescued or cut off."""
+    return plan.kind == "compute" and plan.over is None and plan.on_error is None and plan.retry is None
+
+
+def _expressions(task: ir.Task) -> list[Expr]:
+    """Return the expressions of a task that are evaluated for an attempt."""
+    found: list[Expr | None] = [task.env, task.idempotency_key, task.condition]
+    match task.work:
+        case ir.Compute(value):
+            found.append(value)
+        case ir.Invoke(_, params):
+            found.append(params)
+        case ir.Sleep(duration, until):
+            found += [duration, until]
+        case ir.SubFlow(_, name, inputs, _, key):
+            found += [name, inputs, key]
+        case ir.Group(_, outputs):
+            found.append(outputs)
+    if task.map is not None:
+        found.append(task.map.over)
+    return [expr for expr in found if expr is not None]
+
+
+def _vars_that(flow: ir.Flow, asks: Callable[..., bool]) -> frozenset[str]:
+    """Return the variables whose value `asks` holds for, also by way of other variables."""
+    found: set[str] = set()
+    while True:
+        more = {v.name for v in flow.vars if v.name not in found and asks(v.value, frozenset(found))}
+        if not more:
+            return frozenset(found)
+        found |= more
+
+
+def _not_compiled(_scope: Any) -> Any:
+    raise AssertionError("the module was not compiled")

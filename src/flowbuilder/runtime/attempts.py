@@ -1,0 +1,521 @@
+"""Carries out one task, or one element of a task: attempts, retries, time limits, rescue.
+
+An execution goes: parameters → (gate, if it is an effect) → attempt → its end.
+A failed attempt is tried again by the task's policy, then handed to
+`on_error`, then it is the task's failure.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import random
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from flowbuilder.core import values
+from flowbuilder.core.errors import ExpressionError, FlowBuilderError, OutputError, TaskFailed
+from flowbuilder.core.globs import NEVER_RETRIED, kind_matches
+from flowbuilder.core.plan import CONTEXT, ERROR, UNSET, Region, TaskPlan
+from flowbuilder.core.policies import next_delay
+from flowbuilder.core.records import NULL, AttemptFailed, AttemptStarted, Ended
+from flowbuilder.core.rules import CANCELLED, CONTINUED, FAILED, SUCCEEDED
+from flowbuilder.runtime.events import TaskEvent
+from flowbuilder.storage.api import Log
+from flowbuilder.tasks.api import Call
+from flowbuilder.tasks.registry import task_type
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from flowbuilder.runtime.machine import Machine
+    from flowbuilder.runtime.state import Error, Execution, Frame, RunState
+
+_SCALARS = frozenset({str, bool, type(None), int, float})
+
+
+class Attempts:
+    """Begins attempts and takes in how they end."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        self._scheduler = machine.scheduler
+        self._loop = machine.loop
+        self._now = machine.clock.now
+        self._timers = machine.timers
+        self._placer = machine.placer
+        self._types: dict[str, Any] = {}
+
+    # -- beginning -----------------------------------------------------------------
+
+    def begin(self, execution: Execution) -> None:
+        """Begin the first attempt, or what comes after those that the journal knows of."""
+        run = execution.frame.run
+        run.executions.add(execution)
+        execution.started_at = self._now()
+        task = execution.task
+        if task.deadline is not None:
+            at = execution.started_at + task.deadline
+            execution.deadline = self._timers.at(at, functools.partial(self.stop, execution, "deadline"))
+        if run.recovered is not None and self._begin_again(execution, run):
+            return
+        self.attempt(execution)
+
+    def _begin_again(self, execution: Execution, run: RunState) -> bool:
+        """Go on from what the journal says of earlier attempts; False if it says nothing."""
+        recovered = run.recovered
+        assert recovered is not None
+        started = recovered.starts.pop(execution.path, None)
+        failed = recovered.attempts.pop(execution.path, None)
+        if failed is not None:
+            execution.attempt = failed.attempt
+        if started is not None and started.attempt > execution.attempt:
+            execution.attempt = started.attempt
+            message = "the engine died during the attempt, and `on_crash: fail` forbids another"
+            self.fail(execution, "engine.crashed", message)
+            return True
+        if failed is not None:
+            self._wait_for_retry(execution, failed.retry_at)
+            return True
+        return False
+
+    def attempt(self, execution: Execution) -> None:
+        """Evaluate what the attempt is given, and begin it when it may begin."""
+        execution.attempt += 1
+        task = execution.task
+        machine = self._machine
+        if task.kind != "flow" and task.kind != "group" and (execution.params is UNSET or task.uses_secrets):
+            try:
+                if task.uses_now:
+                    self._stand(execution)
+                assert task.value is not None
+                execution.params = task.value(execution.scope)
+            except ExpressionError as error:
+                self.fail(execution, error.kind, error.message)
+                return
+        match task.kind:
+            case "invoke":
+                if task.effect != "write":
+                    self.launch(execution)
+                    return
+                if task.on_crash == "fail":
+                    record = AttemptStarted(execution.path, execution.attempt, self._now())
+                    execution.frame.run.records.append(record)
+                    machine.committer.touch(execution.frame.run)
+                if machine.committer.gate(execution):
+                    self.launch(execution)
+            case "compute":
+                self.complete(execution, execution.params)
+            case "sleep":
+                machine.waits.begin(execution)
+            case "flow":
+                if machine.committer.gate(execution):
+                    self.launch(execution)
+            case "group":
+                machine.groups.begin(execution)
+
+    def _stand(self, execution: Execution) -> None:
+        """Give `now()` the task's moment and `uuid()` the element's place."""
+        run = execution.frame.run
+        context = execution.scope[CONTEXT]
+        task_place = f"{run.id}/{execution.frame.prefix}{execution.task.id}"
+        if not context.place.startswith(task_place):
+            self._scheduler.stand(run, execution.task, execution.frame.prefix + execution.task.id)
+        context.stand(f"{run.id}/{execution.path}", context.moment)
+
+    def launch(self, execution: Execution) -> None:
+        """Call the task type: at once where that cannot take long, else as an asyncio task."""
+        run = execution.frame.run
+        if execution.ended or run.lost or self._machine.stopping:
+            return  # an engine that stops leaves it to the next one
+        if execution.frame.frozen is not None:
+            self.cancelled(execution, execution.frame.frozen)
+            return
+        task = execution.task
+        if task.kind == "flow":
+            self._machine.sub_flows.begin(execution)
+            return
+        if self._machine.bus.active:
+            event = TaskEvent(run.id, execution.path, "running", self._now(), execution.attempt)
+            self._machine.bus.emit(event)
+        try:
+            type, placed = self._types.get(task.type) or self._load(task.type)
+            call = self._call(execution, run, task)
+            if placed:
+                work = type.work(call)
+                if task.timeout is None and task.executor in ("auto", "inline"):
+                    done, value = self._placer.try_inline(work)
+                    if done:
+                        self.complete(execution, value)
+                        return
+                coroutine = self._placer.place(work, executor=task.executor, timeout=task.timeout, call=call)
+            else:
+                coroutine = type.run(call)
+        except Exception as error:
+            self._failed(execution, error)
+            return
+        handle = self._loop.create_task(coroutine)
+        execution.handle = handle
+        handle.add_done_callback(functools.partial(self._returned, execution))
+        if task.timeout is not None:
+            at = self._now() + task.timeout
+            execution.timer = self._timers.at(at, functools.partial(self.stop, execution, "timeout"))
+
+    def _load(self, name: str) -> tuple[Any, bool]:
+        type = task_type(name)
+        self._types[name] = found = (type, hasattr(type, "work"))
+        return found
+
+    def _call(self, execution: Execution, run: RunState, task: TaskPlan) -> Call:
+        """Make what the task type is given.
+
+        Raises:
+            ExpressionError: if `env` or `idempotency_key` cannot be evaluated.
+        """
+        params = execution.params
+        if type(params) not in _SCALARS:
+            params = values.copy(params)
+        env = run.plan.env
+        if task.env is not None:
+            env = {**env, **task.env(execution.scope)}
+        key = f"{run.id}/{execution.path}"
+        if task.idempotency_key is not None:
+            key = str(task.idempotency_key(execution.scope))
+        return Call(
+            params,
+            run.id,
+            execution.path,
+            execution.attempt,
+            key,
+            run.plan.folder,
+            env,
+            tuple(run.context.secrets.values()) if run.masker is not None else (),
+            functools.partial(self._log, run, execution.path),
+            self._machine.services,
+            None if task.timeout is None else self._machine.clock.monotonic() + task.timeout,
+        )
+
+    def _log(self, run: RunState, path: str, level: str, message: str, data: Any = None) -> None:
+        """Keep a line that a task wrote; called on the loop or on a thread."""
+        if run.masker is not None:
+            message = run.masker.text(message)
+            data = run.masker.value(data)
+        encoded = None if data is None else values.encode(data)
+        self._machine.store.submit(Log(run.id, path, self._now(), level, message, encoded))
+
+    # -- ending --------------------------------------------------------------------
+
+    def _returned(self, execution: Execution, handle: asyncio.Task[Any]) -> None:
+        """Take in how an attempt's asyncio task ended."""
+        run = execution.frame.run
+        if execution.ended or execution.handle is not handle or run.lost:
+            if not handle.cancelled():
+                handle.exception()  # looked at, so that nobody reports it as forgotten
+            return
+        execution.handle = None
+        if execution.timer is not None:
+            execution.timer.cancel()
+            execution.timer = None
+        if handle.cancelled():
+            self._stopped(execution)
+        elif (error := handle.exception()) is None:
+            self.complete(execution, handle.result())
+        elif execution.stopped is not None:
+            self._stopped(execution)
+        else:
+            self._failed(execution, error)
+        self._scheduler.pump(run)
+
+    def complete(self, execution: Execution, value: Any) -> None:
+        """Take in what an attempt yielded: made plain, masked and encoded before anyone reads it."""
+        masker = execution.frame.run.masker
+        try:
+            if masker is not None:
+                value = masker.value(values.plain(value))
+            encoded = values.encode(value, max_bytes=self._machine.config.limits.output_bytes)
+            if type(value) not in _SCALARS:
+                value = values.decode(encoded)  # what a reader after a crash would see
+        except OutputError as error:
+            self.fail(execution, error.kind, str(error))
+            return
+        self.succeed(execution, value, encoded)
+
+    def succeed(
+        self, execution: Execution, value: Any, encoded: bytes | None, error: Error | None = None
+    ) -> None:
+        """End an execution with a value that is plain; `error` is what it was rescued from."""
+        self._end(execution, SUCCEEDED, value, encoded, error, None)
+
+    def _failed(self, execution: Execution, error: BaseException) -> None:
+        """Take in what an attempt raised."""
+        match error:
+            case TaskFailed():
+                data = values.plain_or_text(error.data)
+                self.fail(execution, error.kind, error.message, data, retry_after=error.retry_after)
+            case ExpressionError() | OutputError():
+                self.fail(execution, error.kind, str(error))
+            case TimeoutError():
+                self.fail(execution, "timeout", str(error) or "the time was up")
+            case FlowBuilderError():
+                self.fail(execution, "engine.error", str(error))
+            case _:
+                self.fail(execution, f"python.{type(error).__name__}", str(error))
+
+    def fail_early(self, execution: Execution, kind: str, message: str) -> None:
+        """Fail a task before it has begun: its condition could not be evaluated."""
+        execution.attempt = 1
+        execution.started_at = self._now()
+        execution.frame.run.executions.add(execution)
+        self.fail(execution, kind, message)
+
+    def fail(
+        self,
+        execution: Execution,
+        kind: str,
+        message: str,
+        data: Any = None,
+        *,
+        retry_after: float | None = None,
+        retry: bool = True,
+    ) -> None:
+        """Take in that an attempt failed: try again, rescue, or end the execution."""
+        run = execution.frame.run
+        error: Error = {
+            "kind": kind,
+            "message": message,
+            "task": execution.path,
+            "attempt": execution.attempt,
+            "data": data,
+        }
+        if run.masker is not None:
+            error = run.masker.value(error)
+        if retry and self._retry(execution, error, retry_after):
+            return
+        self.rescue(execution, error)
+
+    def rescue(self, execution: Execution, error: Error) -> None:
+        """Do what `on_error` says, or end the execution as failed."""
+        if execution.deadline is not None:
+            execution.deadline.cancel()  # it bounds the attempts, not the rescue
+            execution.deadline = None
+        on_error = execution.task.on_error
+        frozen = execution.frame.frozen is not None
+        if on_error is None or frozen or (on_error.on and not kind_matches(error["kind"], on_error.on)):
+            self._end(execution, FAILED, None, None, error, None)
+        elif on_error.graph is not None:
+            self._machine.groups.rescue(execution, on_error.graph, error)
+        elif on_error.value is not None:
+            try:
+                value = self._with_error(execution, on_error.value, error)
+                encoded = values.encode(value)
+            except (ExpressionError, OutputError) as failure:
+                worse = {**error, "kind": failure.kind, "message": str(failure)}
+                self._end(execution, FAILED, None, None, worse, None)
+            else:
+                self.succeed(execution, value, encoded, error)
+        else:
+            self._end(execution, CONTINUED, None, None, error, None)
+
+    def _end(
+        self,
+        execution: Execution,
+        code: int,
+        value: Any,
+        encoded: bytes | None,
+        error: Error | None,
+        reason: str | None,
+    ) -> None:
+        self.release(execution)
+        task = execution.task
+        if execution.map is not None:
+            self._machine.maps.element_ended(execution, code, value, encoded, error, reason)
+            return
+        if task.kind == "invoke":
+            size = 0 if encoded is None else len(encoded)
+            duration = self._now() - execution.started_at
+            self._machine.observations.add(execution.frame, task.id, duration, size, code)
+        self._scheduler.end(
+            execution.frame,
+            task,
+            execution.path,
+            code,
+            output=value,
+            encoded=encoded,
+            error=error,
+            reason=reason,
+            started=execution.started_at,
+            attempts=execution.attempt,
+        )
+
+    def release(self, execution: Execution) -> None:
+        """Give up all that an execution holds."""
+        execution.ended = True
+        execution.handle = None
+        run = execution.frame.run
+        run.executions.discard(execution)
+        self.unpark(execution)
+        for timer in (execution.timer, execution.deadline):
+            if timer is not None:
+                timer.cancel()
+        execution.timer = execution.deadline = None
+
+    # -- retrying --------------------------------------------------------------------
+
+    def _retry(self, execution: Execution, error: Error, retry_after: float | None) -> bool:
+        """Arrange another attempt if the policy has one left for this error."""
+        task = execution.task
+        policy = task.retry
+        if policy is None or execution.attempt >= policy.attempts or execution.frame.frozen is not None:
+            return False
+        kind = error["kind"]
+        if kind_matches(kind, NEVER_RETRIED) or kind_matches(kind, policy.not_on):
+            return False
+        if policy.on and not kind_matches(kind, policy.on):
+            return False
+        if task.retry_if is not None:
+            try:
+                if not self._with_error(execution, task.retry_if, error):
+                    return False
+            except ExpressionError:
+                return False
+        draw = random.Random(f"{execution.frame.run.id}/{execution.path}/{execution.attempt}").random()
+        delay = next_delay(policy, execution.attempt, draw)
+        if retry_after is not None:
+            delay = max(delay, retry_after)
+        now = self._now()
+        run = execution.frame.run
+        run.records.append(AttemptFailed(execution.path, execution.attempt, now, now + delay, error))
+        self._machine.committer.touch(run)
+        if self._machine.bus.active:
+            event = TaskEvent(run.id, execution.path, "waiting", now, execution.attempt, None, error)
+            self._machine.bus.emit(event)
+        self._wait_for_retry(execution, now + delay)
+        return True
+
+    def _wait_for_retry(self, execution: Execution, at: float) -> None:
+        if at <= self._now():
+            self.attempt(execution)
+            return
+        self.park(execution, at)
+        execution.timer = self._timers.at(at, functools.partial(self._again, execution))
+
+    def _again(self, execution: Execution) -> None:
+        self.unpark(execution)
+        execution.timer = None
+        self.attempt(execution)
+        self._scheduler.pump(execution.frame.run)
+
+    @staticmethod
+    def _with_error(execution: Execution, function: Callable[[Any], Any], error: Error) -> Any:
+        """Evaluate an expression that sees `error`; the scope is as before afterwards."""
+        scope = execution.scope
+        before = scope[ERROR]
+        scope[ERROR] = error
+        try:
+            return function(scope)
+        finally:
+            scope[ERROR] = before
+
+    # -- waiting for nothing but time ------------------------------------------------
+
+    @staticmethod
+    def park(execution: Execution, wake_at: float | None) -> None:
+        """Say that an execution only waits: until a moment, or (None) for another run."""
+        execution.wake_at = wake_at
+        if not execution.parked:
+            execution.parked = True
+            execution.frame.run.parked += 1
+
+    @staticmethod
+    def unpark(execution: Execution) -> None:
+        """Say that an execution goes on."""
+        if execution.parked:
+            execution.parked = False
+            execution.frame.run.parked -= 1
+
+    # -- stopping ----------------------------------------------------------------------
+
+    def stop(self, execution: Execution, why: str) -> None:
+        """Tell an execution to stop: `timeout` of an attempt, `deadline` of all, or a kind of cancel."""
+        if execution.ended:
+            return
+        execution.stopped = execution.stopped if execution.stopped not in (None, "timeout") else why
+        match execution.handle:
+            case asyncio.Task() as handle:
+                handle.cancel()
+            case str():
+                self._machine.sub_flows.stop(execution)
+            case None:
+                self._stopped(execution)
+                self._scheduler.pump(execution.frame.run)
+            case frame:
+                self._machine.cancellation.freeze(frame, why)
+
+    def _stopped(self, execution: Execution) -> None:
+        """Take in that an attempt that was told to stop has ended."""
+        why, execution.stopped = execution.stopped, None
+        task = execution.task
+        match why:
+            case "timeout":
+                self.fail(execution, "timeout", f"no end within {task.timeout:g} s")
+            case "deadline":
+                message = f"no end within the deadline of {task.deadline:g} s"
+                self.fail(execution, "timeout", message, retry=False)
+            case None:
+                # cancelled by itself or by a library below: an attempt that failed like any other
+                self.fail(execution, "cancelled", "the task cancelled itself")
+            case _:
+                self.cancelled(execution, why)
+
+    def cancelled(self, execution: Execution, why: str) -> None:
+        """End an execution that its run no longer wants."""
+        self._end(execution, CANCELLED, None, None, None, why)
+
+    def body_ended(self, execution: Execution, error: Error | None) -> bool:
+        """Take in that the graph inside a task ended; False if it may go on to its outputs."""
+        execution.handle = None
+        if execution.timer is not None:
+            execution.timer.cancel()
+            execution.timer = None
+        if execution.stopped is not None:
+            self._stopped(execution)
+            return True
+        if error is not None:
+            if not self._retry(execution, error, None):
+                self.rescue(execution, error)
+            return True
+        return False
+
+    # -- regions that take long --------------------------------------------------------
+
+    def region_on_thread(self, frame: Frame, region: Region) -> None:
+        """Run a region's function on a thread, since it was seen to hold the loop."""
+        started = self._now()
+        future = self._loop.run_in_executor(None, lambda: values.prepare_list(region.function(frame.scope)))
+
+        def returned(future: asyncio.Future[list[Any]]) -> None:
+            run = frame.run
+            if run.lost:
+                return
+            if future.cancelled() or future.exception() is not None or frame.frozen is not None:
+                self._scheduler._one_by_one(frame, region)
+            else:
+                self._scheduler.end_region(frame, region, future.result(), started, self._now())
+            self._scheduler.pump(run)
+
+        future.add_done_callback(returned)
+
+
+def element_record(
+    path: str,
+    code: int,
+    started: float,
+    ended: float,
+    encoded: bytes | None,
+    attempts: int,
+    error: Error | None,
+) -> Ended:
+    """Return the record of an element's end; a large output is put in later."""
+    raw = NULL if encoded is None or len(encoded) > values.BLOB_BYTES else msgspec.Raw(encoded)
+    return Ended(path, code, started, ended, raw, attempts, error)

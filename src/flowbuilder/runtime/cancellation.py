@@ -1,0 +1,57 @@
+"""Stopping: a run that somebody cancels or whose time is up, a graph whose task is stopped."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flowbuilder.core.records import CancelAsked
+
+if TYPE_CHECKING:
+    from flowbuilder.runtime.machine import Machine
+    from flowbuilder.runtime.state import Frame, RunState
+
+
+class Cancellation:
+    """Stops runs in order: what runs is told to stop, nothing more starts, then comes `finally`."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+
+    def cancel(self, run: RunState, reason: str, kind: str = "cancelled") -> bool:
+        """Cancel a run; False if it has ended or was told before.
+
+        Child processes are ended (TERM, then KILL), child runs cancelled.
+        The run ends `cancelled` after its `finally`; where `kind` is
+        `timeout` it ends `failed` after its `on_failure` and `finally`.
+        """
+        if run.ended or run.lost or run.cancel is not None:
+            return False
+        run.cancel = (kind, reason)
+        run.records.append(CancelAsked(self._machine.clock.now(), reason, kind))
+        self._machine.committer.touch(run)
+        self.apply(run)
+        return True
+
+    def time_is_up(self, run: RunState) -> None:
+        """Stop a run that has taken longer than its flow allows."""
+        self.cancel(run, f"no end within {run.plan.timeout:g} s", "timeout")
+
+    def apply(self, run: RunState) -> None:
+        """Stop the graph that is running, unless it is the `finally`, which always ends."""
+        assert run.cancel is not None
+        frame = run.phase
+        if frame is not None and frame.prefix != "finally:":
+            self.freeze(frame, run.cancel[0])
+            self._machine.scheduler.pump(run)
+
+    def freeze(self, frame: Frame, why: str) -> None:
+        """Let nothing more of a graph start, and stop what of it is running."""
+        if frame.frozen is not None:
+            return
+        frame.frozen = why
+        attempts = self._machine.attempts
+        for execution in list(frame.run.executions):
+            if not execution.ended and execution.frame.lies_in(frame):
+                if execution.frame is not frame:
+                    execution.frame.frozen = execution.frame.frozen or why
+                attempts.stop(execution, why)

@@ -1,0 +1,243 @@
+"""Hands what happened to the store, and holds back what must wait until it is on disk.
+
+Records of a run are gathered and flushed once a turn of the loop: each run
+that has something makes one batch, all batches of a turn are one group, and
+the store makes one commit of however many groups have come by then.
+
+After a failed commit nothing that ran ahead survives: the runs concerned are
+dropped from memory and read again from disk.  A failed flush is never just
+repeated, since the system may have thrown the written pages away.
+"""
+
+from __future__ import annotations
+
+import copy
+import threading
+from typing import TYPE_CHECKING, Any
+
+from flowbuilder.core import records
+from flowbuilder.storage.api import Accept, Append, Change, KeyTaken
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from flowbuilder.core.errors import StoreError
+    from flowbuilder.runtime.machine import Machine
+    from flowbuilder.runtime.state import Execution, RunState
+
+LOOSE_DELAY = 0.1
+"""Seconds after which what a flow with `durability: none` did is flushed."""
+
+
+class Committer:
+    """The engine's end of the journal.
+
+    Args:
+        machine: the engine's parts.
+        lost: called with runs whose flush failed, and the error.
+    """
+
+    def __init__(self, machine: Machine, lost: Callable[[list[RunState], StoreError], None]) -> None:
+        self._loop = machine.loop
+        self._store = machine.store
+        self._scheduler = machine.scheduler
+        self._launch = machine.attempts.launch
+        self._live = machine.runs.live
+        self._lost = lost
+        self._dirty: list[RunState] = []
+        self._loose: list[RunState] = []
+        self._thread = threading.get_ident()
+        self._outstanding = 0
+        self._on_room: list[Callable[[], None]] = []
+
+    @property
+    def outstanding(self) -> int:
+        """How many flushes of runs wait for the disk."""
+        return self._outstanding
+
+    def touch(self, run: RunState) -> None:
+        """Note that a run has something to be flushed."""
+        if run.dirty:
+            return
+        run.dirty = True
+        if run.plan.durability == "none":
+            if not self._loose:
+                self._loop.call_later(LOOSE_DELAY, self._flush_loose)
+            self._loose.append(run)
+            return
+        if not self._dirty:
+            self._loop.call_soon(self.flush)
+        self._dirty.append(run)
+
+    def resume(self, run: RunState) -> None:
+        """Flush a run whose large values have all been kept."""
+        run.dirty = False
+        self.touch(run)
+
+    def change(self, run: RunState, **values: Any) -> None:
+        """Give columns of a run's row new values with its next flush."""
+        for name, value in values.items():
+            setattr(run.row, name, value)
+        if run.accepted:
+            run.changed = {**(run.changed or {}), **values}
+        self.touch(run)
+
+    def gate(self, execution: Execution) -> bool:
+        """Tell whether an effect may start now; if not, it is launched when it may.
+
+        It may when all that its run has recorded is on disk: so no effect
+        rests on a value that a crash could take back.  An element of a map
+        rests on what was recorded before the map began, not on its siblings.
+        """
+        run = execution.frame.run
+        if run.plan.durability == "none":
+            return True
+        target = self.next_flush(run) if execution.map is None else execution.map.flush
+        if run.durable >= target:
+            return True
+        if run.gates is None:
+            run.gates = []
+        run.gates.append((target, execution))
+        return False
+
+    def next_flush(self, run: RunState) -> int:
+        """Return the number of the flush that holds all that the run has recorded so far."""
+        return run.flushes + 1 if run.dirty else run.flushes
+
+    def when_durable(self, run: RunState, done: Callable[[Exception | None], None]) -> None:
+        """Call `done` when all that the run has recorded is on disk; at once if nothing waits for it."""
+        if run.plan.durability == "none" or run.durable == self.next_flush(run):
+            done(None)
+            return
+        if run.waiters is None:
+            run.waiters = []
+        run.waiters.append((self.next_flush(run), done))
+
+    def when_room(self, most: int, done: Callable[[], None]) -> bool:
+        """Tell whether at most so many flushes are outstanding; else call `done` when they are."""
+        if self._outstanding <= most:
+            return True
+        self._on_room.append(done)
+        return False
+
+    def flush(self) -> None:
+        """Hand all that was touched to the store, as one group."""
+        if self._dirty:
+            dirty, self._dirty = self._dirty, []
+            self._hand_over(dirty)
+
+    def flush_all(self) -> None:
+        """Hand over also what would have waited for its time."""
+        self.flush()
+        self._flush_loose()
+
+    def _flush_loose(self) -> None:
+        if self._loose:
+            dirty, self._loose = self._loose, []
+            self._hand_over(dirty)
+
+    def _hand_over(self, dirty: list[RunState]) -> None:
+        group: list[tuple[RunState, int]] = []
+        for run in dirty:
+            if run.blobs:
+                continue  # it stays dirty; `resume` brings it back when its large values are kept
+            run.dirty = False
+            if not run.lost:
+                self._write(run)
+                group.append((run, run.flushes))
+        if not group:
+            return
+        self._outstanding += len(group)
+        self._store.when_durable(_Report(self, group))
+
+    def _write(self, run: RunState) -> None:
+        submit = self._store.submit
+        if not run.accepted:
+            run.accepted = True
+            run.changed = None
+            submit(Accept(run.row))
+            if not run.ended:
+                run.row = copy.copy(run.row)  # what was submitted is the store's
+        if run.records:
+            if run.row.crashes and any(type(record) is records.Ended for record in run.records):
+                # it has come further than it was when its engine died: not what kills engines
+                run.row.crashes = 0
+                run.changed = {**(run.changed or {}), "crashes": 0}
+            submit(Append(run.id, run.sequence, records.encode(run.records)))
+            run.sequence += 1
+            run.records = []
+        if run.changed is not None:
+            submit(Change(run.id, run.changed))
+            run.changed = None
+        run.flushes += 1
+
+    def report(self, group: list[tuple[RunState, int]], error: StoreError | None) -> None:
+        """Take in, on the loop, that a group is on disk or failed."""
+        self._outstanding -= len(group)
+        if error is not None and not isinstance(error, KeyTaken):
+            affected = self._store.lost()
+            runs = {run.id: run for run, _ in group}
+            runs.update((id, run) for id in affected if (run := self._live.get(id)) is not None)
+            self._lost(list(runs.values()), error)
+        else:
+            self._kept(group, error.taken if isinstance(error, KeyTaken) else {}, error)
+        if self._on_room:
+            waiting, self._on_room = self._on_room, []
+            for room in waiting:
+                room()
+
+    @staticmethod
+    def _tell(run: RunState, durable: int) -> None:
+        assert run.waiters is not None
+        told = [done for target, done in run.waiters if target <= durable]
+        run.waiters = [waiter for waiter in run.waiters if waiter[0] > durable] or None
+        for done in told:
+            done(None)
+
+    def _kept(
+        self, group: list[tuple[RunState, int]], refused: Mapping[str, str], error: StoreError | None
+    ) -> None:
+        """Take in that all of a group is on disk but the runs that were refused."""
+        for run, flush in group:
+            if refused and error is not None and run.id in refused:
+                self._lost([run], error)
+                continue
+            run.durable = flush
+            if run.gates is not None:
+                self._open_gates(run)
+            if run.waiters is not None:
+                self._tell(run, flush)
+
+    def _open_gates(self, run: RunState) -> None:
+        assert run.gates is not None
+        durable = run.durable
+        open = [execution for target, execution in run.gates if target <= durable]
+        if not open:
+            return
+        closed = [gate for gate in run.gates if gate[0] > durable]
+        run.gates = closed or None
+        for execution in open:
+            self._launch(execution)
+        self._scheduler.pump(run)
+
+    @property
+    def on_loop(self) -> bool:
+        """Whether the caller is on the engine's thread."""
+        return threading.get_ident() == self._thread
+
+
+class _Report:
+    """Carries the fate of a group from the store's thread to the loop."""
+
+    __slots__ = ("_committer", "_group")
+
+    def __init__(self, committer: Committer, group: list[tuple[RunState, int]]) -> None:
+        self._committer = committer
+        self._group = group
+
+    def __call__(self, error: StoreError | None) -> None:
+        committer = self._committer
+        if committer.on_loop:
+            committer.report(self._group, error)
+        else:
+            committer._loop.call_soon_threadsafe(committer.report, self._group, error)

@@ -1,0 +1,88 @@
+"""What expressions may ask for besides the outputs of tasks: `scope[CONTEXT]`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from flowbuilder.core.plan import UNSET
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from flowbuilder.core.plan import FlowPlan
+
+
+class Context:
+    """What holds for a whole run.
+
+    `moment` and `place` are what `now()` says and what `uuid()` derives from:
+    the engine sets them before it evaluates what asks for them.
+    """
+
+    __slots__ = (
+        "_functions",
+        "_occurrences",
+        "_vars_view",
+        "config",
+        "env",
+        "inputs",
+        "moment",
+        "place",
+        "run",
+        "secrets",
+        "timezone",
+        "trigger",
+        "vars",
+    )
+
+    def __init__(self, plan: FlowPlan, inputs: dict[str, Any], run: dict[str, Any]) -> None:
+        self.inputs = inputs
+        self.env: Mapping[str, str] = plan.env
+        self.secrets: Mapping[str, str] = {}
+        self.run = run
+        self.trigger: Any = None
+        self.config: dict[str, Any] = {}
+        self.timezone = plan.timezone
+        self.moment = 0.0
+        self.place = ""
+        self.vars: list[Any] = [UNSET] * len(plan.vars) if plan.vars else []
+        self._functions = plan.vars
+        self._occurrences: dict[str, int] | None = None
+        self._vars_view: Context | None = None
+
+    def stand(self, place: str, moment: float) -> None:
+        """Say where and when the expressions that follow are evaluated."""
+        self.place = place
+        self.moment = moment
+        self._occurrences = None
+
+    def occurrence(self, place_in_text: str) -> int:
+        """Return how often this place of the text has been evaluated here before."""
+        if self._occurrences is None:
+            self._occurrences = {}
+        count = self._occurrences.get(place_in_text, 0)
+        self._occurrences[place_in_text] = count + 1
+        return count
+
+    def var(self, number: int) -> Any:
+        """Return a variable, evaluated on first use, as of the moment when the run started."""
+        value = self.vars[number]
+        if value is UNSET:
+            view = self._vars_view or self._make_vars_view()
+            view.stand(f"{self.run['id']}/vars/{number}", view.moment)
+            value = self.vars[number] = self._functions[number](view)
+        return value
+
+    def _make_vars_view(self) -> Context:
+        """Return a context of the same run whose moment is the run's start.
+
+        A context of its own, because a variable is evaluated in the midst of
+        a task's expressions, and their moment is another.
+        """
+        view = Context.__new__(Context)
+        for name in Context.__slots__:
+            setattr(view, name, getattr(self, name))
+        view.moment = self.run["started_at"].timestamp()
+        view._vars_view = view
+        self._vars_view = view
+        return view

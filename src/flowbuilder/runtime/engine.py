@@ -1,0 +1,194 @@
+"""The engine: puts its parts together, starts and stops them.
+
+Start reading at `runs.py` for how a run comes in, `scheduler.py` for how it
+advances, `committer.py` for when it is on disk, `recovery.py` for how it
+comes back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import secrets as chance
+from typing import TYPE_CHECKING, Any
+
+from flowbuilder.core.errors import EngineStopped
+from flowbuilder.core.ids import base32
+from flowbuilder.runtime.attempts import Attempts
+from flowbuilder.runtime.cancellation import Cancellation
+from flowbuilder.runtime.clock import SystemClock
+from flowbuilder.runtime.committer import Committer
+from flowbuilder.runtime.config import Config
+from flowbuilder.runtime.events import EventBus
+from flowbuilder.runtime.executors.placer import Placer
+from flowbuilder.runtime.groups import Groups
+from flowbuilder.runtime.machine import Machine
+from flowbuilder.runtime.maps import Maps
+from flowbuilder.runtime.observations import Observations
+from flowbuilder.runtime.phases import Phases
+from flowbuilder.runtime.plans import Plans
+from flowbuilder.runtime.recovery import Recovery
+from flowbuilder.runtime.runs import Runs
+from flowbuilder.runtime.scheduler import Scheduler
+from flowbuilder.runtime.services import EngineServices
+from flowbuilder.runtime.sub_flows import SubFlows
+from flowbuilder.runtime.timers import Timers
+from flowbuilder.runtime.upkeep import Upkeep
+from flowbuilder.runtime.waits import Waits
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from flowbuilder.core.clock import Clock
+    from flowbuilder.storage.api import Store
+
+
+class EngineCore:
+    """An engine over a store.
+
+    Args:
+        store: not opened yet; the engine registers with it and closes it.
+        config: the settings.
+        secrets: values of secrets by name.
+        clock: the time; the machine's unless a test says otherwise.
+        recover: take over runs whose engine is dead, and wake those that are due.
+            An engine that only drives the runs it is given does not.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        config: Config | None = None,
+        *,
+        secrets: Mapping[str, str] | None = None,
+        clock: Clock | None = None,
+        recover: bool = True,
+    ) -> None:
+        self._store = store
+        self._config = config or Config()
+        self._secrets = secrets or {}
+        self._clock = clock or SystemClock()
+        self._recover = recover
+        self._serving: list[asyncio.Task[Any]] = []
+        self._closed = False
+        self.machine: Machine
+
+    async def open(self) -> None:
+        """Open the store, take over what is to be carried on, and be ready for runs.
+
+        Raises:
+            StoreError: the store cannot be opened; nothing is left behind.
+        """
+        loop = asyncio.get_running_loop()
+        unique = chance.randbits(60)
+        id = base32(unique, 12)
+        await loop.run_in_executor(None, functools.partial(self._store.open, id))
+        self.machine = machine = self._assemble(loop, id, unique)
+
+        def on_command() -> None:
+            loop.call_soon_threadsafe(machine.recovery.on_command)
+
+        self._store.on_command(on_command)
+        self._serving.append(loop.create_task(machine.timers.run()))
+        if self._recover:
+            upkeep = Upkeep(machine)
+            await upkeep.at_start()
+            self._serving.append(loop.create_task(upkeep.run()))
+
+    def _assemble(self, loop: asyncio.AbstractEventLoop, id: str, unique: int) -> Machine:
+        config = self._config
+        services = EngineServices(self._clock, config, self._store)
+        machine = Machine(
+            id=id,
+            loop=loop,
+            clock=self._clock,
+            config=config,
+            store=self._store,
+            timers=Timers(self._clock),
+            bus=EventBus(),
+            plans=Plans(config.limits.for_compiler(), config.limits.expression_steps),
+            secrets=self._secrets,
+            services=services,
+            placer=Placer(services, config),
+        )
+        machine.scheduler = Scheduler(machine)
+        machine.attempts = Attempts(machine)
+        machine.recovery = Recovery(machine)
+        machine.runs = Runs(machine, unique)
+        machine.committer = Committer(machine, machine.recovery.lost)
+        machine.maps = Maps(machine)
+        machine.groups = Groups(machine)
+        machine.waits = Waits(machine)
+        machine.sub_flows = SubFlows(machine)
+        machine.phases = Phases(machine)
+        machine.cancellation = Cancellation(machine)
+        machine.observations = Observations(machine)
+        return machine
+
+    def only_waits(self) -> bool:
+        """Tell whether nothing happens until some moment comes: every run is parked or on disk."""
+        machine = self.machine
+        if machine.committer.outstanding or machine.recovery.busy:
+            return False
+        return all(
+            run.executions and run.parked == len(run.executions) and not run.dirty
+            for run in machine.runs.live.values()
+        )
+
+    async def stop(self, grace: float = 0.0) -> None:
+        """Start nothing more, and let what runs end within `grace` seconds.
+
+        What has not ended by then is left in the store for the next engine,
+        which executes again what was in flight.
+        """
+        machine = self.machine
+        machine.stopping = True
+        handles = [
+            execution.handle
+            for run in machine.runs.live.values()
+            for execution in run.executions
+            if isinstance(execution.handle, asyncio.Task)
+        ]
+        if handles and grace > 0:
+            waiting = asyncio.ensure_future(self._clock.sleep(grace))
+            ended = asyncio.ensure_future(asyncio.wait(handles))
+            await asyncio.wait((waiting, ended), return_when=asyncio.FIRST_COMPLETED)
+            for future in (waiting, ended):
+                future.cancel()
+        await self.close()
+
+    async def close(self) -> None:
+        """Give up all runs, which the next engine finds in the store, and close the store."""
+        if self._closed:
+            return
+        self._closed = True
+        machine = self.machine
+        machine.stopping = True
+        for task in self._serving:
+            task.cancel()
+        await asyncio.gather(*self._serving, return_exceptions=True)
+        await machine.recovery.close()
+        machine.observations.hand_over()
+        machine.committer.flush_all()
+        handles = [h for run in list(machine.runs.live.values()) for h in _give_up(machine, run)]
+        if handles:
+            await asyncio.gather(*handles, return_exceptions=True)
+        await machine.placer.close()
+        await machine.services.close()
+        await machine.in_thread(self._store.close)
+        # what was on its way to callers when the store was closed arrives before they are let go
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(0)
+        for run in list(machine.runs.live.values()):
+            machine.runs.tell(run.id, None, EngineStopped())
+
+
+def _give_up(machine: Machine, run: Any) -> list[asyncio.Task[Any]]:
+    """Let go of a run, and return what must still end."""
+    if run.ended:
+        return []
+    handles = [execution.handle for execution in run.executions if isinstance(execution.handle, asyncio.Task)]
+    machine.runs.drop(run)
+    machine.runs.live[run.id] = run
+    return handles

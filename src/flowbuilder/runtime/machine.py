@@ -1,0 +1,67 @@
+"""The parts of an engine, by name; each is given the others through this."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Mapping
+
+    from flowbuilder.core.clock import Clock
+    from flowbuilder.runtime.attempts import Attempts
+    from flowbuilder.runtime.cancellation import Cancellation
+    from flowbuilder.runtime.committer import Committer
+    from flowbuilder.runtime.config import Config
+    from flowbuilder.runtime.events import EventBus
+    from flowbuilder.runtime.executors.placer import Placer
+    from flowbuilder.runtime.groups import Groups
+    from flowbuilder.runtime.maps import Maps
+    from flowbuilder.runtime.observations import Observations
+    from flowbuilder.runtime.phases import Phases
+    from flowbuilder.runtime.plans import Plans
+    from flowbuilder.runtime.recovery import Recovery
+    from flowbuilder.runtime.runs import Runs
+    from flowbuilder.runtime.scheduler import Scheduler
+    from flowbuilder.runtime.services import EngineServices
+    from flowbuilder.runtime.sub_flows import SubFlows
+    from flowbuilder.runtime.timers import Timers
+    from flowbuilder.runtime.waits import Waits
+    from flowbuilder.storage.api import Store
+
+
+@dataclasses.dataclass(slots=True, eq=False)
+class Machine:
+    """What an engine is made of.  `engine.py` puts it together; nothing else makes one."""
+
+    id: str
+    """The engine's, under which it is registered with the store."""
+    loop: asyncio.AbstractEventLoop
+    clock: Clock
+    config: Config
+    store: Store
+    timers: Timers
+    bus: EventBus
+    plans: Plans
+    secrets: Mapping[str, str]
+    services: EngineServices
+    placer: Placer
+    recovery: Recovery = dataclasses.field(init=False)
+    runs: Runs = dataclasses.field(init=False)
+    committer: Committer = dataclasses.field(init=False)
+    scheduler: Scheduler = dataclasses.field(init=False)
+    attempts: Attempts = dataclasses.field(init=False)
+    maps: Maps = dataclasses.field(init=False)
+    groups: Groups = dataclasses.field(init=False)
+    waits: Waits = dataclasses.field(init=False)
+    sub_flows: SubFlows = dataclasses.field(init=False)
+    phases: Phases = dataclasses.field(init=False)
+    cancellation: Cancellation = dataclasses.field(init=False)
+    observations: Observations = dataclasses.field(init=False)
+    stopping: bool = False
+    """Nothing new starts; what runs may end."""
+
+    async def in_thread(self, function: Any) -> Any:
+        """Run a blocking function of the store on a thread."""
+        return await self.loop.run_in_executor(None, function)

@@ -1,0 +1,279 @@
+"""`for_each`: one task for each element of a list or mapping, so many at a time."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from flowbuilder.core import values
+from flowbuilder.core.errors import ExpressionError, OutputError
+from flowbuilder.core.plan import CONTEXT, INDEX, ITEM, PARENT
+from flowbuilder.core.records import MapStarted
+from flowbuilder.core.rules import CANCELLED, CONTINUED, FAILED, STATUS, SUCCEEDED
+from flowbuilder.runtime.attempts import element_record
+from flowbuilder.runtime.events import TaskEvent
+from flowbuilder.runtime.recovered import element_path
+from flowbuilder.runtime.scheduler import SLICE
+from flowbuilder.runtime.state import Execution
+
+if TYPE_CHECKING:
+    from flowbuilder.core.plan import Scope, TaskPlan
+    from flowbuilder.runtime.machine import Machine
+    from flowbuilder.runtime.recovered import EndedTask
+    from flowbuilder.runtime.state import Error, Frame
+
+
+class MapState:
+    """A map that runs."""
+
+    __slots__ = (
+        "done",
+        "errors",
+        "failed",
+        "filling",
+        "flush",
+        "frame",
+        "items",
+        "keys",
+        "next",
+        "output_bytes",
+        "outputs",
+        "path",
+        "running",
+        "started_at",
+        "stopped",
+        "task",
+        "template",
+    )
+
+    def __init__(
+        self, frame: Frame, task: TaskPlan, path: str, items: list[Any], keys: list[str] | None
+    ) -> None:
+        self.frame = frame
+        self.task = task
+        self.path = path
+        self.items = items
+        self.keys = keys
+        self.next = 0
+        """The first element that has not been started."""
+        self.running = 0
+        self.done = 0
+        self.outputs: list[Any] = [None] * len(items)
+        self.output_bytes = 0
+        self.errors: list[Error] = []
+        self.failed: Error | None = None
+        """The failure after which no further element starts."""
+        self.stopped: str | None = None
+        self.filling = False
+        self.flush = 0
+        """The flush that holds what the elements rest on."""
+        self.started_at = 0.0
+        self.template: Scope = [frame.scope[CONTEXT], frame.scope, None, None, None, None, None, None, None]
+
+
+class Maps:
+    """Begins maps and their elements, and puts the results together."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        self._scheduler = machine.scheduler
+        self._now = machine.clock.now
+
+    def begin(self, frame: Frame, task: TaskPlan, path: str) -> None:
+        """Begin a map: work out its elements and start as many as may run at once."""
+        assert task.over is not None
+        try:
+            over = task.over(frame.scope)
+            if type(over) is dict:
+                keys = list(over)
+                items = [{"key": key, "value": value} for key, value in over.items()]
+            elif type(over) is list:
+                keys, items = None, over
+            else:
+                kind = type(over).__name__
+                raise ExpressionError("expression.type", f"`for_each` takes a list or a mapping, not {kind}")
+        except ExpressionError as error:
+            self._machine.attempts.fail_early(
+                Execution(frame, task, frame.scope, path), error.kind, error.message
+            )
+            return
+        map = MapState(frame, task, path, items, keys)
+        map.started_at = self._now()
+        run = frame.run
+        if items:
+            run.records.append(MapStarted(path, map.started_at, len(items)))
+            self._machine.committer.touch(run)
+        if self._machine.bus.active:
+            event = TaskEvent(run.id, path, "running", map.started_at, done=0, total=len(items))
+            self._machine.bus.emit(event)
+        map.flush = self._machine.committer.next_flush(run)
+        self._fill(map)
+
+    def _fill(self, map: MapState) -> None:
+        """Start elements while there is room, for no longer than a slice at a stretch."""
+        if map.filling:
+            return
+        map.filling = True
+        frame, task = map.frame, map.task
+        run = frame.run
+        total = len(map.items)
+        most = task.concurrency
+        until = time.perf_counter() + SLICE
+        try:
+            while map.next < total and map.running < most and map.failed is None and not run.lost:
+                if frame.frozen is not None:
+                    map.stopped = map.stopped or frame.frozen
+                    break
+                index = map.next
+                map.next += 1
+                self._start(map, index)
+                if not index & 63 and time.perf_counter() > until:
+                    self._machine.loop.call_soon(self._fill_on, map)
+                    return
+        finally:
+            map.filling = False
+        if not map.running and (map.next >= total or map.failed is not None or map.stopped is not None):
+            self._finish(map)
+
+    def _fill_on(self, map: MapState) -> None:
+        if map.frame.run.lost:
+            return
+        self._fill(map)
+        self._scheduler.pump(map.frame.run)
+
+    def _start(self, map: MapState, index: int) -> None:
+        run = map.frame.run
+        key = index if map.keys is None else map.keys[index]
+        path = f"{map.path}[{index}]" if map.keys is None else element_path(map.path, key)
+        if run.recovered is not None:
+            ended = run.recovered.ended.get(path)
+            if ended is not None:
+                self._again(map, index, ended)
+                return
+        scope = map.template.copy()
+        scope[PARENT] = map.frame.scope
+        scope[ITEM] = map.items[index]
+        scope[INDEX] = index
+        execution = Execution(map.frame, map.task, scope, path, map, index)
+        map.running += 1
+        if map.task.kind == "compute" and map.task.retry is None and map.task.on_error is None:
+            self._compute(execution)
+        else:
+            self._machine.attempts.begin(execution)
+
+    def _compute(self, execution: Execution) -> None:
+        """Carry out an element that is nothing but an expression."""
+        run = execution.frame.run
+        execution.attempt = 1
+        execution.started_at = self._now()
+        try:
+            if execution.task.uses_now:
+                run.context.stand(f"{run.id}/{execution.path}", run.context.moment)
+            assert execution.task.value is not None
+            output = execution.task.value(execution.scope)
+            if run.masker is not None:
+                output = run.masker.value(output)
+            encoded = values.encode(output)
+        except (ExpressionError, OutputError) as error:
+            message = {
+                "kind": error.kind,
+                "message": str(error),
+                "task": execution.path,
+                "attempt": 1,
+                "data": None,
+            }
+            self.element_ended(execution, FAILED, None, None, message, None)
+            return
+        self.element_ended(execution, SUCCEEDED, output, encoded, None, None)
+
+    def _again(self, map: MapState, index: int, ended: EndedTask) -> None:
+        """Take in an element's end that the journal has already."""
+        map.done += 1
+        if ended.code == SUCCEEDED:
+            map.outputs[index] = ended.output
+        self._note(map, index, ended.code, ended.error)
+
+    def element_ended(
+        self,
+        execution: Execution,
+        code: int,
+        value: Any,
+        encoded: bytes | None,
+        error: Error | None,
+        reason: str | None,
+    ) -> None:
+        """Take in how one element ended, and start the next."""
+        map = execution.map
+        assert map is not None
+        run = map.frame.run
+        map.running -= 1
+        map.done += 1
+        if code == SUCCEEDED:
+            map.outputs[execution.element] = value
+            if encoded is not None:
+                map.output_bytes += len(encoded)
+        ended = self._now()
+        if code != CANCELLED:
+            record = element_record(
+                execution.path, code, execution.started_at, ended, encoded, execution.attempt, error
+            )
+            self._scheduler.record(run, record, encoded)
+        if self._machine.bus.active:
+            total = len(map.items)
+            event = TaskEvent(
+                run.id, execution.path, STATUS[code], ended, execution.attempt, reason, error, map.done, total
+            )
+            self._machine.bus.emit(event)
+        if code == CANCELLED:
+            map.stopped = map.stopped or reason or "cancelled"
+        else:
+            self._note(map, execution.element, code, error)
+        self._fill(map)
+
+    def _note(self, map: MapState, index: int, code: int, error: Error | None) -> None:
+        """Remember an element's failure."""
+        if code == SUCCEEDED or error is None:
+            return
+        if code == CONTINUED:
+            key = index if map.keys is None else map.keys[index]
+            map.errors.append(
+                {
+                    "index": index,
+                    "key": key,
+                    "item": map.items[index] if map.keys is None else map.items[index]["value"],
+                    "kind": error["kind"],
+                    "message": error["message"],
+                }
+            )
+        elif map.failed is None:
+            map.failed = error
+
+    def _finish(self, map: MapState) -> None:
+        """End the map's task: all its elements have ended, or no further one is to start."""
+        if map.failed is not None:
+            code, output, error, reason = FAILED, None, map.failed, None
+        elif map.stopped is not None:
+            code, output, error, reason = CANCELLED, None, None, map.stopped
+        else:
+            code, error, reason = SUCCEEDED, None, None
+            output = map.outputs if map.keys is None else dict(zip(map.keys, map.outputs, strict=True))
+        if map.task.kind == "invoke" and code != CANCELLED:
+            duration = self._now() - map.started_at
+            self._machine.observations.add(
+                map.frame, map.task.id, duration, map.output_bytes, code, len(map.items)
+            )
+        map.errors.sort(key=lambda entry: entry["index"])
+        self._scheduler.end(
+            map.frame,
+            map.task,
+            map.path,
+            code,
+            output=output,
+            error=error,
+            reason=reason,
+            started=map.started_at,
+            attempts=1,
+            errors=map.errors or None,
+            keys=map.keys,
+            count=len(map.items),
+        )

@@ -1,0 +1,83 @@
+"""Gathers what tasks cost, for the planner: a sample of each task's executions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flowbuilder.core.rules import FAILED
+from flowbuilder.storage.api import Statistic
+
+if TYPE_CHECKING:
+    from flowbuilder.runtime.machine import Machine
+    from flowbuilder.runtime.state import Frame
+
+PERIOD = 1.0
+"""Seconds between two hand-overs to the store."""
+SAMPLES = 100
+"""Executions of one task that are looked at in a period: more would teach the planner nothing."""
+
+
+class Observations:
+    """What the engine saw tasks cost since it last told the store."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._loop = machine.loop
+        self._store = machine.store
+        self._seen: dict[tuple[str, str, str], list[tuple[float, int, bool, int]]] = {}
+        self._due = False
+
+    def add(
+        self, frame: Frame, id: str, duration: float, output_bytes: int, code: int, items: int = 1
+    ) -> None:
+        """Note one execution of a task that calls something; a map counts as one, with so many items."""
+        key = (frame.run.plan.name, frame.prefix, id)
+        seen = self._seen.get(key)
+        if seen is None:
+            self._seen[key] = seen = []
+            if not self._due:
+                self._due = True
+                self._loop.call_later(PERIOD, self.hand_over)
+        if len(seen) < SAMPLES:
+            seen.append((duration, output_bytes, code == FAILED, items))
+
+    def hand_over(self) -> None:
+        """Give the store what was seen."""
+        self._due = False
+        seen, self._seen = self._seen, {}
+        for (flow, prefix, id), samples in seen.items():
+            path = plain_path(prefix + id)
+            for duration, output_bytes, failed, items in samples:
+                self._store.submit(Statistic(flow, path, duration, output_bytes, failed, items))
+
+
+def plain_path(path: str) -> str:
+    """Return a task's path without indexes and group attempts, as the plan knows it.
+
+    Example:
+        >>> plain_path('build[3]#2.compile["x"]')
+        'build.compile'
+    """
+    if "[" not in path and "#" not in path:
+        return path
+    kept: list[str] = []
+    skipping = ""
+    quoted = escaped = False
+    for character in path:
+        if skipping == "[":
+            if escaped:
+                escaped = False
+            elif character == "\\":
+                escaped = quoted
+            elif character == '"':
+                quoted = not quoted
+            elif character == "]" and not quoted:
+                skipping = ""
+        elif skipping == "#":
+            if character in ".!":
+                skipping = ""
+                kept.append(character)
+        elif character in "[#":
+            skipping = character
+        else:
+            kept.append(character)
+    return "".join(kept)

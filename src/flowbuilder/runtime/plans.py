@@ -1,0 +1,141 @@
+"""From a flow's text to its plan, once for each version."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from flowbuilder.compiler.codegen import generate
+from flowbuilder.compiler.costs import Figures, estimate
+from flowbuilder.compiler.inputs import input_checker
+from flowbuilder.compiler.limits import Limits
+from flowbuilder.compiler.passes import optimize
+from flowbuilder.compiler.pipeline import compile_text
+from flowbuilder.core.errors import NotFound
+from flowbuilder.tasks.catalogue import CATALOGUE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from flowbuilder.compiler.pipeline import Checked
+    from flowbuilder.core.plan import FlowPlan
+
+SUFFIXES = (".yaml", ".yml", ".json")
+"""What a flow file's name ends in, in the order in which a name is looked for."""
+
+
+class Definition(msgspec.Struct, frozen=True):
+    """All texts that a version of a flow is made of, as the store keeps them."""
+
+    file: str
+    """The flow's own file."""
+    sources: dict[str, str]
+    """By file, those of its constant sub-flows among them."""
+
+
+class Plans:
+    """Compiles flows, and keeps the plans of the versions that were asked for.
+
+    Args:
+        limits: what bounds the files.
+        steps: what bounds one evaluation of an expression.
+        known: returns what is known of a flow's tasks from earlier runs, by task path.
+    """
+
+    def __init__(
+        self,
+        limits: Limits | None = None,
+        steps: int = 1_000_000,
+        known: Callable[[str], Mapping[str, Figures]] = lambda _flow: {},
+    ) -> None:
+        self._limits = limits or Limits()
+        self._steps = steps
+        self._known = known
+        self._plans: dict[str, FlowPlan] = {}
+
+    def compile_file(self, path: Path) -> Checked:
+        """Read and check a flow file.
+
+        Raises:
+            FlowError: with every finding.
+            NotFound: there is no such file.
+        """
+        try:
+            text = path.read_text("utf-8")
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+            raise NotFound("file", str(path)) from None
+        return self._check(text, str(path), read_beside)
+
+    def _check(self, text: str, file: str, resolve: Callable[[str, str], str]) -> Checked:
+        return compile_text(text, file, catalogue=CATALOGUE, resolve=resolve, limits=self._limits)
+
+    def of_checked(self, checked: Checked) -> FlowPlan:
+        """Return the plan of a flow that was checked."""
+        definition = Definition(checked.flow.at.file, dict(checked.sources))
+        return self._plan(checked.flow, definition)
+
+    def of_definition(self, content_hash: str, definition: bytes) -> FlowPlan:
+        """Return the plan of a version that the store has kept."""
+        plan = self._plans.get(content_hash)
+        if plan is not None:
+            return plan
+        kept = msgspec.msgpack.decode(definition, type=Definition)
+        sources = kept.sources
+
+        def resolve(path: str, from_file: str) -> str:
+            return sources[beside(path, from_file)]
+
+        checked = self._check(sources[kept.file], kept.file, resolve)
+        return self._plan(checked.flow, kept, content_hash)
+
+    def of_flow(self, flow: Any, parent: FlowPlan) -> FlowPlan:
+        """Return the plan of a constant sub-flow, made of its parent's texts."""
+        plan = self._plans.get(flow.content_hash)
+        if plan is not None:
+            return plan
+        kept = msgspec.msgpack.decode(parent.definition, type=Definition)
+        return self._plan(flow, Definition(flow.at.file, kept.sources))
+
+    def named(self, name: str, folder: Path) -> FlowPlan:
+        """Return the plan of the flow with a name, from the file of that name in a folder.
+
+        Raises:
+            NotFound: there is no such file.
+            FlowError: it is wrong.
+        """
+        for suffix in SUFFIXES:
+            path = folder / (name + suffix)
+            if path.is_file():
+                return self.of_checked(self.compile_file(path))
+        raise NotFound("flow", name, f"looked for {name}.yaml in {folder}")
+
+    def _plan(self, flow: Any, definition: Definition, content_hash: str | None = None) -> FlowPlan:
+        content_hash = content_hash or flow.content_hash
+        plan = self._plans.get(content_hash)
+        if plan is None:
+            better = optimize(flow).flow
+            costs = estimate(better, self._known(flow.name))
+            plan = generate(
+                better,
+                definition=msgspec.msgpack.encode(definition),
+                check_inputs=input_checker(flow),
+                remaining={path: cost.remaining for path, cost in costs.tasks.items()},
+                steps=self._steps,
+            )
+            plan.content_hash = content_hash
+            plan.folder = Path(definition.file).absolute().parent
+            self._plans[content_hash] = plan
+        return plan
+
+
+def beside(path: str, from_file: str) -> str:
+    """Return the path of a file that another one names: relative ones start at its folder."""
+    return str(Path(from_file).parent / path)
+
+
+def read_beside(path: str, from_file: str) -> str:
+    """Return the text of a file that another one names."""
+    return Path(beside(path, from_file)).read_text("utf-8")

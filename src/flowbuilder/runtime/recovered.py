@@ -1,0 +1,122 @@
+"""What a journal says of tasks that the run has not come to again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from flowbuilder.core import records, values
+from flowbuilder.core.rules import SUCCEEDED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+
+class EndedTask(msgspec.Struct, gc=False):
+    """How a task ended, as its journal tells."""
+
+    code: int
+    output: Any = None
+    error: dict[str, Any] | None = None
+    errors: list[dict[str, Any]] | None = None
+    reason: str | None = None
+    attempts: int = 1
+    started_at: float = 0.0
+    ended_at: float = 0.0
+    items: int | None = None
+
+
+class Recovered:
+    """The facts of a journal by task path; each is taken out when the run comes to its task."""
+
+    __slots__ = ("attempts", "cancel", "children", "ended", "maps", "phases", "readied", "sleeps", "starts")
+
+    def __init__(self) -> None:
+        self.ended: dict[str, EndedTask] = {}
+        self.attempts: dict[str, records.AttemptFailed] = {}
+        """The last failed attempt of tasks that were to be tried again."""
+        self.starts: dict[str, records.AttemptStarted] = {}
+        """The last attempt that must not be made twice."""
+        self.readied: dict[str, float] = {}
+        self.sleeps: dict[str, records.Slept] = {}
+        self.children: dict[str, str] = {}
+        self.maps: dict[str, int] = {}
+        """How many elements the maps have that began."""
+        self.phases: set[str] = set()
+        """Handlers that had begun."""
+        self.cancel: records.CancelAsked | None = None
+
+
+def replay(batches: Iterable[bytes], blob: Callable[[str], bytes]) -> Recovered:
+    """Fold a journal into what it says of each task.
+
+    Args:
+        batches: the journal, oldest first.
+        blob: returns a large output by its content hash.
+
+    Raises:
+        StoreCorrupt: if a large output is missing or damaged.
+    """
+    found = Recovered()
+    ended = found.ended
+    for batch in batches:
+        for record in records.decode(batch):
+            match record:
+                case records.RegionEnded():
+                    for path, output in zip(record.paths, record.outputs, strict=True):
+                        ended[path] = EndedTask(
+                            SUCCEEDED, output, started_at=record.started_at, ended_at=record.ended_at
+                        )
+                case records.Ended():
+                    ended[record.path] = _ended(record, ended, blob)
+                case records.AttemptStarted():
+                    found.starts[record.path] = record
+                case records.AttemptFailed():
+                    found.attempts[record.path] = record
+                case records.Readied():
+                    found.readied[record.path] = record.at
+                case records.Slept():
+                    found.sleeps[record.path] = record
+                case records.ChildStarted():
+                    found.children[record.path] = record.run_id
+                case records.CancelAsked():
+                    found.cancel = record
+                case records.MapStarted():
+                    found.maps[record.path] = record.count
+                case records.PhaseEntered():
+                    found.phases.add(record.phase)
+    return found
+
+
+def _ended(record: records.Ended, ended: dict[str, EndedTask], blob: Callable[[str], bytes]) -> EndedTask:
+    if record.count is not None and record.code == SUCCEEDED:
+        output = _map_output(record, ended)
+    else:
+        output = values.decode(blob(record.blob) if record.blob is not None else record.output)
+    return EndedTask(
+        record.code,
+        output,
+        record.error,
+        record.errors,
+        record.reason,
+        record.attempts,
+        record.started_at,
+        record.ended_at,
+        record.count,
+    )
+
+
+def _map_output(record: records.Ended, ended: dict[str, EndedTask]) -> Any:
+    """Put a map's output together from its elements' records."""
+    if record.keys is None:
+        paths = [f"{record.path}[{index}]" for index in range(record.count or 0)]
+        return [ended[path].output for path in paths]
+    return {key: ended[element_path(record.path, key)].output for key in record.keys}
+
+
+def element_path(path: str, key: str | int) -> str:
+    """Return the path of an element: `enrich[3]`, `enrich["de"]`."""
+    if isinstance(key, int):
+        return f"{path}[{key}]"
+    return f"{path}[{msgspec.json.encode(key).decode()}]"

@@ -1,0 +1,165 @@
+"""The `flow` task: another run, linked both ways, that its parent waits for or not.
+
+The child's key is made of the parent's run, path and attempt.  So a parent
+that comes back after a crash finds the child that it had started, and a
+retry starts a new one.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any
+
+from flowbuilder.core import values
+from flowbuilder.core.errors import ExpressionError, FlowBuilderError, FlowError, InputError, NotFound
+from flowbuilder.core.records import ChildStarted
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from flowbuilder.core.plan import FlowPlan
+    from flowbuilder.runtime.machine import Machine
+    from flowbuilder.runtime.state import Execution
+
+MOST_DEEP = 32
+"""Runs inside runs; a flow that starts itself without end is stopped here."""
+
+
+class SubFlows:
+    """Starts child runs and takes in how they end."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        self._waiting: dict[str, Execution] = {}
+        """Executions in memory by the id of the run that they wait for."""
+
+    def begin(self, execution: Execution) -> None:
+        """Begin to start the child run; `execution.handle` is its id as soon as there is one."""
+        handle = self._machine.loop.create_task(self._start(execution))
+        execution.handle = handle
+        handle.add_done_callback(functools.partial(self._started, execution))
+
+    async def _start(self, execution: Execution) -> tuple[str, bool, Any]:
+        """Start or find the child; return its id, whether it has ended, and how."""
+        machine = self._machine
+        run = execution.frame.run
+        sub_flow = execution.task.sub_flow
+        assert sub_flow is not None
+        scope = execution.scope
+        inputs = sub_flow.inputs(scope)
+        if sub_flow.key is not None:
+            key = str(sub_flow.key(scope))
+        else:
+            key = f"{run.id}/{execution.path}/{execution.attempt}"
+        plan = await self._plan(execution)
+        child = await machine.runs.start(plan, inputs, key=key, parent=run.id)
+        run.records.append(ChildStarted(execution.path, child.id, machine.clock.now()))
+        machine.committer.touch(run)
+        return child.id, child.status not in ("queued", "running", "waiting", "paused"), child
+
+    async def _plan(self, execution: Execution) -> FlowPlan:
+        sub_flow = execution.task.sub_flow
+        assert sub_flow is not None
+        run = execution.frame.run
+        if sub_flow.flow is not None:
+            return self._machine.plans.of_flow(sub_flow.flow, run.plan)
+        name = sub_flow.name(execution.scope) if sub_flow.name is not None else run.plan.name
+        if name == run.plan.name:
+            return run.plan
+        find = functools.partial(self._machine.plans.named, str(name), run.plan.folder)
+        plan: FlowPlan = await self._machine.in_thread(find)
+        return plan
+
+    def _started(self, execution: Execution, handle: asyncio.Task[tuple[str, bool, Any]]) -> None:
+        run = execution.frame.run
+        if execution.ended or run.lost:
+            if not handle.cancelled():
+                handle.exception()
+            return
+        execution.handle = None
+        attempts = self._machine.attempts
+        error = None if handle.cancelled() else handle.exception()
+        if handle.cancelled():
+            attempts._stopped(execution)
+        elif error is not None:
+            kind, message = _what_failed(error)
+            attempts.fail(execution, kind, message)
+        else:
+            self._wait(execution, handle.result())
+        self._machine.scheduler.pump(run)
+
+    def _wait(self, execution: Execution, child: tuple[str, bool, Any]) -> None:
+        """Wait for the child's end, or take it in at once."""
+        id, ended, row = child
+        sub_flow = execution.task.sub_flow
+        assert sub_flow is not None
+        if not sub_flow.wait:
+            self._machine.attempts.complete(execution, {"run_id": id})
+            return
+        if ended:
+            self._take_in(execution, row.status, row.result)
+            return
+        execution.handle = id
+        self._waiting[id] = execution
+        machine = self._machine
+        machine.attempts.park(execution, None)
+        run = execution.frame.run
+        task = execution.task
+        if task.timeout is not None:
+            stop = functools.partial(machine.attempts.stop, execution, "timeout")
+            execution.timer = machine.timers.at(machine.clock.now() + task.timeout, stop)
+        later = machine.clock.now() + machine.config.engine.leave_after + 0.1
+        machine.timers.at(later, functools.partial(machine.scheduler.pump, run))
+
+    def child_ended(self, run_id: str, parent: str | None, status: str, result: bytes | None) -> None:
+        """Take in that a run has ended, on disk; wakes the parent that waits for it."""
+        execution = self._waiting.pop(run_id, None)
+        if execution is None:
+            if parent is not None:
+                self._machine.recovery.wake_soon(parent)
+            return
+        run = execution.frame.run
+        if execution.ended or run.lost:
+            self._machine.recovery.wake_soon(run.id)
+            return
+        execution.handle = None
+        self._machine.attempts.unpark(execution)
+        if execution.stopped is not None:
+            self._machine.attempts._stopped(execution)
+        else:
+            self._take_in(execution, status, result)
+        self._machine.scheduler.pump(run)
+
+    def _take_in(self, execution: Execution, status: str, result: bytes | None) -> None:
+        value = values.decode(result) if result is not None else None
+        attempts = self._machine.attempts
+        if status == "succeeded":
+            attempts.complete(execution, value)
+        elif status == "cancelled":
+            attempts.fail(execution, "flow.cancelled", "the sub-flow's run was cancelled")
+        else:
+            kind = value.get("kind", "flow.failed") if isinstance(value, dict) else "flow.failed"
+            message = value.get("message", "") if isinstance(value, dict) else ""
+            attempts.fail(execution, kind, f"the sub-flow's run failed: {message}", value)
+
+    def stop(self, execution: Execution) -> None:
+        """Cancel the child run; the parent's task ends when the child has."""
+        child = execution.handle
+        assert isinstance(child, str)
+        self._machine.recovery.cancel_soon(child, f"its parent was told to stop ({execution.stopped})")
+
+
+def _what_failed(error: BaseException) -> tuple[str, str]:
+    match error:
+        case ExpressionError():
+            return error.kind, error.message
+        case InputError():
+            return "input", str(error)
+        case FlowError():
+            return "flow.invalid", str(error)
+        case NotFound():
+            return "flow.not_found", str(error)
+        case FlowBuilderError():
+            return "engine.error", str(error)
+        case _:
+            return f"python.{type(error).__name__}", str(error)

@@ -1,0 +1,86 @@
+"""What an engine does beside driving runs: takes over, looks for stuck runs, deletes old ones."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from typing import TYPE_CHECKING
+
+from flowbuilder.core.errors import StoreError
+
+if TYPE_CHECKING:
+    from flowbuilder.runtime.machine import Machine
+
+_log = logging.getLogger("flowbuilder.engine")
+
+PERIOD = 30.0
+"""Seconds between two rounds."""
+STEP = 500
+"""Runs that retention deletes before it lets others have the store."""
+
+
+class Upkeep:
+    """The rounds of an engine; `step` is one of them.
+
+    `stuck` counts runs in memory that owned nothing which could carry them
+    on; it must read 0, and each is read again from the store.
+    """
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        self.stuck = 0
+        self._suspects: set[str] = set()
+
+    async def at_start(self) -> None:
+        """Carry on what other engines left."""
+        taken = await self._machine.recovery.take_over()
+        if taken:
+            _log.info("carrying on %d runs whose engine is gone", len(taken))
+
+    async def run(self) -> None:
+        """Serve until cancelled."""
+        while True:
+            await self._machine.clock.sleep(PERIOD)
+            try:
+                await self.step()
+            except StoreError as error:
+                _log.warning("upkeep: %s", error)
+
+    async def step(self) -> int:
+        """Do one round; return how many runs were found stuck."""
+        machine = self._machine
+        await machine.recovery.take_over()
+        found = await self._free_stuck()
+        retention = machine.config.store
+        if retention.retention or retention.keep:
+            older_than = machine.clock.now() - retention.retention if retention.retention else 0.0
+            retain = functools.partial(
+                machine.store.retain, older_than=older_than, keep=retention.keep or None, limit=STEP
+            )
+            while await machine.in_thread(retain):
+                pass
+        return found
+
+    async def _free_stuck(self) -> int:
+        """Read runs again that nothing in memory would carry on; two rounds must agree on it."""
+        machine = self._machine
+        idle = {
+            run.id
+            for run in machine.runs.live.values()
+            if not (
+                run.executions or run.ready or run.dirty or run.ended or run.pumping or run.blobs or run.gates
+            )
+        }
+        stuck = idle & self._suspects
+        self._suspects = idle - stuck
+        for run_id in stuck:
+            run = machine.runs.live.get(run_id)
+            if run is None:
+                continue
+            _log.error("run %s was stuck and is read again from the store", run_id)
+            machine.runs.drop(run)
+            row = await machine.in_thread(functools.partial(machine.store.run, run_id))
+            if row is not None:
+                await machine.recovery.carry_on([row])
+        self.stuck += len(stuck)
+        return len(stuck)

@@ -1,0 +1,216 @@
+"""What people see of a run: its row, its journal and its plan, put together."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from flowbuilder.core import values
+from flowbuilder.core.rules import PENDING, RUNNING, STATUS, WAITING
+from flowbuilder.runtime.recovered import EndedTask, Recovered, replay
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from flowbuilder.core.plan import FlowPlan, GraphPlan, TaskPlan
+    from flowbuilder.runtime.state import RunState
+    from flowbuilder.storage.api import RunRow, Store
+
+
+class TaskView(msgspec.Struct):
+    """A task of a run.  Instants are seconds since 1970 UTC, durations seconds."""
+
+    status: str
+    reason: str | None = None
+    """Why it was skipped or cancelled."""
+    output: Any = None
+    error: dict[str, Any] | None = None
+    attempts: int = 0
+    started_at: float | None = None
+    duration: float | None = None
+    items: int | None = None
+    """Of a map: how many elements it has."""
+    items_done: int | None = None
+    errors: list[dict[str, Any]] | None = None
+    """Of a map: what failed among its elements."""
+    child: str | None = None
+    """The run that it started."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the task as `--json` shows it; what does not hold for it is left out at the end."""
+        shown: dict[str, Any] = {
+            "status": self.status,
+            "reason": self.reason,
+            "output": values.to_json(self.output),
+            "error": values.to_json(self.error),
+            "attempts": self.attempts,
+            "started_at": iso(self.started_at),
+            "duration": None if self.duration is None else round(self.duration, 6),
+        }
+        for name in ("items", "items_done", "errors", "child"):
+            value = getattr(self, name)
+            if value is not None:
+                shown[name] = values.to_json(value)
+        return shown
+
+
+class RunView(msgspec.Struct):
+    """A run as people see it."""
+
+    run_id: str
+    flow: str
+    status: str
+    inputs: dict[str, Any]
+    outputs: Any
+    error: dict[str, Any] | None
+    created_at: float
+    started_at: float | None
+    ended_at: float | None
+    key: str | None
+    priority: int
+    parent: str | None
+    wake_at: float | None
+    labels: dict[str, str]
+    tasks: dict[str, TaskView]
+    """By path, in the order of the file: those in groups and handlers too, elements of maps not."""
+    elements: dict[str, TaskView]
+    """Elements of maps, by path."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the object that `--json` prints; its shape is stable."""
+        return {
+            "run_id": self.run_id,
+            "flow": self.flow,
+            "status": self.status,
+            "outputs": values.to_json(self.outputs),
+            "error": values.to_json(self.error),
+            "tasks": {id: task.to_json() for id, task in self.tasks.items()},
+            "inputs": values.to_json(self.inputs),
+            "key": self.key,
+            "created_at": iso(self.created_at),
+            "started_at": iso(self.started_at),
+            "ended_at": iso(self.ended_at),
+        }
+
+
+def iso(seconds: float | None) -> str | None:
+    """Return an instant as ISO 8601 in UTC."""
+    if seconds is None:
+        return None
+    return dt.datetime.fromtimestamp(seconds, dt.UTC).isoformat(timespec="microseconds")
+
+
+def view(store: Store, row: RunRow, plan: FlowPlan | None, live: RunState | None = None) -> RunView:
+    """Put together what is known of a run; blocks while it reads.
+
+    Args:
+        store: where its journal lies.
+        row: the run.
+        plan: its version of the flow; without one only tasks with records are shown.
+        live: the run in memory of this engine, which knows what is running.
+    """
+    recovered = replay(store.journal(row.id), store.blobs().get)
+    tasks: dict[str, TaskView] = {}
+    known = {path: _ended(ended) for path, ended in recovered.ended.items()}
+    for path in known_paths(plan):
+        tasks[path] = known.pop(path) if path in known else _open(path, recovered, row, known)
+    if live is not None and not live.ended:
+        for execution in list(live.executions):
+            _overlay(tasks, execution.path, execution.parked, execution.attempt, execution.started_at)
+    if plan is None:
+        tasks, known = known, {}
+    for path, child in recovered.children.items():
+        if path in tasks:
+            tasks[path].child = child
+    result = values.decode(row.result) if row.result is not None else None
+    succeeded = row.status == "succeeded"
+    return RunView(
+        run_id=row.id,
+        flow=row.flow,
+        status=row.status,
+        inputs=values.decode(row.inputs),
+        outputs=result if succeeded else None,
+        error=None if succeeded else result,
+        created_at=row.created_at,
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+        key=row.key,
+        priority=row.priority,
+        parent=row.parent,
+        wake_at=row.wake_at,
+        labels=row.labels,
+        tasks=tasks,
+        elements=known,
+    )
+
+
+def known_paths(plan: FlowPlan | None) -> Iterator[str]:
+    """Yield the paths of all tasks that a flow's author wrote, in the order of the file."""
+    if plan is None:
+        return
+    found: list[tuple[int, int, str]] = []
+    for graph, prefix in ((plan.main, ""), (plan.on_failure, "on_failure:"), (plan.finally_, "finally:")):
+        if graph is not None:
+            _gather(graph, prefix, found)
+    found.sort()
+    for _, _, path in found:
+        yield path
+
+
+def _gather(graph: GraphPlan, prefix: str, found: list[tuple[int, int, str]]) -> None:
+    for task in graph.tasks:
+        path = prefix + task.id
+        found.append((task.at.line, task.at.column, path))
+        if task.over is not None:
+            continue  # its tasks have a path for each element
+        for inner, mark in _inside(task):
+            _gather(inner, path + mark, found)
+
+
+def _inside(task: TaskPlan) -> Iterator[tuple[GraphPlan, str]]:
+    if task.body is not None:
+        yield task.body, "."
+    if task.on_error is not None and task.on_error.graph is not None:
+        yield task.on_error.graph, "!"
+
+
+def _ended(ended: EndedTask) -> TaskView:
+    return TaskView(
+        status=STATUS[ended.code],
+        reason=ended.reason,
+        output=ended.output,
+        error=ended.error,
+        attempts=ended.attempts,
+        started_at=ended.started_at if ended.attempts else None,
+        duration=ended.ended_at - ended.started_at if ended.attempts else None,
+        items=ended.items,
+        items_done=ended.items,
+        errors=ended.errors,
+    )
+
+
+def _open(path: str, recovered: Recovered, row: RunRow, known: dict[str, TaskView]) -> TaskView:
+    """Return the view of a task without an end."""
+    failed = recovered.attempts.get(path)
+    if row.ended_at is not None:
+        return TaskView("skipped", "not_reached")
+    if failed is not None:
+        return TaskView(STATUS[WAITING], error=failed.error, attempts=failed.attempt)
+    if path in recovered.sleeps or path in recovered.children:
+        return TaskView(STATUS[WAITING])
+    items = recovered.maps.get(path)
+    if items is not None:
+        done = sum(name.startswith(path + "[") and name.endswith("]") for name in known)
+        return TaskView(STATUS[RUNNING], items=items, items_done=done)
+    return TaskView(STATUS[PENDING])
+
+
+def _overlay(tasks: dict[str, TaskView], path: str, parked: bool, attempt: int, started: float) -> None:
+    task = tasks.get(path)
+    if task is None:
+        return
+    task.status = STATUS[WAITING if parked else RUNNING]
+    task.attempts = attempt
+    task.started_at = started

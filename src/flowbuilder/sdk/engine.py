@@ -1,0 +1,185 @@
+"""The engine as programs use it: a thin face of `runtime.engine`."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from flowbuilder.core.errors import NotFound
+from flowbuilder.runtime.engine import EngineCore
+from flowbuilder.runtime.project import find_project, secrets_path
+from flowbuilder.runtime.secrets import Secrets
+from flowbuilder.runtime.settings import read_settings
+from flowbuilder.runtime.views import RunView, view
+from flowbuilder.sdk.load import LoadedFlow, load
+from flowbuilder.sdk.run import Run
+from flowbuilder.storage.api import LIVE, RunFilter, RunRow
+from flowbuilder.storage.factory import make_store
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from flowbuilder.core.clock import Clock
+    from flowbuilder.core.plan import FlowPlan
+    from flowbuilder.runtime.config import Config
+    from flowbuilder.storage.api import Log, Store
+
+LOOK_AGAIN = 0.2
+"""Seconds between two looks at a run that another engine drives."""
+
+
+class Engine:
+    """Runs flows over a store: `async with Engine("file.db") as engine`.
+
+    Args:
+        path: the store's file; made where there is none.
+        config: the settings; those of the project around the file otherwise.
+        recover: take over runs whose engine is dead.  An engine that is to
+            drive only what it is given does not.
+        clock: the time; for tests.
+        store: a store to use in place of the file's; for tests.
+        secrets: values by name, in place of the environment's and the project's.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        config: Config | None = None,
+        *,
+        recover: bool = True,
+        clock: Clock | None = None,
+        store: Store | None = None,
+        secrets: Mapping[str, str] | None = None,
+    ) -> None:
+        self._path = path
+        project = find_project(Path(path).parent if path != ":memory:" else Path.cwd())
+        if config is None:
+            config = read_settings(project, os.environ).config
+        self._store = make_store(path) if store is None else store
+        self.core = EngineCore(
+            self._store,
+            config,
+            secrets=Secrets(secrets_path(project, config)) if secrets is None else secrets,
+            clock=clock,
+            recover=recover,
+        )
+
+    @classmethod
+    def in_memory(cls, config: Config | None = None, *, clock: Clock | None = None) -> Engine:
+        """Return an engine whose store is lost with it: for tests, and for what need not be kept."""
+        return cls(":memory:", config, clock=clock)
+
+    async def __aenter__(self) -> Self:
+        await self.core.open()
+        return self
+
+    async def __aexit__(self, *_error: object) -> None:
+        await self.core.close()
+
+    async def stop(self, grace: float = 10.0) -> None:
+        """Start nothing more, and leave what has not ended in `grace` seconds to the next engine."""
+        await self.core.stop(grace)
+
+    async def start(
+        self,
+        flow: LoadedFlow | FlowPlan | str | Path,
+        inputs: Mapping[str, Any] | None = None,
+        *,
+        key: str | None = None,
+        priority: int | None = None,
+        labels: Mapping[str, str] | None = None,
+    ) -> Run:
+        """Start a run; once this returns, the run is on disk and will not be lost.
+
+        Args:
+            flow: a flow that was loaded, or the path of its file.
+            inputs: values by name.
+            key: makes the start idempotent within the flow's name: the same
+                key gives the same run, carried on if unfinished.
+            priority: 0 to 100, more first; the flow's own otherwise.
+            labels: added to those of the flow.
+
+        Raises:
+            FlowError: the file is wrong.
+            InputError: the inputs break their schemas; names every violation.
+            KeyConflict: the key's run has other inputs.
+            StoreError: the run was not accepted.
+        """
+        if isinstance(flow, str | Path):
+            flow = load(flow)
+        plan = flow.plan if isinstance(flow, LoadedFlow) else flow
+        row = await self.core.machine.runs.start(
+            plan, inputs or {}, key=key, priority=priority, labels=labels
+        )
+        return Run(self, row)
+
+    async def get(self, run_id: str) -> Run:
+        """Return a run by its id, or by a prefix of it that no other run has.
+
+        Raises:
+            NotFound: there is no such run.
+        """
+        return Run(self, await self.row(run_id))
+
+    async def row(self, run_id: str) -> RunRow:
+        """Return what is known of a run without its tasks."""
+        row = await self.core.machine.in_thread(functools.partial(self._store.run, run_id))
+        if row is None:
+            raise NotFound("run", run_id, "`flowbuilder runs list` shows the runs of this store")
+        return row  # type: ignore[no-any-return]
+
+    async def show(self, run_id: str) -> RunView:
+        """Return a run with its tasks as people see it."""
+        machine = self.core.machine
+        machine.committer.flush_all()
+        row = await self.row(run_id)
+        live = machine.runs.live.get(row.id)
+
+        def read() -> RunView:
+            definition = self._store.flow(row.flow_hash)
+            plan = live.plan if live is not None else None
+            if plan is None and definition is not None:
+                plan = machine.plans.of_definition(row.flow_hash, definition)
+            return view(self._store, row, plan, live)
+
+        return await machine.in_thread(read)  # type: ignore[no-any-return]
+
+    async def runs(self, which: RunFilter | None = None) -> list[RunRow]:
+        """List runs, newest first."""
+        listing = functools.partial(self._store.runs, which or RunFilter())
+        return await self.core.machine.in_thread(listing)  # type: ignore[no-any-return]
+
+    async def resume(self, run_ids: Sequence[str] | None = None) -> list[Run]:
+        """Carry on runs that no living engine owns: those named, else all; returns them."""
+        recovery = self.core.machine.recovery
+        if run_ids is None:
+            taken = await recovery.take_over()
+        else:
+            taken = [id for id in run_ids if await recovery.adopt_if_free((await self.row(id)).id)]
+        return [Run(self, await self.row(id)) for id in taken]
+
+    async def delete(self, run_ids: Sequence[str]) -> int:
+        """Delete ended runs with all that belongs to them; returns how many there were."""
+        delete = functools.partial(self._store.delete_runs, list(run_ids))
+        return await self.core.machine.in_thread(delete)  # type: ignore[no-any-return]
+
+    async def logs(self, run_id: str, task: str | None = None, after: int = 0) -> list[tuple[int, Log]]:
+        """Return what tasks of a run wrote, in order, each line with its number."""
+        read = functools.partial(self._store.logs, run_id, task, after)
+        return await self.core.machine.in_thread(read)  # type: ignore[no-any-return]
+
+    async def watch_elsewhere(self, run_id: str, ended: asyncio.Future[None], timeout: float | None) -> None:
+        """Wait for the end of a run that is in the store, or in another engine."""
+        async with asyncio.timeout(timeout):
+            while not ended.done():
+                row = await self.row(run_id)
+                if row.status not in LIVE:
+                    return
+                clock = self.core.machine.clock
+                await asyncio.wait(
+                    (ended, asyncio.ensure_future(clock.sleep(LOOK_AGAIN))), return_when="FIRST_COMPLETED"
+                )
+            ended.result()

@@ -1,0 +1,89 @@
+"""Running a flow in a test: in memory, with a clock that jumps over waits."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flowbuilder.runtime.config import Config
+from flowbuilder.sdk.engine import Engine
+from flowbuilder.sdk.load import LoadedFlow, load
+from flowbuilder.testing.fake_clock import FakeClock
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from flowbuilder.runtime.views import RunView
+    from flowbuilder.sdk.run import Run
+    from flowbuilder.storage.api import Store
+
+LOOK_AGAIN = 0.002
+"""Seconds of real time between two looks at whether an engine only waits."""
+
+
+async def run_flow(
+    flow: LoadedFlow | str | Path,
+    inputs: Mapping[str, Any] | None = None,
+    *,
+    clock: FakeClock | None = None,
+    store: Store | None = None,
+    config: Config | None = None,
+    key: str | None = None,
+    secrets: Mapping[str, str] | None = None,
+    timeout: float = 30.0,
+) -> RunView:
+    """Run a flow to its end and return the run as people see it.
+
+    Waits take no time: whenever all that the run does is to wait, the clock
+    jumps to the next moment.
+
+    Args:
+        flow: one that was loaded, the path of a file, or the text of a flow.
+        inputs: values by name.
+        clock: the time; `clock.slept` tells afterwards what was skipped.
+        store: where the run is kept; memory otherwise.
+        config: settings.
+        key: the run's key.
+        secrets: values by name.
+        timeout: seconds of real time after which the run counts as stuck.
+
+    Raises:
+        FlowError: the flow is wrong.
+        InputError: the inputs are.
+        TimeoutError: the run did not end.
+    """
+    clock = clock or FakeClock()
+    loaded = load_text(flow) if isinstance(flow, str) and "\n" in flow else flow
+    async with Engine(":memory:", config or Config(), clock=clock, store=store, secrets=secrets) as engine:
+        started = await engine.start(loaded, inputs, key=key)
+        async with asyncio.timeout(timeout):
+            await finish(engine, started, clock)
+        return await engine.show(started.id)
+
+
+async def finish(engine: Engine, run: Run, clock: FakeClock) -> None:
+    """Return when a run has ended, however it did; jumps over its waits."""
+    ended = asyncio.ensure_future(run.wait())
+    try:
+        while not ended.done():
+            await asyncio.wait({ended}, timeout=LOOK_AGAIN)
+            if not ended.done() and engine.core.only_waits():
+                clock.jump()
+        await ended
+    finally:
+        ended.cancel()
+
+
+def load_text(text: str, folder: str | Path | None = None) -> LoadedFlow:
+    """Load a flow from its text, as if it lay in a file of the folder (the current one otherwise)."""
+    with tempfile.NamedTemporaryFile(
+        "w", suffix=".yaml", dir=folder or os.getcwd(), delete=False, encoding="utf-8"
+    ) as file:
+        file.write(text)
+    try:
+        return load(file.name)
+    finally:
+        os.unlink(file.name)
