@@ -1,0 +1,115 @@
+"""What EXPLAIN says of a task besides its figures, line by line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flowbuilder.compiler.ir import Compute, Invoke, Sleep, SubFlow
+from flowbuilder.compiler.written import written
+from flowbuilder.core.durations import format_duration
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from flowbuilder.compiler.costs import Cost
+    from flowbuilder.compiler.ir import OnError, Retry, Task
+
+Detail = tuple[str, str]
+
+
+def details_of(task: Task, cost: Cost, disk: tuple[str, ...] | None, *, fused: bool) -> tuple[Detail, ...]:
+    """Return what there is to say of a task.
+
+    Args:
+        task: the task.
+        cost: what it is expected to cost.
+        disk: outputs that must be on disk before it starts; None if nothing waits.
+        fused: whether it is part of a region, which says what carries it out.
+    """
+    found = [*_when(task), *_what(task)]
+    if not fused and task.pruned is None:
+        found.append(("Executor", cost.executor + _effect(task)))
+    found += _limits(task)
+    if disk is not None and task.pruned is None:
+        waits = f"outputs of {names(disk)}" if disk else "the acceptance of the run"
+        found.append(("Waits for the disk", waits))
+    if cost.executions:
+        failed = f", {cost.failure_rate:.1%} failed" if cost.failure_rate else ""
+        found.append(("Known from", f"{cost.executions} earlier executions{failed}"))
+    return tuple(found)
+
+
+def names(ids: Sequence[str], limit: int = 8) -> str:
+    """Return names as a list of at most `limit`, and how many more there are."""
+    if len(ids) <= limit:
+        return ", ".join(ids)
+    return f"{', '.join(ids[: limit - 1])} and {len(ids) - limit + 1} more"
+
+
+def _when(task: Task) -> Iterator[Detail]:
+    if task.pruned is not None:
+        yield "Never runs", task.pruned
+    if task.waits_for:
+        only = [id for id in task.waits_for if id not in task.needs]
+        yield "Waits for", names(task.waits_for) + (f" (not counted: {names(only)})" if only else "")
+    if task.run_when != "default":
+        yield "Runs when", task.run_when
+    if task.condition is not None:
+        yield "If", written(task.condition)
+    if task.map is not None:
+        yield "For each", f"{written(task.map.over)}, {task.map.concurrency} at a time"
+
+
+def _what(task: Task) -> Iterator[Detail]:
+    match task.work:
+        case Compute(value=value):
+            yield "Value", written(value)
+        case Sleep(duration=duration, until=until):
+            expr = duration if duration is not None else until
+            if expr is not None:
+                yield "Until" if duration is None else "For", written(expr)
+        case SubFlow(flow=flow, name=name, wait=wait):
+            which = flow.name if flow is not None else written(name) if name is not None else "this one"
+            size = f", {len(flow.main.tasks)} tasks" if flow is not None else ""
+            yield "Flow", which + size + ("" if wait else ", not waited for")
+        case _:
+            pass
+
+
+def _effect(task: Task) -> str:
+    return f"; effect: {task.work.effect}" if type(task.work) is Invoke else ""
+
+
+def _limits(task: Task) -> Iterator[Detail]:
+    if task.retry is not None:
+        yield "Retry", _retry(task.retry)
+    if task.timeout is not None:
+        yield "Timeout", format_duration(task.timeout) + " an attempt"
+    if task.deadline is not None:
+        yield "Deadline", format_duration(task.deadline) + " for all attempts"
+    if task.on_error is not None:
+        yield "On error", _on_error(task.on_error)
+    if task.on_crash == "fail":
+        yield "On crash", "fail: its start is on disk first, so it runs at most once"
+
+
+def _retry(retry: Retry) -> str:
+    policy = retry.policy
+    text = f"{policy.attempts} attempts, {policy.backoff} delay from {format_duration(policy.delay)}"
+    if policy.on:
+        text += f", on {', '.join(policy.on)}"
+    if policy.not_on:
+        text += f", not on {', '.join(policy.not_on)}"
+    if retry.condition is not None:
+        text += f", if {written(retry.condition)}"
+    return text
+
+
+def _on_error(on_error: OnError) -> str:
+    if on_error.value is not None:
+        text = f"the value {written(on_error.value)}"
+    elif on_error.graph is not None:
+        text = f"instead: {names([task.id for task in on_error.graph.tasks])}"
+    else:
+        text = "continue"
+    return text + (f", on {', '.join(on_error.on)}" if on_error.on else "")
