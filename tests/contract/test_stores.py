@@ -18,6 +18,10 @@ class TestMemoryStore(StoreContract):
         assert isinstance(store, MemoryStore)
         return MemoryStore(store.place)
 
+    def kill(self, store: Store) -> None:
+        assert isinstance(store, MemoryStore)
+        store.abandon()
+
 
 class TestSqliteStore(StoreContract):
     @pytest.fixture(autouse=True)
@@ -30,3 +34,7 @@ class TestSqliteStore(StoreContract):
     def beside(self, store: Store) -> Store:
         assert isinstance(store, SqliteStore)
         return SqliteStore(store.path)
+
+    def kill(self, store: Store) -> None:
+        assert isinstance(store, SqliteStore)
+        store.abandon()

@@ -124,7 +124,11 @@ class TaskStatistics(msgspec.Struct, frozen=True):
 
 
 class RunFilter(msgspec.Struct, frozen=True):
-    """Which runs to list; newest first, `before` is the id to go on from."""
+    """Which runs to list; newest first, `before` is the id to go on from.
+
+    `since` and `until` mean the moments that ids carry (`core.ids.made_at`):
+    from `since` on, before `until`.
+    """
 
     flow: str | None = None
     status: tuple[RunStatus, ...] = ()
@@ -189,10 +193,13 @@ class Store(Protocol):
     def open(self, engine: str | None) -> None:
         """Open the store, making or migrating it; `engine` registers as owner of runs.
 
-        Without an engine the store is opened for readers: no lock is taken.
+        Without an engine the store is opened for readers, beside whoever
+        writes: no lock is taken, and no file is made.  Rare writes (`send`,
+        `delete_runs`, …) work all the same.
 
         Raises:
             StoreTooNew, StoreCorrupt, StoreReadOnly, StoreFull.
+            NotFound: without an engine, where there is no store.
         """
         ...
 
@@ -245,13 +252,15 @@ class Store(Protocol):
     def take_over(self, limit: int = 1000) -> list[RunRow]:
         """Make this engine the owner of live runs whose owner is dead, and return them.
 
-        One engine gets each run, however many ask at once.  `crashes` is
-        counted up for runs that were `running`.
+        Also of runs that are `queued` or `running` and have no owner.  One
+        engine gets each run, however many ask at once.  `crashes` is counted
+        up for runs that were `running` in an engine that did not `close`.
+        What an engine of this one's name left behind is as good as any other's.
         """
         ...
 
     def claim(self, run_id: str) -> RunRow | None:
-        """Make this engine the owner of a live run that nobody alive owns; None if somebody does."""
+        """Make this engine the owner of a live run that nobody else alive owns; None if somebody does."""
         ...
 
     def due(self, now: float, limit: int = 1000) -> list[RunRow]:
@@ -259,15 +268,26 @@ class Store(Protocol):
         ...
 
     def next_wake(self) -> float | None:
-        """Return the earliest `wake_at` of a waiting run."""
+        """Return the earliest `wake_at` of a waiting run that nobody owns."""
         ...
 
     def send(self, run_id: str, kind: str, payload: bytes) -> None:
-        """Leave a command for the owner of a run, and wake it."""
+        """Leave a command for the owner of a run, and wake it; where it has none, all engines.
+
+        Whoever comes to own the run receives it.  For a run that has ended
+        nothing is left.
+
+        Raises:
+            NotFound: if there is no such run.
+        """
         ...
 
     def receive(self) -> list[Command]:
-        """Return commands for runs of this engine, each once until `settle`d."""
+        """Return commands for runs of this engine, each once until `settle`d.
+
+        A live run without an owner that has commands becomes this engine's
+        own: the run may be none that it has in memory.
+        """
         ...
 
     def settle(self, numbers: Iterable[int]) -> None:
@@ -285,7 +305,11 @@ class Store(Protocol):
         ...
 
     def retain(self, *, older_than: float, keep: int | None = None, limit: int = 500) -> int:
-        """Delete a step's worth of ended runs by age and count; 0 when nothing is left to delete."""
+        """Delete a step's worth of ended runs by age and count; 0 when nothing is left to delete.
+
+        Those go that ended before `older_than`, and those that are not among
+        the `keep` newest of all ended runs.
+        """
         ...
 
     def blobs(self) -> Blobs:

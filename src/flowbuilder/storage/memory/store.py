@@ -64,10 +64,10 @@ class MemoryStore:
                 known = self.place.engines.get(engine)
                 if known is not None and known.alive:
                     raise StoreError(f"the engine '{engine}' is registered already")
+                self._bury(engine)
                 self.place.engines[engine] = Engine(
                     engine, os.getpid(), socket.gethostname(), time.time(), True
                 )
-                self.place.left.discard(engine)
             self._engine = engine
             self._open = True
 
@@ -93,6 +93,21 @@ class MemoryStore:
             place.engines[engine] = msgspec.structs.replace(place.engines[engine], alive=False)
             place.bells.pop(engine, None)
             self._forget_if_done(engine)
+
+    def _bury(self, engine: str) -> None:
+        """Let what an engine of the same name left behind go on under another name."""
+        place = self.place
+        dead = place.engines.pop(engine, None)
+        if dead is None:
+            return
+        late = f"{engine}~{place.number()}"
+        place.engines[late] = msgspec.structs.replace(dead, id=late)
+        if engine in place.left:
+            place.left.remove(engine)
+            place.left.add(late)
+        for row in place.runs.values():
+            if row.owner == engine and row.status in LIVE:
+                row.owner = late
 
     # -- writing -----------------------------------------------------------------
 
@@ -284,7 +299,7 @@ class MemoryStore:
         with self._reading() as place:
             ended = sorted(row.id for row in place.runs.values() if row.status not in LIVE)
             many = set(ended[: max(0, len(ended) - keep)] if keep is not None else ())
-            old = {run_id for run_id in ended if (place.runs[run_id].ended_at or 0.0) < older_than}
+            old = {run_id for run_id in ended if (place.runs[run_id].ended_at or older_than) < older_than}
             return sum(place.delete(run_id) for run_id in sorted(many | old)[:limit])
 
     def blobs(self) -> MemoryBlobs:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from flowbuilder.storage.api import Engine, RunRow
 from flowbuilder.storage.filelock import Presence, is_locked
-from flowbuilder.storage.sqlite.query import all_rows
+from flowbuilder.storage.sqlite.query import all_rows, first_value
 from flowbuilder.storage.sqlite.runs import COLUMNS, LIVE_SQL, as_row
 
 if TYPE_CHECKING:
@@ -65,11 +65,17 @@ class Engines:
         return Presence(self.lock_of(engine))
 
     def register(self, cursor: apsw.Cursor, engine: str) -> None:
-        """Add the engine's row."""
+        """Add the engine's row.
+
+        What an engine of the same name left behind goes on under another
+        name, with no lock: it is as dead as that engine is.
+        """
+        if first_value(cursor, "SELECT 1 FROM engines WHERE id = ?", (engine,)):
+            late = f"{engine}~{time.time_ns()}"
+            cursor.execute("UPDATE engines SET id = ? WHERE id = ?", (late, engine))
+            cursor.execute(f"UPDATE runs SET owner = ? WHERE owner = ? AND {LIVE_SQL}", (late, engine))
         cursor.execute(
-            "INSERT INTO engines VALUES (?, ?, ?, ?, NULL) "
-            "ON CONFLICT DO UPDATE SET pid = excluded.pid, host = excluded.host, "
-            "started_at = excluded.started_at, left_at = NULL",
+            "INSERT INTO engines VALUES (?, ?, ?, ?, NULL)",
             (engine, os.getpid(), socket.gethostname(), time.time()),
         )
 

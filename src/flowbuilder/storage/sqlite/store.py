@@ -85,26 +85,46 @@ class SqliteStore:
 
     def close(self) -> None:
         """Commit what has gathered, give up the engine's lock, close the files."""
-        bell, self._bell = self._bell, None
-        if bell is not None:
-            bell.close()
         if self._engine is not None and self._writer is not None:
             engine = self._engine
+            self._settle_statistics()
             with contextlib.suppress(
                 StoreError
             ):  # then it counts as crashed, and its runs are taken over all the same
                 self._write(lambda cursor: self._engines.leave(cursor, engine))
-        writer, self._writer = self._writer, None
+        writer = self._release()
         if writer is not None:
             writer.close()
-            del self.submit, self.when_durable
-        readers, self._readers = self._readers, None
-        if readers is not None:
-            readers.close()
         presence, self._presence = self._presence, None
         if presence is not None:
             presence.leave()
+
+    def abandon(self) -> None:
+        """Stop as a killed process does: what has gathered is not kept, the lock is free, runs stay as they are.
+
+        For tests of recovery; what is being committed at this moment is waited for.
+        """
+        writer = self._release()
+        if writer is not None:
+            writer.abandon()
+        presence, self._presence = self._presence, None
+        if presence is not None:
+            presence.forget()
+
+    def _release(self) -> Writer | None:
+        """Let go of all but the lock; returns the writer, for the caller to end."""
+        bell, self._bell = self._bell, None
+        if bell is not None:
+            bell.close()
+        readers, self._readers = self._readers, None
+        if readers is not None:
+            readers.close()
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            del self.submit, self.when_durable
         self._engine = None
+        self._delivered.clear()
+        return writer
 
     def _open_for_readers(self) -> None:
         try:
@@ -271,7 +291,8 @@ class SqliteStore:
     def _settle_statistics(self) -> None:
         """Have what this process counted written, so that it is read."""
         if self._writer is not None:
-            self._writer.flush()
+            with contextlib.suppress(StoreError):  # they wait for better times; what is kept can be read
+                self._writer.flush()
 
     def _owner(self) -> str:
         if self._engine is None:

@@ -73,6 +73,7 @@ class Writer:
         self._bell: SimpleQueue[None] = SimpleQueue()
         self._state = _AWAKE
         self._closing = False
+        self._abandoned = False
         self._guard = threading.Lock()
         """Held while items are taken or dropped."""
         self._failure: StoreError | None = None
@@ -133,6 +134,11 @@ class Writer:
         self._bell.put(None)
         self._thread.join()
 
+    def abandon(self) -> None:
+        """End the thread without committing what has gathered; what is being committed is waited for."""
+        self._abandoned = True
+        self.close()
+
     # -- on the writer's thread -------------------------------------------------
 
     def _run(self) -> None:
@@ -149,6 +155,8 @@ class Writer:
         """Return the next group, or None at the end; sleeps while there is nothing to do."""
         group = Group()
         while True:
+            if self._abandoned:
+                return None
             with self._guard:
                 taken = self._take()
                 group.add(taken)
