@@ -91,3 +91,19 @@ def _remove(connection: apsw.Connection) -> None:
     path = Path(connection.filename)
     connection.close()
     path.unlink()
+
+
+async def coroutines_here(count: int = 20_000) -> float:
+    """Return the same for the loop that is running."""
+    taken = []
+    for _ in range(5):
+        start = time.perf_counter()
+        async with asyncio.TaskGroup() as group:
+            for _number in range(count):
+                group.create_task(_suspend())
+        taken.append((time.perf_counter() - start) / count)
+    return median(taken)
+
+
+async def _suspend() -> None:
+    await asyncio.sleep(0)
