@@ -47,7 +47,7 @@ _COMMAND_OUTPUT: Final = {
     "type": "object",
     "properties": {
         "exit_code": {"type": "integer"},
-        "stdout": _described(TEXT, "Without the line breaks at its end."),
+        "stdout": _described(TEXT, "As it was written; bytes that are no UTF-8 are replaced."),
         "stderr": _described(TEXT, "Its end, where it is long."),
     },
     "required": ["exit_code", "stdout", "stderr"],

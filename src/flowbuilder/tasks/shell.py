@@ -1,0 +1,213 @@
+"""`shell`: a script for `bash -euo pipefail`."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from flowbuilder.core.errors import TaskFailed
+from flowbuilder.core.masking import Masker
+from flowbuilder.core.shellquote import check_variable
+from flowbuilder.core.values import MAX_BYTES
+from flowbuilder.tasks.catalogue import SHELL
+from flowbuilder.tasks.child import (
+    GRACE,
+    Child,
+    child_environment,
+    close_all,
+    data_file,
+    make_gate,
+    run_child,
+    working_folder,
+)
+from flowbuilder.tasks.params import codes, mapping, refuse, written
+from flowbuilder.tasks.spool import Lines, Spool, Tail
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from flowbuilder.tasks.api import Call
+
+_EXPORTS_FUNCTIONS: Final = re.compile(r"\b(export|declare|typeset)\s+-[a-zA-Z]*[fx]")
+_PLAIN: Final = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./:,+@%=- ")
+_BYTES: Final = [chr(byte) if byte in _PLAIN else f"\\{byte:03o}" for byte in range(256)]
+_ERROR_TAIL: Final = 2000
+
+
+class Shell:
+    """Runs a script; its output is the exit code and what it wrote.
+
+    When `run` ends, in whatever way, nothing of the script's process group is left.
+
+    Args:
+        grace: seconds between TERM and KILL when an attempt is cancelled.
+        limit: bytes of standard output; more fails with `output.size`.
+    """
+
+    spec = SHELL
+
+    def __init__(self, grace: float = GRACE, limit: int = MAX_BYTES) -> None:
+        self._grace = grace
+        self._limit = limit
+
+    async def run(self, call: Call) -> dict[str, Any]:
+        """Do one attempt."""
+        params = mapping(call.params)
+        script, variables = _command(params.get("command"))
+        return await run_bash(
+            call, params, prelude(script, variables) + script, grace=self._grace, limit=self._limit
+        )
+
+
+async def run_bash(
+    call: Call,
+    params: dict[str, Any],
+    script: str,
+    arguments: Sequence[str] = (),
+    *,
+    grace: float,
+    limit: int,
+) -> dict[str, Any]:
+    """Run a bash script with the parameters that all such tasks have.
+
+    Raises:
+        TaskFailed: `shell.exit` for a bad exit code, `output.size` for too much output,
+            `shell.missing`, `shell.start`, `input`.
+    """
+    ok = codes(params)
+    stdin = params.get("stdin")
+    folder, environment = working_folder(call, params), child_environment(call)
+    fed = b"" if stdin is None else stdin if isinstance(stdin, bytes) else written(stdin, "stdin").encode()
+    source = _encoded(script)
+    with Output(call, limit) as output:
+        gate, file = _behind_gate(source)
+        child = Child(
+            argv=("bash", "-euo", "pipefail", f"/dev/fd/{file}", *arguments),
+            cwd=folder,
+            env=environment,
+            gate=gate,
+            pass_fds=(file,),
+            stdin=fed,
+            on_stdout=output.on_stdout,
+            on_stderr=output.on_stderr,
+        )
+        code = await run_child(child, call, grace=grace)
+        output.end()
+        if code not in ok:
+            raise _failure(code, output)
+        return {"exit_code": code, "stdout": output.stdout.text(), "stderr": output.stderr.text()}
+
+
+class Output:
+    """What a child writes: masked, logged line by line, and kept."""
+
+    def __init__(self, call: Call, limit: int) -> None:
+        masker = masker_of(call.secrets)
+        self.stdout = Spool(limit, "standard output")
+        self.stderr = Tail()
+        self._out_mask, self._err_mask = masker.stream(), masker.stream()
+        self._out_lines = Lines(functools.partial(_log_line, call.log, "info"))
+        self._err_lines = Lines(functools.partial(_log_line, call.log, "warning"))
+
+    def __enter__(self) -> Output:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stdout.close()
+
+    def on_stdout(self, data: bytes) -> None:
+        """Take a chunk of standard output."""
+        self._keep_stdout(self._out_mask.feed(data))
+
+    def on_stderr(self, data: bytes) -> None:
+        """Take a chunk of standard error."""
+        masked = self._err_mask.feed(data)
+        self.stderr.write(masked)
+        self._err_lines.feed(masked)
+
+    def end(self) -> None:
+        """Take what was held back."""
+        self._keep_stdout(self._out_mask.close())
+        rest = self._err_mask.close()
+        self.stderr.write(rest)
+        self._err_lines.feed(rest)
+        self._out_lines.close()
+        self._err_lines.close()
+
+    def _keep_stdout(self, data: bytes) -> None:
+        self.stdout.write(data)
+        self._out_lines.feed(data)
+
+
+@functools.lru_cache(maxsize=64)
+def masker_of(secrets: tuple[str, ...]) -> Masker:
+    """Return what masks these values; made once, since a flow's are the same for all its tasks."""
+    return Masker({str(number): value for number, value in enumerate(secrets)})
+
+
+def prelude(script: str, variables: Mapping[str, str]) -> str:
+    """Return the assignments that stand in front of a script, on its first line.
+
+    They are no environment variables: so no program that the script starts
+    sees them, and they may be as long as they like.  Only a script that
+    exports functions, in which they may stand, has them exported.
+
+    Raises:
+        TaskFailed: `input` if bash cannot be given one of them.
+    """
+    if not variables:
+        return ""
+    parts = []
+    for name, value in variables.items():
+        try:
+            check_variable(name, value)
+        except ValueError as error:
+            raise TaskFailed("input", str(error)) from None
+        parts.append(f"{name}=$'{''.join([_BYTES[byte] for byte in _encoded(value)])}'")
+    export = "export " if _EXPORTS_FUNCTIONS.search(script) else ""
+    return f"{export}{' '.join(parts)}; "
+
+
+def _command(command: Any) -> tuple[str, dict[str, str]]:
+    """Return the script and its variables, from either form that `core.shellquote` describes."""
+    if isinstance(command, str):
+        script, variables = command, {}
+    elif isinstance(command, dict) and isinstance(command.get("script"), str):
+        script = command["script"]
+        variables = {name: written(v, "command") for name, v in (command.get("variables") or {}).items()}
+    else:
+        refuse("command", "a text", command)
+    if "\0" in script:
+        raise TaskFailed("input", "'command' has a NUL character in it")
+    return script, variables
+
+
+def _encoded(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        raise TaskFailed("input", "a text has half a character in it (a lone surrogate)") from None
+
+
+def _behind_gate(source: bytes) -> tuple[tuple[int, int], int]:
+    """Return a gate, and a file with a script that waits at it."""
+    gate = make_gate()
+    # one line more than the author's would shift the lines that bash names in errors
+    head = b"read -r -u %d _ || exit 125; exec %d<&- %%d<&-; BASH_ARGV0=command; " % (gate[0], gate[0])
+    try:
+        return gate, data_file(lambda fd: head % fd + source)
+    except BaseException:
+        close_all(*gate)
+        raise
+
+
+def _failure(code: int, output: Output) -> TaskFailed:
+    tail = output.stderr.text(_ERROR_TAIL).strip()
+    what = f"ended by signal {code - 128}" if code > 128 and code - 128 < 65 else f"exit code {code}"
+    return TaskFailed("shell.exit", f"{what}: {tail}" if tail else what, {"exit_code": code, "stderr": tail})
+
+
+def _log_line(log: Callable[[str, str, Any], None], level: str, line: str) -> None:
+    log(level, line, None)
