@@ -50,6 +50,11 @@ class Findings:
         for diagnostic in diagnostics:
             self.add(diagnostic)
 
+    @property
+    def found(self) -> list[Diagnostic]:
+        """All diagnostics in the order found."""
+        return list(self._found)
+
     def ordered(self, files: Iterable[str]) -> tuple[Diagnostic, ...]:
         """Return all diagnostics, file by file in the order given, each from top to bottom."""
         rank = {file: number for number, file in enumerate(files)}

@@ -23,19 +23,21 @@ from yaml.events import (
 )
 from yaml.reader import ReaderError
 
+from flowbuilder.compiler.findings import Findings
 from flowbuilder.compiler.nodes import Broken, Mapping, Node, Scalar, Sequence
 from flowbuilder.compiler.read.merge import merge_into
-from flowbuilder.compiler.read.quoting import quote_whole
+from flowbuilder.compiler.read.quoting import quote_expressions
 from flowbuilder.compiler.read.trouble import explain, explain_character
 
 if TYPE_CHECKING:
-    from flowbuilder.compiler.findings import Findings
     from flowbuilder.compiler.limits import Limits
     from flowbuilder.compiler.read.source import Source
 
 _TAG = "tag:yaml.org,2002:"
 _TEXT_TAGS: Final = frozenset({"!", _TAG + "str"})
 _PLAIN_TAGS: Final = frozenset({_TAG + name for name in ("int", "float", "bool", "null")})
+_MOST_REREAD: Final = 8 * 1024 * 1024
+"""Characters that are read again, in all, to find what is wrong behind lines that were put right."""
 _CONTAINER_TAGS: Final = frozenset({_TAG + "map", _TAG + "seq", "!"})
 
 
@@ -47,23 +49,36 @@ def parse(source: Source, findings: Findings, limits: Limits) -> Node | None:
     """
     if not _readable(source, findings, limits):
         return None
-    reader = _Reader(source, findings, limits)
+    rest = _MOST_REREAD
+    while True:
+        attempt = Findings()
+        root, again = _read_once(source, attempt, limits)
+        rest -= len(source.text)
+        if not again or rest < 0:
+            findings.extend(attempt.found)
+            return root
+        # what was found before the repaired line is found again
+        findings.extend(attempt.found[-1:])
+
+
+def _read_once(source: Source, findings: Findings, limits: Limits) -> tuple[Node | None, bool]:
+    """Return the node, or None and whether a line was put right and reading again may find more."""
+    root: Node | None = None
     try:
-        root = reader.read(CParser(source.text))
+        root = _Reader(source, findings, limits).read(CParser(source.text))
     except _Stop:
-        return None
+        return None, False
     except MarkedYAMLError as error:
-        explain(error, source, findings)
-        return None
+        return None, explain(error, source, findings)
     except ReaderError as error:
         explain_character(error, source, findings)
-        return None
+        return None, False
     except YAMLError as error:
         findings.error("FB101", f"this is no YAML: {error}"[:200], source.span(0, 1))
-        return None
+        return None, False
     if root is None:
         findings.error("FB112", "the file is empty", source.span(0, 1), "begin with `flow: my-flow`")
-    return root
+    return root, False
 
 
 def _readable(source: Source, findings: Findings, limits: Limits) -> bool:
@@ -259,9 +274,13 @@ class _Reader:
             at = self.source.span(event.start_mark.index, event.end_mark.index)
         if text[start : start + 1] == "{" and start == parent.start + 1:
             whole = self.source.span(parent.start, node.end + 1)
-            line = quote_whole(self.source.line(whole.line), whole.column - 1, dollar=True)
+            line, column = self.source.line(whole.line), whole.column - 1
+            better = quote_expressions(line[:column] + "$" + line[column:])
             self.findings.error(
-                "FB102", "'{{ … }}' is a mapping to YAML, not an expression", whole, f"did you mean: {line}"
+                "FB102",
+                "'{{ … }}' is a mapping to YAML, not an expression",
+                whole,
+                f"did you mean: {better}" if better else "",
             )
         elif type(node) is not Broken:
             self.findings.error("FB106", "a key must be a text", at, "quote it if it is meant as a text")

@@ -18,17 +18,14 @@ def quoted(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
 
 
-def quote_whole(line: str, column: int, *, dollar: bool = False) -> str:
+def quote_whole(line: str, column: int) -> str:
     """Return the line with all from `column` (from 0) to its end in quotes.
 
     Args:
         line: the line as it stands in the file.
         column: where the value begins.
-        dollar: puts the `$` before a `{{`.
     """
     value = line[column:].rstrip()
-    if dollar:
-        value = "$" + value
     return (line[:column] + quoted(value)).strip()
 
 

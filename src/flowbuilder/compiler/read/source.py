@@ -47,6 +47,13 @@ class Source:
         end = self.text.find("\n", start)
         return self.text[start:] if end < 0 else self.text[start:end]
 
+    def replace_line(self, number: int, line: str) -> None:
+        """Put another line in a line's place, so that reading can go on behind it."""
+        start = self.starts[number - 1]
+        end = start + len(self.line(number))
+        self.text = self.text[:start] + line + self.text[end:]
+        self._starts = None
+
     def span(self, start: int, end: int) -> Span:
         """Return the place of the characters from `start` to before `end`, at least one wide.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from flowbuilder.compiler.read.quoting import quote_expressions, quote_value, quote_whole
+from flowbuilder.compiler.read.quoting import end_of_expression, quote_expressions, quote_value
 
 if TYPE_CHECKING:
     from yaml.error import MarkedYAMLError
@@ -23,25 +23,29 @@ _BRACES = re.compile(r"(?<!\$)\{\{(?!\s*\})")
 _KEY_VALUE = re.compile(r"\s*(?:- +)*[A-Za-z0-9_.-]+: +(?=\S)")
 
 
-def explain(error: MarkedYAMLError, source: Source, findings: Findings) -> None:
-    """Report a syntax error of libyaml where its cause stands."""
+def explain(error: MarkedYAMLError, source: Source, findings: Findings) -> bool:
+    """Report a syntax error of libyaml where its cause stands.
+
+    Returns:
+        Whether the line could be put right: it is then replaced in `source`,
+        so that what is wrong behind it can be found too.
+    """
     mark = error.problem_mark or error.context_mark
     index = mark.index if mark else 0
     number, column = source.position(index)
     # an error is often noticed at the start of the line that follows
     number, line = _cause(source, number, column, error)
     problem = (error.problem or error.context or "it cannot be read").strip()
-
-    if _BRACES.search(line) and "'{{" not in line and '"{{' not in line:
-        at = _BRACES.search(line)
-        assert at is not None
-        findings.error(
-            "FB102",
-            "'{{ … }}' is a mapping to YAML, not an expression",
-            _on(source, number, at.start(), at.start() + 2),
-            f"did you mean: {quote_whole(line, _value_column(line, at.start()), dollar=False).replace('{{', '${{')}",
-        )
-        return
+    if braces := _BRACES.search(line):
+        better = quote_expressions(line[: braces.start()] + "$" + line[braces.start() :])
+        if better:
+            findings.error(
+                "FB102",
+                "'{{ … }}' is a mapping to YAML, not an expression",
+                _on(source, number, braces.start(), end_of_expression(line, braces.start() - 1)),
+                f"did you mean: {better}",
+            )
+            return _repair(source, number, line, better)
     if "unknown escape" in problem:
         findings.error(
             "FB116",
@@ -49,22 +53,36 @@ def explain(error: MarkedYAMLError, source: Source, findings: Findings) -> None:
             source.span(index, index + 1),
             "write the text in single quotes, or behind `>-`",
         )
-        return
+        return False
     if "${{" in line and (better := quote_expressions(line)):
         start = line.index("${{")
         findings.error(
             "FB103",
             "YAML takes this expression apart: the value needs quotes",
-            _on(source, number, start, start + 3),
+            _on(source, number, start, end_of_expression(line, start)),
             f"write: {better}",
         )
-        return
+        return _repair(source, number, line, better)
+    if "quoted scalar" in (error.context or "") and error.context_mark is not None:
+        begin = error.context_mark.index
+        findings.error("FB101", "this quote is never closed", source.span(begin, begin + 1))
+        return False
     findings.error(
         "FB101",
         f"this cannot be read as YAML: {problem}",
         source.span(index, index + 1),
         *_hints(line, problem),
     )
+    return False
+
+
+def _repair(source: Source, number: int, line: str, better: str) -> bool:
+    """Put a better line in the place of one, with its indentation; False if it is the same."""
+    indented = line[: len(line) - len(line.lstrip())] + better
+    if indented == line:
+        return False
+    source.replace_line(number, indented)
+    return True
 
 
 def _cause(source: Source, number: int, column: int, error: MarkedYAMLError) -> tuple[int, str]:
@@ -91,11 +109,6 @@ def _suspicious(line: str) -> bool:
 def _on(source: Source, line: int, start: int, end: int) -> Span:
     base = source.index(line, 1)
     return source.span(base + start, base + end)
-
-
-def _value_column(line: str, braces: int) -> int:
-    lead = _KEY_VALUE.match(line)
-    return lead.end() if lead and lead.end() <= braces else braces
 
 
 def _hints(line: str, problem: str) -> list[str]:

@@ -1,0 +1,42 @@
+"""What must hold of a flow: one check a file, in the order in which they run.
+
+A check looks at the representation, so it holds for flows of any front end;
+what only the YAML knows (where a word of `needs` stands) comes in `Subject`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from flowbuilder.compiler.checks.cycles import check_cycles
+from flowbuilder.compiler.checks.names import check_names
+from flowbuilder.compiler.checks.needs import check_needs
+from flowbuilder.compiler.checks.retried_writes import check_retried_writes
+from flowbuilder.compiler.checks.secrets import check_unused_secrets
+from flowbuilder.compiler.checks.shadowing import check_shadowing
+from flowbuilder.compiler.checks.subject import Subject
+from flowbuilder.compiler.checks.variables import check_variables
+
+if TYPE_CHECKING:
+    from flowbuilder.compiler.findings import Findings
+
+
+class Check(Protocol):
+    """Looks for one kind of mistake."""
+
+    def __call__(self, subject: Subject, findings: Findings) -> None:
+        """Report what is wrong."""
+        ...
+
+
+CHECKS: tuple[Check, ...] = (
+    check_shadowing,
+    check_needs,
+    check_names,
+    check_cycles,
+    check_variables,
+    check_unused_secrets,
+    check_retried_writes,
+)
+
+__all__ = ["CHECKS", "Check", "Subject"]

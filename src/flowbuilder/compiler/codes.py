@@ -1,0 +1,79 @@
+"""All codes that the compiler reports, with what each means in a few words.
+
+A code is never used for anything else again; each has a page in
+`docs/errors` with a flow that produces it.  FB1xx: the YAML cannot be read.
+FB2xx: it reads, but does not hold together.  FB3xx: an expression is wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from flowbuilder.compiler.expressions.codes import CODES as EXPRESSION_CODES
+
+SYNTAX_CODES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "FB101": "The text is no YAML",
+        "FB102": "Braces without a dollar",
+        "FB103": "An expression needs quotes",
+        "FB104": "A comment cuts an expression off",
+        "FB105": "A key stands twice",
+        "FB106": "A key is no text",
+        "FB107": "A tag has no meaning",
+        "FB108": "An alias leads nowhere",
+        "FB109": "The file is too large",
+        "FB110": "A number that no value can hold",
+        "FB111": "A number that prints otherwise",
+        "FB112": "The file is empty",
+        "FB113": "A second document",
+        "FB114": "Marks of another tool",
+        "FB115": "An expression where none may stand",
+        "FB116": "A backslash in double quotes",
+    }
+)
+
+CHECK_CODES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "FB201": "An unknown key",
+        "FB202": "A key is missing",
+        "FB203": "A value of the wrong kind",
+        "FB204": "A name that is none",
+        "FB205": "A key of a later release",
+        "FB206": "An unknown task type",
+        "FB207": "A task type of a later release",
+        "FB208": "A duration or moment that is none",
+        "FB209": "A word that is not among the choices",
+        "FB210": "A number or length out of bounds",
+        "FB211": "Keys that do not go together",
+        "FB212": "An unknown parameter",
+        "FB213": "A parameter is missing",
+        "FB214": "A condition that is none",
+        "FB215": "A parameter that does not fit",
+        "FB216": "A parameter that takes no expressions",
+        "FB217": "A value in a script that cannot be quoted",
+        "FB220": "`needs` names no task",
+        "FB221": "Tasks wait for each other",
+        "FB222": "A task inside a group, seen from outside",
+        "FB223": "An id that is taken",
+        "FB224": "A task refers to itself",
+        "FB225": "A task that runs later",
+        "FB226": "`needs` reaches into another graph",
+        "FB230": "A variable that depends on tasks",
+        "FB231": "Variables need each other",
+        "FB232": "A secret in the wrong place",
+        "FB233": "A secret that nothing uses",
+        "FB235": "A write that may be repeated",
+        "FB240": "An input whose schema is none",
+        "FB241": "A default that breaks its schema",
+        "FB242": "An unknown time zone",
+        "FB250": "A sub-flow that cannot be read",
+        "FB251": "Flows that call each other without end",
+        "FB252": "Inputs that do not fit a sub-flow",
+        "FB260": "A key that does nothing",
+    }
+)
+
+CODES: Final[Mapping[str, str]] = MappingProxyType({**SYNTAX_CODES, **CHECK_CODES, **EXPRESSION_CODES})
+"""Every code's title."""

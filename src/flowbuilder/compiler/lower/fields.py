@@ -1,0 +1,264 @@
+"""The kinds of value that keys take: how each is read, and its JSON Schema."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from flowbuilder.compiler.lower.values import MARK, lower_condition, lower_value, no_expression, scalar_value
+from flowbuilder.compiler.nodes import Mapping as MappingNode
+from flowbuilder.compiler.nodes import Node, Scalar, Sequence
+from flowbuilder.compiler.read.scalars import UnusableNumber, value_of
+from flowbuilder.core.durations import parse_duration
+
+if TYPE_CHECKING:
+    from flowbuilder.compiler.lower.context import Context
+
+Reader = Callable[["Context", Node, str], Any]
+"""Takes the key's name for messages; returns None where something was reported."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Field:
+    """A kind of value."""
+
+    read: Reader
+    schema: Mapping[str, Any]
+
+
+def _plain(ctx: Context, node: Node, key: str, wanted: str) -> Scalar | None:
+    """Return a scalar without expressions."""
+    if type(node) is not Scalar:
+        ctx.expected(wanted, node, key)
+        return None
+    if MARK in node.text:
+        no_expression(ctx, node, key)
+        return None
+    return node
+
+
+def read_text(ctx: Context, node: Node, key: str) -> str | None:
+    """Return a text; a number that was meant as one needs quotes."""
+    scalar = _plain(ctx, node, key, "a text")
+    if scalar is None:
+        return None
+    value = _meaning(scalar)
+    if type(value) is str:
+        return value
+    hint = f"quote it: '{scalar.text}'" if scalar.text else f"write a text, or leave out '{key}'"
+    what = "nothing" if value is None else "a boolean" if type(value) is bool else "a number"
+    ctx.error("FB203", f"'{key}' takes a text, and this is {what}", scalar, hint)
+    return None
+
+
+def _meaning(scalar: Scalar) -> object:
+    """Return a scalar's value without warnings: the error that follows says more."""
+    try:
+        return value_of(scalar)
+    except UnusableNumber:
+        return 0
+
+
+def read_boolean(ctx: Context, node: Node, key: str) -> bool | None:
+    """Return true or false."""
+    scalar = _plain(ctx, node, key, "true or false")
+    if scalar is None:
+        return None
+    value = scalar_value(ctx, scalar)
+    if type(value) is bool:
+        return value
+    ctx.error("FB203", f"'{key}' takes true or false, and this is '{scalar.text[:40]}'", scalar)
+    return None
+
+
+def integer(least: int, most: int) -> Field:
+    """Return the kind of an integer within bounds."""
+
+    def read(ctx: Context, node: Node, key: str) -> int | None:
+        scalar = _plain(ctx, node, key, "an integer")
+        if scalar is None:
+            return None
+        value = scalar_value(ctx, scalar)
+        if type(value) is not int:
+            ctx.error("FB203", f"'{key}' takes an integer, and this is '{scalar.text[:40]}'", scalar)
+        elif not least <= value <= most:
+            ctx.error("FB210", f"'{key}' is {value}, and must lie between {least:,} and {most:,}", scalar)
+        else:
+            return value
+        return None
+
+    return Field(read, {"type": "integer", "minimum": least, "maximum": most})
+
+
+def number(least: float, most: float) -> Field:
+    """Return the kind of a number within bounds."""
+
+    def read(ctx: Context, node: Node, key: str) -> float | None:
+        scalar = _plain(ctx, node, key, "a number")
+        if scalar is None:
+            return None
+        value = scalar_value(ctx, scalar)
+        if type(value) is not int and type(value) is not float:
+            ctx.error("FB203", f"'{key}' takes a number, and this is '{scalar.text[:40]}'", scalar)
+        elif not least <= value <= most:
+            ctx.error("FB210", f"'{key}' is {value}, and must lie between {least:g} and {most:g}", scalar)
+        else:
+            return float(value)
+        return None
+
+    return Field(read, {"type": "number", "minimum": least, "maximum": most})
+
+
+LONGEST: Final = 10 * 365 * 86400.0
+"""Seconds; ten years.  Whoever writes more has mistaken a unit."""
+
+
+def duration_of(ctx: Context, node: Scalar, key: str) -> float | None:
+    """Return seconds from a scalar such as `10s`."""
+    try:
+        seconds = parse_duration(node.text)
+    except ValueError as error:
+        ctx.error("FB208", f"'{key}': {str(error).partition(':')[0]}", node, str(error).partition(": ")[2])
+        return None
+    if seconds > LONGEST:
+        ctx.error("FB210", f"'{key}' is longer than ten years", node)
+        return None
+    return seconds
+
+
+def read_duration(ctx: Context, node: Node, key: str) -> float | None:
+    """Return seconds; zero would mean never or at once, so it is refused."""
+    scalar = _plain(ctx, node, key, "a duration")
+    if scalar is None:
+        return None
+    seconds = duration_of(ctx, scalar, key)
+    if seconds == 0:
+        ctx.error("FB210", f"'{key}' must be longer than nothing", scalar, f"leave out '{key}' for none")
+        return None
+    return seconds
+
+
+def read_delay(ctx: Context, node: Node, key: str) -> float | None:
+    """Return seconds, zero included."""
+    scalar = _plain(ctx, node, key, "a duration")
+    return None if scalar is None else duration_of(ctx, scalar, key)
+
+
+def choice(*words: str, later: Mapping[str, str] | None = None) -> Field:
+    """Return the kind of one word out of a few."""
+
+    def read(ctx: Context, node: Node, key: str) -> str | None:
+        scalar = _plain(ctx, node, key, "one of " + ", ".join(words))
+        if scalar is None:
+            return None
+        if scalar.text in words:
+            return scalar.text
+        if later and scalar.text in later:
+            ctx.error("FB205", f"'{key}: {scalar.text}' comes in a later release", scalar, later[scalar.text])
+            return None
+        ctx.error(
+            "FB209",
+            f"'{key}' is '{scalar.text[:40]}', and must be one of {', '.join(words)}",
+            scalar,
+            ctx.near(scalar.text, words),
+        )
+        return None
+
+    return Field(read, {"enum": list(words)})
+
+
+IDENTIFIER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def name_problem(name: str) -> str:
+    """Return how a name that is no identifier could be written."""
+    better = re.sub(r"[^A-Za-z0-9_]+", "_", name).strip("_")
+    if better[:1].isdigit():
+        better = "_" + better
+    return f"write '{better}'" if better and len(better) <= 80 else ""
+
+
+def check_name(ctx: Context, node: Scalar, what: str) -> bool:
+    """Tell whether a key or name is an identifier, and report it if not."""
+    if IDENTIFIER.fullmatch(node.text) and len(node.text) <= 100:
+        return True
+    rule = "must consist of letters, digits and '_' and not begin with a digit"
+    if len(node.text) > 100:
+        rule = "has more than 100 characters"
+    ctx.error("FB204", f"the {what} '{node.text[:60]}' {rule}", node, name_problem(node.text))
+    return False
+
+
+def read_scalars(ctx: Context, node: Node, key: str) -> list[Scalar]:
+    """Return a list of plain scalars; a single one stands for a list of one."""
+    items = node.items if type(node) is Sequence else [node]
+    return [scalar for item in items if (scalar := _plain(ctx, item, key, "a text, or a list of texts"))]
+
+
+_KIND: Final = re.compile(r"[A-Za-z0-9_.*?-]+")
+
+
+def read_kinds(ctx: Context, node: Node, key: str) -> tuple[str, ...]:
+    """Return error kinds, which may be patterns such as `http.5xx`."""
+    kinds = []
+    for scalar in read_scalars(ctx, node, key):
+        if _KIND.fullmatch(scalar.text):
+            kinds.append(scalar.text)
+        else:
+            ctx.error(
+                "FB204",
+                f"'{scalar.text[:40]}' is no kind of error",
+                scalar,
+                "kinds are dotted words such as `timeout`, `http.503` or `shell.*`",
+            )
+    return tuple(kinds)
+
+
+def read_tags(ctx: Context, node: Node, key: str) -> tuple[str, ...]:
+    """Return texts for people."""
+    items = node.items if type(node) is Sequence else [node]
+    return tuple([text for item in items if (text := read_text(ctx, item, key)) is not None])
+
+
+def read_texts(ctx: Context, node: Node, key: str) -> dict[str, str]:
+    """Return a mapping of texts as they were written: `PORT: 8080` is the text `8080`."""
+    if type(node) is not MappingNode:
+        ctx.expected("a mapping of texts", node, key)
+        return {}
+    texts = {}
+    for name, value in node.pairs.values():
+        scalar = _plain(ctx, value, f"{key}.{name.text[:40]}", "a text")
+        if scalar is not None:
+            texts[name.text] = as_written(ctx, scalar, f"{key}.{name.text[:40]}")
+    return texts
+
+
+def as_written(ctx: Context, scalar: Scalar, key: str) -> str:
+    """Return a scalar's text; nothing at all is refused, an empty text is written `''`."""
+    if not scalar.style and scalar.text in ("", "~", "null", "Null", "NULL"):
+        ctx.error("FB203", f"'{key}' takes a text, and this is nothing", scalar, "write '' for an empty text")
+    return scalar.text
+
+
+def read_expression(ctx: Context, node: Node, key: str) -> Any:
+    """Return the tree of any value."""
+    return lower_value(ctx, node)
+
+
+TEXT: Final = Field(read_text, {"type": "string"})
+BOOLEAN: Final = Field(read_boolean, {"type": "boolean"})
+DURATION: Final = Field(read_duration, {"type": "string", "examples": ["250ms", "10s", "1h30m", "PT10S"]})
+DELAY: Final = Field(read_delay, {"type": "string", "examples": ["0s", "250ms", "10s"]})
+KINDS: Final = Field(
+    read_kinds, {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
+)
+TAGS: Final = Field(
+    read_tags, {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
+)
+TEXTS: Final = Field(
+    read_texts, {"type": "object", "additionalProperties": {"type": ["string", "number", "boolean"]}}
+)
+EXPRESSION: Final = Field(read_expression, {})
+CONDITION: Final = Field(lower_condition, {"type": ["string", "boolean"]})

@@ -1,0 +1,308 @@
+"""One task: its keys, the flow's defaults for it, and its work."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from flowbuilder.compiler import ir
+from flowbuilder.compiler.expressions.tree import Const, Dict, Text
+from flowbuilder.compiler.lower import on_error, retry
+from flowbuilder.compiler.lower.draft import Draft, Mentions
+from flowbuilder.compiler.lower.fields import (
+    CONDITION,
+    DURATION,
+    EXPRESSION,
+    TAGS,
+    TEXT,
+    Field,
+    as_written,
+    check_name,
+    choice,
+    integer,
+    read_scalars,
+)
+from flowbuilder.compiler.lower.record import Key, Table, read_record
+from flowbuilder.compiler.lower.values import MARK, lower_scalar, lower_value
+from flowbuilder.compiler.lower.work import lower_work
+from flowbuilder.compiler.nodes import Broken, Node, Scalar
+from flowbuilder.compiler.nodes import Mapping as MappingNode
+
+if TYPE_CHECKING:
+    from flowbuilder.compiler.expressions.tree import Expr
+    from flowbuilder.compiler.lower.context import Context
+
+_LATER: Final = "until then do it in a script or a sub-flow"
+
+
+def read_env(ctx: Context, node: Node, key: str) -> dict[str, Expr] | None:
+    """Return extra environment: texts as written, or expressions that are written out."""
+    if type(node) is not MappingNode:
+        ctx.expected("a mapping of names and texts", node, key)
+        return None
+    values: dict[str, Expr] = {}
+    for name, value in node.pairs.values():
+        check_name(ctx, name, "environment variable")
+        if type(value) is not Scalar:
+            ctx.expected(
+                "a text",
+                value,
+                f"{key}.{name.text[:40]}",
+                "write a list or mapping as JSON: `${{ to_json(x) }}`",
+            )
+        elif MARK in value.text:
+            tree = lower_scalar(ctx, value)
+            values[name.text] = tree if type(tree) in (Const, Text) else Text(tree.at, (tree,))
+        else:
+            values[name.text] = Const(ctx.at(value), as_written(ctx, value, f"{key}.{name.text[:40]}"))
+    return values
+
+
+def _read_needs(ctx: Context, node: Node, key: str) -> list[Scalar]:
+    if type(node) is MappingNode:
+        ctx.expected("an id, or a list of ids", node, key)
+        return []
+    if type(node) is Scalar and not node.style and not node.text:
+        return []
+    return read_scalars(ctx, node, key)
+
+
+def _read_alias(ctx: Context, node: Node, key: str) -> Scalar | None:
+    text = TEXT.read(ctx, node, key)
+    return node if text is not None and type(node) is Scalar and check_name(ctx, node, "name") else None
+
+
+def _read_for_each(ctx: Context, node: Node, key: str) -> Expr | None:
+    over = lower_value(ctx, node)
+    if (type(over) is Text and over.parts) or (type(over) is Const and type(over.value) not in (list, dict)):
+        ctx.expected(
+            "a list or a mapping",
+            node,
+            key,
+            "write a list, or an expression that gives one: `${{ tasks.x.output }}`",
+        )
+        return None
+    return over
+
+
+def _as_node(ctx: Context, node: Node, key: str) -> Node:
+    """Return the node itself: the task type says what is in it."""
+    return node
+
+
+_NODE: Final = Field(_as_node, {})
+_IDS: Final = Field(
+    _read_needs, {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
+)
+_ENV: Final = Field(
+    read_env, {"type": "object", "additionalProperties": {"type": ["string", "number", "boolean"]}}
+)
+RUN_WHEN: Final = choice(
+    "default", "all_success", "none_failed", "any_success", "any_failed", "all_done", "always"
+)
+EXECUTOR: Final = choice(
+    "auto", "inline", "thread", "process", later={"worker": "use `process`, which runs beside the engine"}
+)
+EFFECT: Final = choice("pure", "read", "write")
+
+TASK: Final = Table(
+    "a task",
+    {
+        "type": Key(TEXT, "What it does: a task type such as `http`."),
+        "with": Key(_NODE, "Its parameters; each type has its own."),
+        "run": Key(_NODE, "Shorthand for `type: shell` with this script."),
+        "needs": Key(_IDS, "Tasks that it waits for, and that decide whether it runs."),
+        "if": Key(CONDITION, "A condition, asked when the task is ready; false means skipped."),
+        "run_when": Key(RUN_WHEN, "The rule by which what it needs decides whether it runs."),
+        "for_each": Key(
+            Field(_read_for_each, {"type": ["array", "object", "string"]}),
+            "Once for each element of a list or mapping.",
+        ),
+        "as": Key(
+            Field(_read_alias, {"type": "string"}),
+            "A further name for `item`; adds `<name>_index` for `index`.",
+        ),
+        "concurrency": Key(integer(1, 100_000), "How many elements are worked on at once; 16 unless given."),
+        "retry": Key(retry.FIELD, "How often and when it is tried again."),
+        "timeout": Key(DURATION, "How long one attempt may take."),
+        "deadline": Key(DURATION, "How long all attempts may take together."),
+        "on_error": Key(on_error.FIELD, "What happens instead when it fails."),
+        "priority": Key(integer(0, 100), "More goes first; 50 unless given."),
+        "executor": Key(EXECUTOR, "Where it runs."),
+        "effect": Key(EFFECT, "What it does to the world outside of its output."),
+        "idempotency_key": Key(EXPRESSION, "Instead of the key that the engine derives."),
+        "name": Key(TEXT, "A name for people."),
+        "description": Key(TEXT, "What it is for."),
+        "tags": Key(TAGS, "Words to find it by."),
+        "env": Key(_ENV, "Extra environment of a command."),
+        "tasks": Key(_NODE, "The tasks of a group."),
+        "outputs": Key(_NODE, "The outputs of a group."),
+    },
+    later={
+        "repeat": "until then use `retry`, or a loop inside of a script",
+        "undo": "until then use `on_error` or `on_failure`",
+        "cache": "until then keep results in a file",
+        "rate_limit": "until then bound it by `concurrency`",
+        "circuit_breaker": "until then bound it by `retry` and `timeout`",
+        "tolerate": "until then use `on_error: continue` and count `tasks.x.errors`",
+        "queue": "until then use `priority`",
+        "resources": "until then bound it by `concurrency`",
+        "schema": "until then use a task of type `assert`",
+        "sensitive": "until then keep such values in `secrets`",
+    },
+    elsewhere={
+        "depends_on": "it is called `needs`",
+        "dependsOn": "it is called `needs`",
+        "when": "it is called `if`",
+        "uses": "it is called `type`",
+        "action": "it is called `type`",
+        "args": "parameters stand in `with`",
+        "params": "they are called `with`",
+        "parameters": "they are called `with`",
+        "steps": "they are called `tasks`, a mapping by id",
+        "retries": "it is called `retry`",
+        "loop": "it is called `for_each`",
+        "foreach": "it is called `for_each`",
+        "with_items": "it is called `for_each`",
+        "continue_on_error": "write `on_error: continue`",
+        "continue-on-error": "write `on_error: continue`",
+        "timeout_minutes": "it is called `timeout`, with a unit: `5m`",
+        "timeout-minutes": "it is called `timeout`, with a unit: `5m`",
+        "command": "it stands in `with`, or is called `run`",
+        "call": "it stands in `with`",
+        "url": "it stands in `with`",
+        "method": "it stands in `with`",
+        "script": "write `run`, or `type: script` with `with: {language: …, code: …}`",
+        "shell": "write `run`",
+        "working_directory": "it is called `cwd` and stands in `with`",
+        "catch": "it is called `on_error`",
+        "on_crash": "it is a key of the flow",
+        "fail_fast": "it is a key of the flow",
+        "secrets": "it is a key of the flow",
+        "vars": "it is a key of the flow; a task of type `set` computes values from others",
+        "inputs": "they are a key of the flow; parameters of a task stand in `with`",
+        "id": "the id is the key that the task stands under",
+    },
+)
+
+_NO_DEFAULT: Final = frozenset(
+    {"type", "with", "run", "needs", "if", "for_each", "as", "tasks", "outputs", "name", "description"}
+    | {"idempotency_key"}
+)
+DEFAULTS: Final = Table(
+    "`defaults`",
+    {name: key for name, key in TASK.keys.items() if name not in _NO_DEFAULT},
+    later=TASK.later,
+    elsewhere=dict.fromkeys(_NO_DEFAULT, "it has no default: each task says its own"),
+)
+_FOR_CALLS: Final = frozenset({"timeout", "deadline", "retry"})
+"""Defaults that never reach tasks that call nothing."""
+
+
+def lower_task(ctx: Context, key: Scalar, node: Node) -> Draft:
+    """Return a task as far as it can be known by itself."""
+    mentions = Mentions()
+    id = key.text
+    if type(node) is Broken:
+        return Draft(key, {"work": ir.Compute(ctx.unknown(node))}, None, mentions)
+    own = read_record(ctx, node, TASK, f"task '{id[:60]}'")
+    pairs = node.pairs if type(node) is MappingNode else {}
+    type_name, work_node = _type_of(ctx, own, key, node)
+    values = with_defaults(ctx, own, type_name)
+    fields: dict[str, Any] = {"work": lower_work(ctx, key, type_name, values, work_node, mentions, pairs)}
+    _when(ctx, node, values, fields, mentions)
+    _failing(values, fields, mentions, fields["work"])
+    fields["on_crash"] = ctx.on_crash
+    for name in ("priority", "name", "description", "tags"):
+        if name in values:
+            fields[name] = values[name]
+    return Draft(key, fields, own.get("needs"), mentions)
+
+
+def _type_of(ctx: Context, own: dict[str, Any], key: Scalar, node: Node) -> tuple[str, Node]:
+    """Return the task's type; `run` is a shell."""
+    type_name = own.get("type")
+    if "run" in own:
+        if type_name not in (None, "shell"):
+            ctx.error(
+                "FB211",
+                f"'run' stands for `type: shell`, and the type is '{type_name}'",
+                own["run"],
+                "keep one of them",
+            )
+        return "shell", node
+    if type_name is None:
+        if type(node) is MappingNode and "type" not in node.pairs:
+            hint = "add `type: group`" if "tasks" in own else "add `type: …`, or `run: …` for a shell script"
+            ctx.error("FB202", f"task '{key.text[:60]}' has neither 'type' nor 'run'", key, hint)
+        return "", node
+    found = node.get("type") if type(node) is MappingNode else None
+    return type_name, found or node
+
+
+def with_defaults(ctx: Context, own: dict[str, Any], type_name: str) -> dict[str, Any]:
+    """Return a task's values with those of `defaults` and `defaults.types` below, key by key."""
+    general, types = ctx.defaults
+    by_type = types.get(type_name)
+    if not general and not by_type:
+        return own
+    spec = ctx.catalogue.get(type_name)
+    values: dict[str, Any] = {}
+    for layer in (general, by_type or {}, own):
+        for name, value in layer.items():
+            if layer is not own and name in _FOR_CALLS and not (spec and spec.calls):
+                continue
+            if name in ("retry", "env") and name in values:
+                value = {**values[name], **value}
+            if name == "with" and layer is not own:
+                continue  # merged parameter by parameter, by the work
+            values[name] = value
+    return values
+
+
+def _when(
+    ctx: Context, node: Node, values: dict[str, Any], fields: dict[str, Any], mentions: Mentions
+) -> None:
+    """Fill in what decides whether and how often the task runs."""
+    if "if" in values:
+        fields["condition"] = values["if"]
+        mentions.of(values["if"])
+    if "run_when" in values:
+        fields["run_when"] = values["run_when"]
+    if "for_each" in values:
+        over, alias = values["for_each"], values.get("as")
+        mentions.of(over)
+        fields["map"] = ir.Map(over, alias.text if alias is not None else None, values.get("concurrency", 16))
+        return
+    for name in ("as", "concurrency"):
+        if type(node) is MappingNode and name in node.pairs and "for_each" not in node.pairs:
+            ctx.warn(
+                "FB260", f"'{name}' does nothing without 'for_each'", node.pairs[name][0], "leave it out"
+            )
+
+
+def _failing(values: dict[str, Any], fields: dict[str, Any], mentions: Mentions, work: ir.Work) -> None:
+    """Fill in what happens when it fails or takes long."""
+    if "on_error" in values:
+        rescue, outside = values["on_error"]
+        fields["on_error"] = rescue
+        if rescue is not None:
+            mentions.of(rescue.value)
+        mentions.add(outside.found)
+    if type(work) is ir.Compute:
+        return
+    for name in ("timeout", "deadline"):
+        if name in values:
+            fields[name] = values[name]
+    if "retry" in values:
+        fields["retry"] = retry.retry_of(values["retry"])
+        mentions.of(values["retry"].get("if"))
+    if type(work) is not ir.Invoke:
+        return
+    if env := values.get("env"):
+        fields["env"] = Dict(
+            next(iter(env.values())).at, tuple((Const(value.at, name), value) for name, value in env.items())
+        )
+        mentions.of(fields["env"])
+    if "idempotency_key" in values:
+        fields["idempotency_key"] = values["idempotency_key"]
+        mentions.of(values["idempotency_key"])

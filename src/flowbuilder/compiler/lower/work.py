@@ -1,0 +1,154 @@
+"""What a task does, by its type: one file a kind of work in `works`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from flowbuilder.compiler import ir
+from flowbuilder.compiler.expressions.tree import Const
+from flowbuilder.compiler.lower.values import lower_value
+from flowbuilder.compiler.lower.works import (
+    lower_flow_task,
+    lower_group,
+    lower_invoke,
+    lower_set,
+    lower_sleep,
+    lower_switch,
+)
+
+if TYPE_CHECKING:
+    from flowbuilder.compiler.lower.context import Context
+    from flowbuilder.compiler.lower.draft import Mentions
+    from flowbuilder.compiler.nodes import Node, Scalar
+
+LATER_TYPES: Final[Mapping[str, str]] = {
+    "wait": "until then ask again and again with `retry`",
+    "approval": "until then split the flow where somebody decides",
+    "emit": "until then use `http`",
+    "sql": "until then use `python`",
+    "file": "until then use `python` or `shell`",
+    "kv": "until then use `python` with a file of your own",
+    "wasm": "until then use `shell` with a runtime of your own",
+    "email": "until then use `python` or `http`",
+    "llm": "until then use `http`",
+    "agent": "until then use `http`",
+    "retrieve": "until then use `http`",
+}
+"""Task types of the language that are not built yet."""
+
+_FOREIGN: Final[Mapping[str, str]] = {
+    "bash": "shell",
+    "sh": "shell",
+    "command": "shell",
+    "run": "shell",
+    "exec": "shell",
+    "request": "http",
+    "rest": "http",
+    "api": "http",
+    "webhook": "http",
+    "delay": "sleep",
+    "subflow": "flow",
+    "workflow": "flow",
+    "call": "python",
+    "function": "python",
+    "if": "switch",
+    "branch": "switch",
+    "choice": "switch",
+    "task_group": "group",
+    "parallel": "group",
+    "print": "log",
+    "echo": "log",
+    "error": "fail",
+    "raise": "fail",
+    "variable": "set",
+    "assign": "set",
+}
+"""What other tools call our types."""
+
+_WORKS: Final[Mapping[str, Callable[..., ir.Work]]] = {
+    "set": lower_set.lower,
+    "switch": lower_switch.lower,
+    "sleep": lower_sleep.lower,
+    "flow": lower_flow_task.lower,
+    "group": lower_group.lower,
+}
+
+_ONLY_CALLS: Final = ("executor", "effect", "idempotency_key", "env")
+_NEVER_COMPUTED: Final = ("retry", "timeout", "deadline")
+
+
+def lower_work(
+    ctx: Context,
+    key: Scalar,
+    type_name: str,
+    values: dict[str, Any],
+    node: Node,
+    mentions: Mentions,
+    own: Mapping[str, tuple[Scalar, Node]],
+) -> ir.Work:
+    """Return a task's work.
+
+    Args:
+        ctx: the file.
+        key: the task's id.
+        type_name: what `type` says; empty where that was missing and reported.
+        values: the task's keys, defaults among them.
+        node: where `type` stands, for messages.
+        mentions: takes what the work's expressions refer to.
+        own: the keys that the task itself has.
+    """
+    spec = ctx.catalogue.get(type_name)
+    if spec is None:
+        if type_name:
+            _unknown_type(ctx, type_name, node)
+        _read_anyway(ctx, values, mentions)
+        return ir.Compute(Const(ctx.at(key), None))
+    if type_name != "group":
+        for name in ("tasks", "outputs"):
+            if name in values:
+                ctx.error(
+                    "FB211",
+                    f"'{name}' belongs to a task of type 'group', and this is '{type_name}'",
+                    values[name],
+                )
+    make = _WORKS.get(type_name)
+    if make is None:
+        return lower_invoke.lower(ctx, key, spec, values, mentions)
+    work = make(ctx, key, spec, values, mentions)
+    _useless(ctx, type_name, work, own)
+    return work
+
+
+def _useless(ctx: Context, type_name: str, work: ir.Work, own: Mapping[str, tuple[Scalar, Node]]) -> None:
+    """Warn of keys that a task itself has and that do nothing for its type."""
+    names = (*_ONLY_CALLS, *_NEVER_COMPUTED) if type(work) is ir.Compute else _ONLY_CALLS
+    for name in names:
+        if name in own:
+            ctx.warn(
+                "FB260",
+                f"'{name}' does nothing for a task of type '{type_name}'",
+                own[name][0],
+                "leave it out",
+            )
+
+
+def _unknown_type(ctx: Context, name: str, node: Node) -> None:
+    if name in LATER_TYPES:
+        ctx.error("FB207", f"the task type '{name}' comes in a later release", node, LATER_TYPES[name])
+        return
+    hint = f"did you mean '{_FOREIGN[name]}'?" if name in _FOREIGN else ctx.near(name, ctx.catalogue)
+    ctx.error(
+        "FB206",
+        f"there is no task type '{name[:60]}'",
+        node,
+        hint,
+        "" if hint else "there are " + ", ".join(sorted(ctx.catalogue)),
+    )
+
+
+def _read_anyway(ctx: Context, values: dict[str, Any], mentions: Mentions) -> None:
+    """Look at what stands in a task of no known type, so that its mistakes are reported too."""
+    for name in ("with", "run"):
+        if name in values:
+            mentions.of(lower_value(ctx, values[name]))

@@ -1,0 +1,1 @@
+"""One kind of work a file: how `with` becomes a part of the representation."""

@@ -1,0 +1,32 @@
+"""Options and fixtures for all tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--update-golden",
+        action="store_true",
+        help="write what the code gives now into the golden files, for review like code",
+    )
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[Path, str], None]:
+    """Compare a text with a golden file, or write it there with `--update-golden`."""
+    update = request.config.getoption("--update-golden")
+
+    def compare(file: Path, text: str) -> None:
+        if update:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text, encoding="utf-8", newline="")
+            return
+        assert file.exists(), f"{file.name} is missing: run pytest with --update-golden and look at it"
+        assert text == file.read_text(encoding="utf-8")
+
+    return compare

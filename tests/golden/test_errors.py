@@ -1,0 +1,109 @@
+"""Broken flows, each with the exact words that its author reads.
+
+Adding a case is adding a file: `errors/<code>-<what>.yaml`; `--update-golden`
+writes the `.txt` beside it.  A first line `# limits: tasks=3` sets limits.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from flowbuilder.compiler.codes import CODES
+from flowbuilder.compiler.limits import Limits
+from flowbuilder.compiler.pipeline import compile_text
+from flowbuilder.compiler.render import render_text, summary
+from flowbuilder.core.errors import FlowError
+from flowbuilder.tasks.catalogue import CATALOGUE
+
+if TYPE_CHECKING:
+    from flowbuilder.core.diagnostics import Diagnostic
+
+FOLDER = Path(__file__).parent / "errors"
+CASES = sorted(FOLDER.glob("*.yaml"))
+PAGES = Path(__file__).parents[2] / "docs" / "errors"
+
+
+def diagnose(case: Path) -> tuple[tuple[Diagnostic, ...], dict[str, str]]:
+    """Return what is found in a file, and the texts that it was found in."""
+    text = case.read_text(encoding="utf-8")
+    sources = {case.name: text}
+
+    def resolve(path: str, from_file: str) -> str:
+        file = Path(from_file).parent / path
+        found = (FOLDER / file).read_text(encoding="utf-8")
+        sources[str(file)] = found
+        return found
+
+    limits = re.match(r"# limits: (.*)\n", text)
+    given = dict(pair.split("=") for pair in limits[1].split()) if limits else {}
+    try:
+        compile_text(
+            text,
+            case.name,
+            catalogue=CATALOGUE,
+            resolve=resolve,
+            limits=Limits(**{name: int(value) for name, value in given.items()}),
+        )
+    except FlowError as error:
+        return error.diagnostics, sources
+    return (), sources
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.stem)
+def test_a_broken_flow_gets_its_message(case: Path, golden: Callable[[Path, str], None]) -> None:
+    diagnostics, sources = diagnose(case)
+
+    assert case.name[:5] in {d.code for d in diagnostics}
+    golden(case.with_suffix(".txt"), render_text(diagnostics, sources) + summary(diagnostics) + "\n")
+
+
+def test_there_are_enough_of_them() -> None:
+    assert len(CASES) >= 60
+
+
+def test_findings_stand_in_file_order() -> None:
+    for case in CASES:
+        diagnostics, sources = diagnose(case)
+        order = list(sources)
+        places = [(order.index(d.at.file), d.at.line, d.at.column) for d in diagnostics]
+
+        assert places == sorted(places)
+
+
+def test_every_code_has_a_title_a_page_and_a_broken_flow() -> None:
+    pages = {page.stem for page in PAGES.glob("FB*.md")}
+    cases = {case.name[:5] for case in CASES}
+
+    assert pages == set(CODES)
+    assert cases >= set(CODES)
+
+
+@pytest.mark.parametrize("code", sorted(CODES))
+def test_a_page_shows_a_flow_that_gets_its_code(code: str) -> None:
+    page = (PAGES / f"{code}.md").read_text(encoding="utf-8")
+    title, example = page.splitlines()[0], re.search(r"```yaml\n(.*?)```", page, re.DOTALL)
+
+    assert title == f"# {code}: {CODES[code]}"
+    assert example is not None
+    limits = re.match(r"# limits: (.*)\n", example[1])
+    given = dict(pair.split("=") for pair in limits[1].split()) if limits else {}
+    try:
+        found = compile_text(
+            example[1],
+            "flow.yaml",
+            catalogue=CATALOGUE,
+            resolve=_nothing_beside,
+            limits=Limits(**{name: int(value) for name, value in given.items()}),
+        ).diagnostics
+    except FlowError as error:
+        found = error.diagnostics
+    assert code in {d.code for d in found}
+
+
+def _nothing_beside(path: str, _from_file: str) -> str:
+    raise FileNotFoundError(path)
