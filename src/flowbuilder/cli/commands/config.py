@@ -1,0 +1,98 @@
+"""`flowbuilder config`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from flowbuilder.cli.command import JSON, Command, Option
+from flowbuilder.cli.exits import DONE
+from flowbuilder.cli.parsing import UsageError, nearest
+from flowbuilder.cli.tables import show_table
+from flowbuilder.cli.terminal import data, say
+from flowbuilder.cli.workspace import Workspace, workspace_at
+from flowbuilder.core.durations import format_duration
+from flowbuilder.runtime.descriptions import describe
+from flowbuilder.runtime.settings import setting_names, variable_of
+
+if TYPE_CHECKING:
+    import argparse
+from flowbuilder.cli.command import Argument
+
+COMMAND = Command(
+    name="config",
+    summary="Show each setting, its value and where it came from",
+    description=(
+        "Settings come from flowbuilder.toml in the project's folder, then from FLOWBUILDER_… variables "
+        "(with __ between section and name), then from flags; the later ones win."
+    ),
+    arguments=(Argument("SETTING", "Only this one, with what it means", count="optional"),),
+    options=(Option(("--describe",), "Say what each setting means"), JSON),
+    examples=(
+        ("What one setting means", "flowbuilder config limits.tasks"),
+        ("Set one for a single command", "FLOWBUILDER_LIMITS__TASKS=20000 flowbuilder run flow.yaml"),
+    ),
+)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print settings as a table, as an object, or with their descriptions."""
+    workspace = workspace_at(Path.cwd())
+    names = _chosen(arguments.setting)
+    if arguments.json:
+        data(msgspec.json.encode(_as_object(workspace, names)).decode())
+    elif arguments.setting or arguments.describe:
+        data("\n\n".join(_described(workspace, name) for name in names))
+    else:
+        rows = [(name, show_value(workspace, name), source_of(workspace, name)) for name in names]
+        show_table(sys.stdout, ("setting", "value", "from"), rows)
+        say(f"project {workspace.project}\nstore   {workspace.store}")
+    return DONE
+
+
+def value_of(workspace: Workspace, name: str) -> Any:
+    """Return a setting's value."""
+    section, _, field = name.partition(".")
+    return getattr(getattr(workspace.config, section), field)
+
+
+def show_value(workspace: Workspace, name: str) -> str:
+    """Return a setting's value as the file would write it."""
+    value = value_of(workspace, name)
+    if isinstance(value, float):
+        return format_duration(value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value)
+
+
+def source_of(workspace: Workspace, name: str) -> str:
+    """Return where a setting's value came from."""
+    return workspace.sources.get(name, "default")
+
+
+def _chosen(name: str | None) -> list[str]:
+    known = list(setting_names())
+    if name is None:
+        return known
+    if name in known:
+        return [name]
+    inside = [other for other in known if other.startswith(name + ".")]
+    if not inside:
+        raise UsageError(f"there is no setting '{name}'", "config", nearest(name, known))
+    return inside
+
+
+def _as_object(workspace: Workspace, names: list[str]) -> dict[str, Any]:
+    settings = {
+        name: {"value": value_of(workspace, name), "from": source_of(workspace, name)} for name in names
+    }
+    return {"project": str(workspace.project), "store": str(workspace.store), "settings": settings}
+
+
+def _described(workspace: Workspace, name: str) -> str:
+    head = f"{name} = {show_value(workspace, name)}   ({source_of(workspace, name)})"
+    return f"{head}\n  {variable_of(name)}\n  {describe(name)}"

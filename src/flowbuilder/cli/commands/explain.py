@@ -1,0 +1,101 @@
+"""`flowbuilder explain`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flowbuilder.cli.command import STORE, Argument, Command, Option
+from flowbuilder.cli.exits import DONE, INTERRUPTED
+from flowbuilder.cli.explaining import explain_flow, flow_of
+from flowbuilder.cli.inputs import gather_inputs
+from flowbuilder.cli.parsing import UsageError
+from flowbuilder.cli.results import exit_code
+from flowbuilder.cli.running import prepare, run_here
+from flowbuilder.cli.terminal import data, say
+from flowbuilder.cli.workspace import reader_here, workspace_at
+from flowbuilder.compiler.explain import FORMATS
+from flowbuilder.compiler.explain.disk import is_effect
+from flowbuilder.compiler.passes.graphs import all_tasks
+
+if TYPE_CHECKING:
+    import argparse
+
+    from flowbuilder.compiler.ir import Flow
+
+COMMAND = Command(
+    name="explain",
+    summary="Show how a flow is going to run and what it is expected to cost, or how a run went",
+    description=(
+        "Expected figures come from earlier runs in the store, and from defaults where there are none. "
+        "--run puts what a past run took beside them; --analyze makes a real run for that, and asks first "
+        "where tasks change the world."
+    ),
+    arguments=(Argument("FILE", "The flow, in YAML or JSON", takes="file", count="optional"),),
+    options=(
+        Option(
+            ("--input", "-i"),
+            "An input: tells how long lists are, and is what --analyze runs with",
+            "KEY=VALUE",
+            repeated=True,
+        ),
+        Option(("--run",), "Explain this past run instead of a file", "RUN", takes="run"),
+        Option(("--analyze",), "Run the flow, for the actual figures"),
+        Option(("--yes", "-y"), "Do not ask before a run that changes the world"),
+        Option(("--format",), "How it is printed", "FORMAT", choices=FORMATS, default="text"),
+        STORE,
+    ),
+    examples=(
+        ("What a flow would cost", "flowbuilder explain report.yaml"),
+        ("Where last night's run spent its time", "flowbuilder explain --run 01jd3q8v7"),
+    ),
+)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the explanation."""
+    if arguments.run:
+        if arguments.file or arguments.analyze:
+            raise UsageError("--run explains a run that was: it takes no FILE and no --analyze", "explain")
+        return _past(arguments)
+    if not arguments.file:
+        raise UsageError("name a FILE, or a run with --run", "explain")
+    workspace, loaded = prepare(Path(arguments.file), arguments.store)
+    inputs = gather_inputs(loaded.flow.inputs, arguments.input, None)
+    if not arguments.analyze:
+        defaults = {one.name: one.default for one in loaded.flow.inputs if not one.required}
+        data(explain_flow(workspace, loaded.flow, {**defaults, **inputs}, arguments.format))
+        return DONE
+    if not (arguments.yes or _agreed(loaded.flow)):
+        return INTERRUPTED
+    view, interrupted = run_here(workspace, loaded, inputs, shown=True)
+    data(explain_flow(workspace, loaded.flow, view.inputs, arguments.format, view))
+    return exit_code(view, interrupted=interrupted)
+
+
+def _past(arguments: argparse.Namespace) -> int:
+    with reader_here(arguments.store) as reader:
+        workspace = workspace_at(Path.cwd(), arguments.store)
+        view = reader.show(arguments.run)
+        flow = flow_of(reader, view.run_id, workspace)
+        data(explain_flow(workspace, flow, view.inputs, arguments.format, view))
+    return DONE
+
+
+def _agreed(flow: Flow) -> bool:
+    """Ask whether to run a flow that changes the world.
+
+    Raises:
+        UsageError: if there is nobody to ask.
+    """
+    writes = [path for path, task in all_tasks(flow) if is_effect(task)]
+    if not writes:
+        return True
+    some = ", ".join(writes[:5]) + (" …" if len(writes) > 5 else "")
+    if not sys.stdin.isatty():
+        raise UsageError(f"--analyze would run what changes the world: {some}", "explain", "add --yes")
+    say(f"These tasks change the world: {some}")
+    sys.stderr.write("Run them? [y/N] ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes")

@@ -1,0 +1,38 @@
+"""`flowbuilder graph`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flowbuilder.cli.command import Argument, Command, Option
+from flowbuilder.cli.exits import DONE
+from flowbuilder.cli.running import prepare
+from flowbuilder.cli.terminal import data
+from flowbuilder.compiler.graph import draw_graph
+
+if TYPE_CHECKING:
+    import argparse
+
+COMMAND = Command(
+    name="graph",
+    summary="Draw a flow's graph",
+    arguments=(Argument("FILE", "The flow, in YAML or JSON", takes="file"),),
+    options=(
+        Option(
+            ("--format",),
+            "How it is drawn",
+            "FORMAT",
+            choices=("text", "mermaid", "dot"),
+            default="text",
+        ),
+    ),
+    examples=(("As a picture", "flowbuilder graph flow.yaml --format dot | dot -Tsvg > flow.svg"),),
+)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the drawing."""
+    _, flow = prepare(Path(arguments.file), None)
+    data(draw_graph(flow.flow, arguments.format))
+    return DONE

@@ -1,0 +1,65 @@
+"""`flowbuilder runs cancel`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flowbuilder.cli.command import STORE, Argument, Command, Option
+from flowbuilder.cli.driving import follow, run_loop
+from flowbuilder.cli.exits import DONE
+from flowbuilder.cli.terminal import say
+from flowbuilder.cli.workspace import reader_here, workspace_at
+from flowbuilder.storage.api import LIVE
+
+if TYPE_CHECKING:
+    import argparse
+
+    from flowbuilder.cli.workspace import Workspace
+
+COMMAND = Command(
+    name="runs cancel",
+    summary="Cancel runs in order",
+    description=(
+        "What runs of them is ended (TERM, then KILL), then `finally` runs. The engine that drives a run is "
+        "told; a run that nobody drives is brought to its end here."
+    ),
+    arguments=(Argument("RUN", "The runs' ids, or enough of their beginnings", takes="run", count="some"),),
+    options=(
+        Option(("--reason",), "Why; kept with the run", "TEXT", default="cancelled by hand"),
+        STORE,
+    ),
+)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Ask for the cancel of each run."""
+    reader = reader_here(arguments.store)
+    alive = {engine.id for engine in reader.engines() if engine.alive}
+    orphans = []
+    for row in [reader.row(name) for name in arguments.run]:
+        if row.status not in LIVE:
+            say(f"run {row.id} has {row.status} already")
+            continue
+        reader.send_cancel(row.id, arguments.reason)
+        if row.owner in alive:
+            say(f"run {row.id} is asked to cancel; `flowbuilder runs watch {row.id}` shows its end")
+        else:
+            orphans.append(row.id)
+    if orphans:
+        workspace = workspace_at(Path.cwd(), arguments.store)
+        run_loop(workspace, _finish(workspace, orphans, arguments.reason))
+    return DONE
+
+
+async def _finish(workspace: Workspace, ids: list[str], reason: str) -> None:
+    """Drive runs that nobody drives to their end."""
+    from flowbuilder.sdk.engine import Engine  # start-up time: most runs have an engine of their own
+
+    async with Engine(workspace.store, workspace.config, recover=False) as engine:
+        runs = await engine.resume(ids)
+        for run in runs:
+            await run.cancel(reason)
+        views, _ = await follow(engine, runs, shown=False)
+    for view in views:
+        say(f"run {view.run_id} is {view.status}")

@@ -1,0 +1,105 @@
+"""`flowbuilder runs list`."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from flowbuilder.cli.command import JSON, STORE, Command, Option
+from flowbuilder.cli.exits import DONE
+from flowbuilder.cli.parsing import UsageError
+from flowbuilder.cli.results import ENDED_STATUSES, LIVE_STATUSES, as_json, format_time
+from flowbuilder.cli.tables import show_table
+from flowbuilder.cli.terminal import data, say
+from flowbuilder.cli.workspace import reader_here
+from flowbuilder.core.durations import format_duration
+from flowbuilder.storage.api import RunFilter
+
+if TYPE_CHECKING:
+    import argparse
+
+    from flowbuilder.storage.api import RunRow
+
+COMMAND = Command(
+    name="runs list",
+    summary="List runs, newest first",
+    options=(
+        Option(("--flow",), "Only runs of this flow", "NAME"),
+        Option(
+            ("--status",),
+            "Only runs that stand so",
+            "STATUS",
+            choices=(*LIVE_STATUSES, *ENDED_STATUSES),
+            repeated=True,
+        ),
+        Option(("--since",), "Only runs that were started within this time", "DURATION", takes="duration"),
+        Option(("--before",), "Only runs older than this one: the next page", "RUN", takes="run"),
+        Option(("--limit", "-n"), "At most so many", "N", takes="integer", default="20"),
+        Option(("--ids",), "Print ids only, one a line"),
+        STORE,
+        JSON,
+    ),
+    examples=(
+        ("What failed today", "flowbuilder runs list --status failed --since 1d"),
+        (
+            "Delete what was cancelled",
+            "flowbuilder runs list --status cancelled --ids | xargs flowbuilder runs delete",
+        ),
+    ),
+)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print a page of runs."""
+    if arguments.limit < 1:
+        raise UsageError("--limit is 1 or more", COMMAND.name)
+    since = None if arguments.since is None else time.time() - arguments.since
+    rows = reader_here(arguments.store).runs(
+        RunFilter(
+            flow=arguments.flow,
+            status=tuple(arguments.status),
+            since=since,
+            before=arguments.before,
+            limit=arguments.limit,
+        )
+    )
+    if arguments.json:
+        data(as_json({"runs": [_as_object(row) for row in rows]}))
+    elif arguments.ids:
+        data("\n".join(row.id for row in rows))
+    else:
+        columns = ("run", "flow", "status", "started", "took")
+        show_table(sys.stdout, columns, [_row(row) for row in rows], numbers=frozenset({"took"}))
+        if len(rows) == arguments.limit:
+            say(f"older ones: flowbuilder runs list --before {rows[-1].id}")
+    return DONE
+
+
+def _row(row: RunRow) -> tuple[str, str, str, str, str]:
+    began = row.started_at or row.created_at
+    took = format_time(row.ended_at - began) if row.ended_at is not None else ""
+    return row.id, row.flow, row.status, _ago(time.time() - began), took
+
+
+def _ago(seconds: float) -> str:
+    """Return how long ago something was, in its largest unit."""
+    for unit, name in ((86400, "d"), (3600, "h"), (60, "m")):
+        if seconds >= unit:
+            return f"{seconds // unit:.0f}{name} ago"
+    return f"{format_duration(max(round(seconds), 0))} ago"
+
+
+def _as_object(row: RunRow) -> dict[str, Any]:
+    return {
+        "run_id": row.id,
+        "flow": row.flow,
+        "status": row.status,
+        "key": row.key,
+        "priority": row.priority,
+        "created_at": row.created_at,
+        "started_at": row.started_at,
+        "ended_at": row.ended_at,
+        "parent": row.parent,
+        "labels": row.labels,
+    }

@@ -1,0 +1,59 @@
+"""`flowbuilder runs resume`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flowbuilder.cli.command import STORE, Argument, Command, Option
+from flowbuilder.cli.driving import follow, run_loop
+from flowbuilder.cli.exits import DONE
+from flowbuilder.cli.parsing import UsageError
+from flowbuilder.cli.results import exit_code, show_summary
+from flowbuilder.cli.terminal import say
+from flowbuilder.cli.workspace import reader_here, workspace_at
+
+if TYPE_CHECKING:
+    import argparse
+
+    from flowbuilder.cli.workspace import Workspace
+    from flowbuilder.runtime.views import RunView
+
+COMMAND = Command(
+    name="runs resume",
+    summary="Carry on runs that a crash or an interrupt left",
+    description=(
+        "Runs whose engine is gone are taken over and driven to their end, with the version of the flow that "
+        "they began with. Tasks whose end is on disk are not executed again."
+    ),
+    arguments=(Argument("RUN", "The runs' ids, or enough of their beginnings", takes="run", count="any"),),
+    options=(
+        Option(("--all",), "All that wait for an engine"),
+        STORE,
+        Option(("--quiet", "-q"), "Say nothing but errors"),
+    ),
+)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Take runs over and drive them; the exit code is the worst of theirs."""
+    if bool(arguments.run) == arguments.all:
+        raise UsageError("name runs, or give --all", COMMAND.name)
+    reader = reader_here(arguments.store)
+    ids = [reader.row(name).id for name in arguments.run] or None
+    workspace = workspace_at(Path.cwd(), arguments.store)
+    views, interrupted = run_loop(workspace, _resume(workspace, ids, shown=not arguments.quiet))
+    if not arguments.quiet:
+        for view in views:
+            show_summary(view)
+        if not views:
+            say("no run waits to be carried on")
+    return max((exit_code(view, interrupted=interrupted) for view in views), default=DONE)
+
+
+async def _resume(workspace: Workspace, ids: list[str] | None, *, shown: bool) -> tuple[list[RunView], bool]:
+    from flowbuilder.sdk.engine import Engine  # start-up time: a wrong id needs none
+
+    async with Engine(workspace.store, workspace.config, recover=False) as engine:
+        runs = await engine.resume(ids)
+        return await follow(engine, runs, shown=shown)

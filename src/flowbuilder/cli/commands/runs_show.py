@@ -1,0 +1,93 @@
+"""`flowbuilder runs show`."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from flowbuilder.cli.command import JSON, STORE, Argument, Command
+from flowbuilder.cli.exits import DONE
+from flowbuilder.cli.parsing import nearest
+from flowbuilder.cli.results import as_json, duration_of, error_line, format_time, task_row
+from flowbuilder.cli.tables import show_table
+from flowbuilder.cli.terminal import data
+from flowbuilder.cli.workspace import reader_here
+from flowbuilder.core.errors import NotFound
+
+if TYPE_CHECKING:
+    import argparse
+
+    from flowbuilder.runtime.views import RunView, TaskView
+
+COMMAND = Command(
+    name="runs show",
+    summary="Show a run: its inputs, its outputs and how each task went",
+    arguments=(
+        Argument("RUN", "The run's id, or enough of its beginning", takes="run"),
+        Argument("TASK", "Only this task, with its output in full", takes="task", count="optional"),
+    ),
+    options=(STORE, JSON),
+    examples=(
+        ("One task's output, for another program", "flowbuilder runs show RUN fetch --json | jq .output"),
+    ),
+)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print a run, or one of its tasks."""
+    view = reader_here(arguments.store).show(arguments.run)
+    if arguments.task:
+        _show_task(_task_of(view, arguments.task), arguments.task, json=arguments.json)
+    elif arguments.json:
+        data(as_json(view.to_json()))
+    else:
+        _show_run(view)
+    return DONE
+
+
+def _task_of(view: RunView, name: str) -> TaskView:
+    task = view.tasks.get(name)
+    if task is None:
+        raise NotFound("task", name, nearest(name, view.tasks) or f"run {view.run_id} has none of this name")
+    return task
+
+
+def _show_run(view: RunView) -> None:
+    duration = duration_of(view)
+    lines = [
+        f"run      {view.run_id}",
+        f"flow     {view.flow}",
+        f"status   {view.status}",
+        f"created  {_moment(view.created_at)}",
+    ]
+    if duration is not None:
+        lines.append(f"took     {format_time(duration)}")
+    if view.error:
+        lines.append(f"error    {error_line(view.error)}")
+    if view.inputs:
+        lines.append(f"inputs   {as_json(view.inputs)}")
+    data("\n".join(lines) + "\n")
+    rows = [task_row(name, task) for name, task in view.tasks.items()]
+    show_table(sys.stdout, ("task", "status", "time", "note"), rows, numbers=frozenset({"time"}))
+    if view.outputs:
+        data("\noutputs\n" + as_json(view.outputs, indent=True))
+
+
+def _show_task(task: TaskView, name: str, *, json: bool) -> None:
+    if json:
+        data(as_json(task.to_json()))
+        return
+    lines = [f"task      {name}", f"status    {task.status}", f"attempts  {task.attempts}"]
+    if task.reason:
+        lines.append(f"reason    {task.reason}")
+    if task.duration is not None:
+        lines.append(f"took      {format_time(task.duration)}")
+    if task.error:
+        lines.append(f"error     {as_json(task.error, indent=True)}")
+    lines.append(f"output    {as_json(task.output, indent=True)}")
+    data("\n".join(lines))
+
+
+def _moment(at: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S %z", time.localtime(at))

@@ -1,0 +1,167 @@
+"""How a run went, for people: a table of its tasks, its error, and what to type next."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from flowbuilder.cli import exits
+from flowbuilder.cli.tables import STATUS_COLOURS, show_table
+from flowbuilder.cli.terminal import data, is_rich, say
+from flowbuilder.core import values
+from flowbuilder.core.durations import format_duration
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from flowbuilder.runtime.views import RunView, TaskView
+    from flowbuilder.storage.api import RunStatus
+
+MARKS: Final[Mapping[str, str]] = {
+    "succeeded": "✓",
+    "failed": "✗",
+    "cancelled": "■",
+    "skipped": "–",
+    "running": "▶",
+    "waiting": "…",
+    "ready": "·",
+    "pending": "·",
+}
+LIVE_STATUSES: Final[tuple[RunStatus, ...]] = ("queued", "running", "waiting", "paused")
+ENDED_STATUSES: Final[tuple[RunStatus, ...]] = ("succeeded", "failed", "cancelled")
+_MOST_ROWS = 60
+
+
+def as_json(value: Any, *, indent: bool = False) -> str:
+    """Return a value as JSON; dates as ISO 8601, bytes as base64."""
+    text = msgspec.json.encode(values.to_json(value))
+    return (msgspec.json.format(text, indent=2) if indent else text).decode()
+
+
+def exit_code(view: RunView, *, interrupted: bool = False) -> int:
+    """Return the exit code that says how a run stands."""
+    match view.status:
+        case "succeeded":
+            return exits.DONE
+        case "failed":
+            return exits.FAILED
+        case "cancelled":
+            return exits.INTERRUPTED if interrupted else exits.CANCELLED
+        case _:
+            return exits.INTERRUPTED if interrupted else exits.TOO_LONG
+
+
+def show_result(view: RunView, *, json: bool, quiet: bool) -> None:
+    """Print what a run has come to: its outputs as data, the rest beside it."""
+    if json:
+        data(as_json(view.to_json()))
+    elif view.status == "succeeded" and view.outputs:
+        data(as_json(view.outputs, indent=True))
+    if quiet:
+        if view.error and view.status == "failed":
+            say(error_line(view.error))
+    else:
+        show_summary(view)
+
+
+def show_summary(view: RunView) -> None:
+    """Tell on standard error how a run went, task by task, and what to type next."""
+    show_tasks(view)
+    say()
+    if view.error and view.status == "failed":
+        say(_coloured("1;31", error_line(view.error)))
+    duration = duration_of(view)
+    took = f" in {format_time(duration)}" if duration is not None else ""
+    mark = MARKS.get(view.status, "·")
+    head = _coloured(STATUS_COLOURS.get(view.status, ""), f"{mark} {view.flow} {view.status}{took}")
+    say(f"{head}   run {view.run_id}")
+    for typed, why in next_steps(view):
+        say(f"  {_coloured('36', typed)}  {_coloured('2', why)}")
+
+
+def show_tasks(view: RunView) -> None:
+    """Print the table of a run's tasks on standard error."""
+    rows = [task_row(name, task) for name, task in view.tasks.items()]
+    if len(rows) > _MOST_ROWS:
+        # what went wrong first; a table of ten thousand rows tells nobody anything
+        rows.sort(key=lambda row: row[1] != "failed")
+        hidden = len(rows) - _MOST_ROWS
+        rows = [*rows[:_MOST_ROWS], (f"… {hidden} more", "", "", "")]
+    if rows:
+        show_table(sys.stderr, ("task", "status", "time", "note"), rows, numbers=frozenset({"time"}))
+
+
+def task_row(name: str, task: TaskView) -> tuple[str, str, str, str]:
+    """Return a task's row: name, status, time, what is worth noting."""
+    time = format_time(task.duration) if task.duration is not None and task.status != "skipped" else ""
+    return name, task.status, time, _note(task)
+
+
+def _note(task: TaskView) -> str:
+    notes = []
+    if task.items is not None:
+        count = (
+            f"{task.items} items" if task.items_done == task.items else f"{task.items_done} of {task.items}"
+        )
+        notes.append(count + (f", {len(task.errors)} failed" if task.errors else ""))
+    if task.attempts > 1:
+        notes.append(f"{task.attempts} attempts")
+    if task.reason:
+        notes.append(task.reason.replace("_", " "))
+    if task.error:
+        notes.append(error_line(task.error))
+    return "; ".join(notes)
+
+
+def error_line(error: Mapping[str, Any]) -> str:
+    """Return an error as one line: where, what kind, what."""
+    place = f"{error['task']}: " if error.get("task") else ""
+    message = str(error.get("message", "")).strip()
+    return f"{place}{error.get('kind')}: {message.splitlines()[-1] if message else 'no message'}"
+
+
+def duration_of(view: RunView) -> float | None:
+    """Return how long a run has taken, from its start to its end, in seconds."""
+    if view.started_at is None or view.ended_at is None:
+        return None
+    return view.ended_at - view.started_at
+
+
+def format_time(seconds: float) -> str:
+    """Return a measured time with about three digits.
+
+    Example:
+        >>> format_time(0.00004), format_time(0.0123), format_time(1.236), format_time(83.4)
+        ('0.04ms', '12.3ms', '1.24s', '1m23s')
+    """
+    if seconds < 0.001:
+        return f"{seconds * 1000:.2f}ms"
+    if seconds < 1:
+        return f"{seconds * 1000:.3g}ms"
+    return f"{seconds:.3g}s" if seconds < 60 else format_duration(round(seconds))
+
+
+def next_steps(view: RunView) -> list[tuple[str, str]]:
+    """Return what somebody may want to type next, each with its reason."""
+    run = view.run_id
+    show = (f"flowbuilder runs show {run}", "inputs, outputs and every task")
+    match view.status:
+        case "succeeded":
+            return [show, (f"flowbuilder explain --run {run}", "what took the time")]
+        case "failed":
+            task = (view.error or {}).get("task")
+            logs = f"flowbuilder runs logs {run}" + (f" {task}" if task else "")
+            return [(logs, "what the task wrote"), show]
+        case "cancelled":
+            return [show]
+        case _:
+            return [
+                (f"flowbuilder runs watch {run}", "follow it"),
+                (f"flowbuilder runs cancel {run}", "stop it"),
+            ]
+
+
+def _coloured(code: str, text: str) -> str:
+    return f"\x1b[{code}m{text}\x1b[0m" if code and is_rich(sys.stderr) else text

@@ -1,0 +1,160 @@
+"""`flowbuilder run`: here, or in a background engine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flowbuilder.cli import exits
+from flowbuilder.cli.driving import follow, run_loop
+from flowbuilder.cli.inputs import gather_inputs
+from flowbuilder.cli.parsing import UsageError
+from flowbuilder.cli.results import LIVE_STATUSES, as_json, exit_code, show_result
+from flowbuilder.cli.terminal import data, say
+from flowbuilder.cli.workspace import workspace_at
+from flowbuilder.core.errors import NotFound
+from flowbuilder.sdk.engine import Engine
+from flowbuilder.sdk.load import load
+from flowbuilder.storage.api import RunFilter
+
+if TYPE_CHECKING:
+    import argparse
+
+    from flowbuilder.cli.workspace import Workspace
+    from flowbuilder.runtime.views import RunView
+    from flowbuilder.sdk.load import LoadedFlow
+
+
+def run_flow(arguments: argparse.Namespace) -> int:
+    """Check the flow, start it, and show what comes of it.
+
+    Raises:
+        NotFound, FlowError, InputError, UsageError, KeyConflict, StoreError.
+    """
+    file = Path(arguments.file)
+    workspace, flow = prepare(file, arguments.store)
+    inputs = gather_inputs(flow.flow.inputs, arguments.input, arguments.input_file)
+    if arguments.priority is not None and not 0 <= arguments.priority <= 100:
+        raise UsageError("--priority goes from 0 to 100", "run")
+    warn(flow, quiet=arguments.quiet)
+    if arguments.detach or arguments.timeout is not None:
+        return _in_background(arguments, workspace, file, inputs)
+    view, interrupted = run_here(
+        workspace,
+        flow,
+        inputs,
+        key=arguments.key,
+        priority=arguments.priority,
+        shown=not arguments.quiet,
+    )
+    show_result(view, json=arguments.json, quiet=arguments.quiet)
+    return exit_code(view, interrupted=interrupted)
+
+
+def prepare(file: Path, store: str | None) -> tuple[Workspace, LoadedFlow]:
+    """Return the workspace of a flow's file, and the flow itself, checked and planned.
+
+    Raises:
+        NotFound: if there is no such file.
+        FlowError: if the flow is wrong.
+    """
+    if not file.is_file():
+        raise NotFound("file", str(file), _near_file(file))
+    workspace = workspace_at(file.parent, store)
+    return workspace, load(file, workspace.config.limits.for_compiler())
+
+
+def warn(flow: LoadedFlow, *, quiet: bool) -> None:
+    """Show what the compiler warns about."""
+    if flow.diagnostics and not quiet:
+        from flowbuilder.cli.diagnostics import show  # start-up time: most flows are fine
+
+        show(flow.diagnostics, flow.sources)
+
+
+def run_here(
+    workspace: Workspace,
+    flow: LoadedFlow,
+    inputs: dict[str, Any],
+    *,
+    key: str | None = None,
+    priority: int | None = None,
+    shown: bool,
+) -> tuple[RunView, bool]:
+    """Run a flow with an engine in this process.
+
+    Args:
+        workspace: whose store keeps the run.
+        flow: what to run.
+        inputs: values by name.
+        key: makes the start idempotent.
+        priority: 0 to 100.
+        shown: whether progress and waiting runs are told of.
+
+    Returns:
+        The run as it ended, and whether a signal of ours ended it.
+    """
+
+    async def drive() -> tuple[RunView, bool]:
+        async with Engine(workspace.store, workspace.config, recover=False) as engine:
+            run = await engine.start(flow, inputs, key=key, priority=priority)
+            views, interrupted = await follow(engine, [run], shown=shown)
+            if shown:
+                await name_waiting(engine, workspace.store, run.id)
+            return views[0], interrupted
+
+    result: tuple[RunView, bool] = run_loop(workspace, drive())
+    return result
+
+
+async def name_waiting(engine: Engine, store: Path, but: str) -> None:
+    """Name the runs that a crash or an interrupt left, which this command does not carry on."""
+    if all(row.id == but for row in await engine.runs(RunFilter(status=LIVE_STATUSES, limit=2))):
+        return
+    from flowbuilder.sdk.reader import Reader  # start-up time: mostly there are no others
+
+    with Reader(store) as reader:
+        left = [row for row in reader.waiting() if row.id != but]
+    if left:
+        some = ", ".join(row.id for row in left[:3]) + (" …" if len(left) > 3 else "")
+        say(f"{len(left)} other run{'s' * (len(left) > 1)} of this store wait to be carried on: {some}")
+        say("  flowbuilder runs resume --all")
+
+
+def _in_background(
+    arguments: argparse.Namespace, workspace: Workspace, file: Path, inputs: dict[str, Any]
+) -> int:
+    from flowbuilder.cli.background import start_in_background  # start-up time: only where asked for
+    from flowbuilder.cli.watching import watch
+    from flowbuilder.sdk.reader import Reader
+
+    run_id = start_in_background(workspace, file, inputs, arguments.key, arguments.priority)
+    if arguments.timeout is not None:
+        view, interrupted = watch(
+            Reader(workspace.store),
+            run_id,
+            timeout=arguments.timeout,
+            shown=not arguments.quiet,
+            cancels=True,
+        )
+        show_result(view, json=arguments.json, quiet=arguments.quiet)
+        return exit_code(view, interrupted=interrupted)
+    if arguments.json:
+        data(as_json({"run_id": run_id}))
+    else:
+        data(run_id)
+        if not arguments.quiet:
+            say("  runs in the background: `flowbuilder runs watch` follows it")
+    return exits.DONE
+
+
+def _near_file(file: Path) -> str:
+    """Return a hint where the folder has a flow of nearly this name."""
+    import difflib  # start-up time: only for a misspelt name
+
+    folder = file.parent if file.parent.is_dir() else Path()
+    if file.is_dir():
+        return f"it is a folder; did you mean '{file / 'flow.yaml'}'?"
+    names = [path.name for path in folder.iterdir() if path.suffix in (".yaml", ".yml", ".json")]
+    close = difflib.get_close_matches(file.name, names, 1)
+    return f"did you mean '{folder / close[0]}'?" if close else ""
