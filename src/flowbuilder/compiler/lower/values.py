@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from flowbuilder.compiler.expressions import ExpressionSyntaxError, parse_condition, parse_template
+from flowbuilder.compiler.expressions.problems import ExpressionSyntaxError
+from flowbuilder.compiler.expressions.template import parse_condition, parse_template
 from flowbuilder.compiler.expressions.tree import Const, Dict, Expr, List, Text
 from flowbuilder.compiler.nodes import Broken, Mapping, Node, Scalar, Sequence
 from flowbuilder.compiler.read.origin import ScalarOrigin
-from flowbuilder.compiler.read.quoting import quote_expressions
+from flowbuilder.compiler.read.quoting import quote_expressions, quote_value
 from flowbuilder.compiler.read.scalars import UnusableNumber, prints_otherwise, value_of
 
 if TYPE_CHECKING:
@@ -110,10 +111,21 @@ def lower_condition(ctx: Context, node: Node, key: str) -> Expr | None:
             "FB214",
             f"'{key}' takes a condition, and this is {_kind(tree)}",
             node,
-            "compare it with something: `inputs.env == 'prod'`",
+            _without_marks(ctx, node) or "compare it with something: `inputs.env == 'prod'`",
         )
         return None
     return tree
+
+
+def _without_marks(ctx: Context, node: Scalar) -> str:
+    """Return a hint where a condition would be one if its marks were left out: `${{ a }} == 'x'`."""
+    bare = node.text.replace(MARK, " ").replace("}}", " ")
+    bare = " ".join(bare.split())
+    try:
+        tree = parse_condition(bare, ScalarOrigin(ctx.source, node))
+    except ExpressionSyntaxError:
+        return ""
+    return f"leave the marks out: {bare[:200]}" if MARK in node.text and type(tree) is not Const else ""
 
 
 def _kind(tree: Expr) -> str:
@@ -129,10 +141,15 @@ def _was_cut(ctx: Context, node: Scalar) -> bool:
     span = ctx.span(node)
     line = ctx.source.line(span.end_line)
     rest = line[span.end_column - 1 :]
-    if not (rest.startswith(" ") and rest.lstrip().startswith("#") and "}}" in rest):
+    if not (rest.startswith(" ") and rest.lstrip().startswith("#")):
         return False
-    better = quote_expressions(line) if span.line == span.end_line else None
-    begin = node.start + node.text.rindex(MARK) if span.line == span.end_line else node.start
+    marked = MARK in node.text
+    # without marks only a text literal that has no end tells that something was cut off
+    if "}}" not in rest if marked else not (node.text.count("'") % 2 or node.text.count('"') % 2):
+        return False
+    one_line = span.line == span.end_line
+    better = (quote_expressions if marked else quote_value)(line) if one_line else None
+    begin = node.start + node.text.rindex(MARK) if marked and one_line else node.start
     ctx.findings.error(
         "FB104",
         "' #' begins a comment, which cuts this expression off",
