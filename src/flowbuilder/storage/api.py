@@ -171,6 +171,7 @@ class Store(Protocol):
     def when_durable(self, done: Done) -> None:
         """Call `done(None)` when all that was submitted before is on disk.
 
+        What one thread submits between two calls is kept or lost as a whole.
         After a failed commit `done(error)` is called for each that waited for
         it or for anything submitted behind it; nothing of that is kept, and
         `lost` tells which runs are affected.  `KeyTaken` is no failed commit:

@@ -6,12 +6,14 @@ what a lone run that ends at once comes to.
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import apsw
 
 from flowbuilder.storage.sqlite import journal, logs, runs
 from flowbuilder.storage.sqlite.connection import connect
+from flowbuilder.storage.sqlite.faults import as_store_error
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,12 +32,19 @@ class SqliteCommitter:
         self._path = path
         self._tally = tally
         self._connection: apsw.Connection | None = None
+        self._given_up: apsw.Connection | None = None
+        """What the last failure happened to."""
         self._cursor: apsw.Cursor | None = None
         self._refused: dict[str, str] = {}
 
     def commit(self, group: Group) -> dict[str, str]:
         """Commit all of the group, or raise and keep nothing of it."""
-        cursor = self._cursor or self._open()
+        try:
+            return self._commit(self._cursor or self._open(), group)
+        except apsw.Error as error:
+            raise as_store_error(error, self._path, self._connection) from error
+
+    def _commit(self, cursor: apsw.Cursor, group: Group) -> dict[str, str]:
         if self._refused:
             group.drop(group.runs() & self._refused.keys())
         self._tally.add(group.statistics)
@@ -84,11 +93,25 @@ class SqliteCommitter:
         self._tally.write(cursor)
 
     def abandon(self) -> None:
-        """Close the connection; SQLite rolls back what is open."""
-        connection, self._connection, self._cursor = self._connection, None, None
+        """Give the connection up after a failure; the next group gets a new one.
+
+        The old one stays until the new one has attached itself: were it the
+        last to close, the next to open would recover the log, and might find
+        there, whole, the very group that we said is lost.
+        """
         self._tally.postpone()
-        if connection is not None:
-            connection.close(True)
+        if self._connection is not None:
+            _close(self._given_up)
+            self._given_up, self._connection, self._cursor = self._connection, None, None
+            with contextlib.suppress(apsw.Error):
+                if self._given_up.in_transaction:
+                    self._given_up.execute("ROLLBACK")
+
+    def close(self) -> None:
+        """Close the connections; SQLite rolls back what is open."""
+        _close(self._connection)
+        _close(self._given_up)
+        self._connection = self._given_up = self._cursor = None
 
     def _fill(
         self,
@@ -128,4 +151,14 @@ class SqliteCommitter:
     def _open(self) -> apsw.Cursor:
         self._connection = connect(self._path)
         self._cursor = self._connection.cursor()
+        if self._given_up is not None:
+            self._cursor.execute("SELECT 1 FROM format").fetchall()
+            _close(self._given_up)
+            self._given_up = None
         return self._cursor
+
+
+def _close(connection: apsw.Connection | None) -> None:
+    if connection is not None:
+        with contextlib.suppress(apsw.Error):  # the last one to close checkpoints, and that may fail as well
+            connection.close(True)

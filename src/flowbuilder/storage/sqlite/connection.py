@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
+import urllib.parse
 from typing import TYPE_CHECKING
 
 import apsw
@@ -16,27 +18,48 @@ if TYPE_CHECKING:
 
 _BUSY_MS = 30_000
 """How long one process waits while another writes; writes take milliseconds."""
-_READ_WRITE = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_URI
+_READ_WRITE = apsw.SQLITE_OPEN_READWRITE
 _CREATE = _READ_WRITE | apsw.SQLITE_OPEN_CREATE
-_READ = apsw.SQLITE_OPEN_READONLY
 
 
-def connect(path: Path, *, create: bool = False, readonly: bool = False) -> apsw.Connection:
-    """Return a new connection; one that writes flushes each commit to the disk.
+def connect(path: Path, *, create: bool = False) -> apsw.Connection:
+    """Return a new connection; what it commits is flushed to the disk.
 
     Raises:
         apsw.Error: as SQLite has it; the caller knows what it was doing.
     """
-    flags = _READ if readonly else _CREATE if create else _READ_WRITE
-    connection = apsw.Connection(str(path), flags=flags, statementcachesize=200)
+    connection = apsw.Connection(str(path), flags=_CREATE if create else _READ_WRITE, statementcachesize=200)
     try:
         connection.set_busy_timeout(_BUSY_MS)
-        if not readonly:
-            connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA temp_store = MEMORY")
     except BaseException:
-        connection.close()
+        connection.close(True)
         raise
+    return connection
+
+
+def connect_reader(path: Path) -> apsw.Connection:
+    """Return a new connection that only reads.
+
+    It is opened for writing where that is allowed, since the first to open a
+    file whose writer was killed has its log to put in order.  On a disk that
+    nobody can write to, a file without a log cannot change and is read as it is.
+    """
+    try:
+        connection = connect(path)
+        try:
+            connection.execute("PRAGMA query_only = ON")
+            connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
+        except BaseException:
+            connection.close(True)
+            raise
+    except (apsw.CantOpenError, apsw.ReadOnlyError):
+        log = path.with_name(path.name + "-wal")
+        if os.access(path.parent, os.W_OK) or (log.exists() and log.stat().st_size):
+            raise
+        place = f"file:{urllib.parse.quote(str(path))}?immutable=1"
+        return apsw.Connection(place, flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI)
     return connection
 
 
@@ -46,9 +69,8 @@ class Readers:
     Readers see whole groups: what was committed when their query began.
     """
 
-    def __init__(self, path: Path, *, readonly: bool) -> None:
+    def __init__(self, path: Path) -> None:
         self._path = path
-        self._readonly = readonly
         self._idle: list[apsw.Connection] = []
         self._lock = threading.Lock()
         self._closed = False
@@ -83,11 +105,7 @@ class Readers:
         with self._lock:
             if self._idle:
                 return self._idle.pop()
-        connection = connect(self._path, readonly=self._readonly)
-        if not self._readonly:
-            # A connection that may write can also open a file whose WAL nobody has open.
-            connection.execute("PRAGMA query_only = ON")
-        return connection
+        return connect_reader(self._path)
 
     def _give_back(self, connection: apsw.Connection) -> None:
         with self._lock:

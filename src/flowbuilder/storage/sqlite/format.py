@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import apsw
 
 from flowbuilder.core.errors import StoreCorrupt, StoreTooNew
-from flowbuilder.storage.sqlite.connection import connect
+from flowbuilder.storage.sqlite.connection import connect, connect_reader
 from flowbuilder.storage.sqlite.faults import as_store_error, damaged
 from flowbuilder.storage.sqlite.query import first_value
 from flowbuilder.storage.sqlite.schema import APPLICATION_ID, FORMAT, TABLES
@@ -54,7 +54,7 @@ def check(path: Path) -> int:
     if not path.exists():
         raise FileNotFoundError(path)
     try:
-        connection = connect(path, readonly=True)
+        connection = connect_reader(path)
         try:
             return _version(connection, path, FORMAT)
         finally:

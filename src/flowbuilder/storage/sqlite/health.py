@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import apsw
 
 from flowbuilder.storage.sqlite import format
-from flowbuilder.storage.sqlite.connection import connect
+from flowbuilder.storage.sqlite.connection import connect_reader
 from flowbuilder.storage.sqlite.faults import as_store_error
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def look_over(path: Path) -> tuple[int, list[str]]:
     """
     version = format.check(path)
     try:
-        connection = connect(path, readonly=True)
+        connection = connect_reader(path)
         try:
             found = [str(row[0]) for row in connection.execute(f"PRAGMA quick_check({_MOST})")]
         finally:

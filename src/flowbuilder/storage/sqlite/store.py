@@ -70,7 +70,7 @@ class SqliteStore:
             self._open_for_readers()
             return
         format.prepare(self.path)
-        self._readers = Readers(self.path, readonly=False)
+        self._readers = Readers(self.path)
         try:
             self._presence = self._engines.enter(engine)
             self._write(lambda cursor: self._engines.register(cursor, engine))
@@ -133,7 +133,7 @@ class SqliteStore:
             raise NotFound("store", str(self.path), "a run makes it") from None
         if version != FORMAT:
             format.prepare(self.path)
-        self._readers = Readers(self.path, readonly=True)
+        self._readers = Readers(self.path)
 
     # -- writing -----------------------------------------------------------------
 

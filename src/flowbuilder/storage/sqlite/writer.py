@@ -19,7 +19,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from flowbuilder.core.errors import StoreError
-from flowbuilder.storage.api import KeyTaken
+from flowbuilder.storage.api import Accept, Append, Change, KeyTaken, Log, Statistic
 from flowbuilder.storage.sqlite.faults import as_store_error
 from flowbuilder.storage.sqlite.group import Group, Item, Job
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 _GATHER = 0.05
 """Seconds that writes gather which nobody waits for; `durability: none` promises 0.1."""
+_UNAWAITED = frozenset({Accept, Append, Change, Log, Statistic})
 _AWAKE, _DOZING, _ASLEEP = 0, 1, 2
 
 T = TypeVar("T")
@@ -52,7 +53,11 @@ class Committer(Protocol):
         ...
 
     def abandon(self) -> None:
-        """Roll back and close the connection, after a failure or at the end."""
+        """Give the connection up: what it was asked to commit failed."""
+        ...
+
+    def close(self) -> None:
+        """Close what is open."""
         ...
 
 
@@ -117,11 +122,13 @@ class Writer:
         """Return the runs that lost writes, and keep writes from here on again."""
         if self._failure is None:
             return frozenset()
+        behind = Group()
         with self._guard:
-            behind = self._take()
-            self._forget(behind, self._failure)
-            found, self._lost = frozenset(self._lost), set()
-            self._failure = None
+            behind.add(self._take())
+            error, self._failure = self._failure, None
+            found, self._lost = frozenset(self._lost | behind.runs()), set()
+        if error is not None:
+            _tell(behind, error)
         return found
 
     def flush(self) -> None:
@@ -149,7 +156,7 @@ class Writer:
                     break
                 self._commit(group)
         finally:
-            self._committer.abandon()
+            self._committer.close()
 
     def _next(self) -> Group | None:
         """Return the next group, or None at the end; sleeps while there is nothing to do."""
@@ -158,11 +165,14 @@ class Writer:
             if self._abandoned:
                 return None
             with self._guard:
-                taken = self._take()
+                taken = self._take(whole=not self._closing)
                 group.add(taken)
-                if self._failure is not None:
-                    self._forget_group(group, self._failure)
-                    group = Group()
+                failure = self._failure
+                if failure is not None:
+                    self._lost |= group.runs()
+            if failure is not None:
+                _tell(group, failure)
+                group = Group()
             if group.awaited or (self._closing and (taken or group.writes)):
                 return group
             if self._closing:
@@ -193,9 +203,17 @@ class Writer:
                 self._bell.get(timeout=wait)
         self._state = _AWAKE
 
-    def _take(self) -> list[Item]:
+    def _take(self, *, whole: bool = False) -> list[Item]:
+        """Take what has gathered; `whole`: up to the last item that somebody waits for, if there is one.
+
+        Then what is submitted between two calls of `when_durable` is of one
+        group, also when the writer comes by in the middle of it.
+        """
         items = self._items
         count = len(items)
+        if whole:
+            last = next((at for at in range(count, 0, -1) if type(items[at - 1]) not in _UNAWAITED), 0)
+            count = last or count
         taken = items[:count]
         del items[:count]
         return taken
@@ -217,23 +235,20 @@ class Writer:
 
     def _fail(self, group: Group, error: StoreError) -> None:
         self._committer.abandon()
+        behind = Group()
         with self._guard:
-            behind = Group()
             behind.add(self._take())
             if group.writes or behind.writes:
                 self._failure = error
-            self._forget_group(group, error)
-            self._forget_group(behind, error)
+            self._lost |= group.runs() | behind.runs()
+        _tell(group, error)
+        _tell(behind, error)
 
-    def _forget(self, items: list[Item], error: StoreError) -> None:
-        group = Group()
-        group.add(items)
-        self._forget_group(group, error)
 
-    def _forget_group(self, group: Group, error: StoreError) -> None:
-        self._lost |= group.runs()
-        for done, _ in group.waiters:
-            done(error)
-        for job in group.jobs:
-            job.error = error
-            job.finished()
+def _tell(group: Group, error: StoreError) -> None:
+    """Tell whoever waits for a group that it is lost; holds no lock, as they may do what they like."""
+    for done, _ in group.waiters:
+        done(error)
+    for job in group.jobs:
+        job.error = error
+        job.finished()
