@@ -1,0 +1,94 @@
+"""What the code knows is in the reference: every command, setting, task type, key, code and kind."""
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from flowbuilder.cli import exits
+from flowbuilder.cli.command import TABLE, command_of
+from flowbuilder.compiler.lower.flow import FLOW
+from flowbuilder.compiler.lower.record import Table
+from flowbuilder.compiler.lower.retry import RETRY
+from flowbuilder.compiler.lower.task import TASK
+from flowbuilder.runtime.settings import setting_names, variable_of
+from flowbuilder.tasks.catalogue import CATALOGUE
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def hook() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("generated", DOCS / "hooks" / "generated.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+HOOK = hook()
+
+
+def page(name: str) -> str:
+    """Return a page of the reference as readers see it."""
+    filled: str = HOOK.fill((DOCS / "reference" / f"{name}.md").read_text("utf-8"))
+    return filled
+
+
+@pytest.mark.parametrize("name", list(TABLE))
+def test_every_command_is_described_with_all_it_takes(name: str) -> None:
+    text = page("commands")
+    command = command_of(name)
+
+    assert command.name == name
+    assert f"## `flowbuilder {name}`" in text
+    for option in command.options:
+        assert all(spelling in text for spelling in option.names)
+        assert option.help.split("|")[0] in text
+    assert not command.summary.endswith(".")
+
+
+def test_every_exit_code_is_described() -> None:
+    text = page("commands")
+
+    assert all(f"| {code} | {meaning} |" in text for code, meaning in exits.MEANINGS.items())
+    assert sorted(exits.MEANINGS) == [0, 1, 2, 3, 5, 8, 9, 130]
+
+
+def test_every_setting_is_described() -> None:
+    text = page("settings")
+
+    for name in setting_names():
+        assert f"`{name}`" in text
+        assert f"`{variable_of(name)}`" in text
+
+
+@pytest.mark.parametrize("name", list(CATALOGUE))
+def test_every_task_type_is_described_with_its_parameters(name: str) -> None:
+    text = page("task-types")
+    section = text.partition(f"## `{name}` ")[2].partition("\n## ")[0]
+
+    assert CATALOGUE[name].summary in section
+    assert all(f"`{key}`" in section for key in CATALOGUE[name].params.get("properties", {}))
+
+
+@pytest.mark.parametrize(
+    ("table", "name"), [(FLOW, "flow"), (TASK, "task"), (RETRY, "task")], ids=["flow", "task", "retry"]
+)
+def test_every_key_is_described_and_every_reserved_one_named(table: Table, name: str) -> None:
+    text = page(name)
+    retry = text.partition("## Retry")[2].partition("## ")[0]
+
+    for key in (*table.keys, *table.later):
+        assert f"`{key}`" in text or (table is RETRY and f"{key}:" in retry), key
+
+
+def test_the_settings_file_in_the_reference_holds(tmp_path: Path) -> None:
+    from flowbuilder.runtime.config import DEFAULT
+    from flowbuilder.runtime.settings import read_settings
+
+    text = "\n".join(HOOK.settings_file()).partition("\n")[2].removesuffix("```")
+    (tmp_path / "flowbuilder.toml").write_text(text)
+
+    assert read_settings(tmp_path, {}).config == DEFAULT
