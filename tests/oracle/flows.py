@@ -1,0 +1,300 @@
+"""A plain interpreter of flows: what any run of a flow must come to.
+
+It goes through the representation task by task, in the order of
+dependencies, with nothing compiled, fused, journaled or at the same time.
+Effects are functions handed in.  Runs of real engines, and of optimised
+flows, are compared with it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from flowbuilder.compiler import ir
+from flowbuilder.core.globs import kind_matches
+from flowbuilder.core.rules import (
+    CONTINUED,
+    FAILED,
+    READY,
+    SKIPPED,
+    STATUS,
+    SUCCEEDED,
+    decide,
+)
+from oracle.evaluate import TYPE, Failure, evaluate
+
+Effect = Callable[[Any], Any]
+"""What stands for a task type: gets `with`, evaluated; returns the output or raises `Failure`."""
+
+
+def _fail(params: Any) -> Any:
+    raise Failure(params.get("kind", "fail"))
+
+
+def _assert(params: Any) -> Any:
+    if not params["that"]:
+        raise Failure(params.get("kind", "assert"))
+
+
+EFFECTS: Mapping[str, Effect] = {"fail": _fail, "assert": _assert, "log": lambda params: None}
+"""The task types that touch nothing outside."""
+
+
+@dataclasses.dataclass
+class TaskOutcome:
+    """How a task ended."""
+
+    code: int
+    output: Any = None
+    error: str | None = None
+    """The kind of its error."""
+    errors: list[str] | None = None
+    """Of a map: the kinds of what failed among its elements."""
+
+    @property
+    def status(self) -> str:
+        return STATUS[self.code]
+
+
+@dataclasses.dataclass
+class Outcome:
+    """What a run came to."""
+
+    status: str
+    outputs: Any
+    error: str | None
+    """The kind of its first error."""
+    tasks: dict[str, TaskOutcome]
+    """By path; tasks inside maps are left out."""
+    effects: list[tuple[str, Any]]
+    """Calls of effects that are written down, by path of task, in any order."""
+
+
+def simulate(
+    flow: ir.Flow, inputs: Mapping[str, Any] | None = None, effects: Mapping[str, Effect] | None = None
+) -> Outcome:
+    """Return what a run of a flow comes to.
+
+    Args:
+        flow: as the front end made it; what passes made of it is not looked at.
+        inputs: checked, with defaults filled in.
+        effects: by task type, besides `EFFECTS`.
+    """
+    return Interpreter(flow, inputs or {}, {**EFFECTS, **(effects or {})}).run()
+
+
+class Scope:
+    """What names mean: a graph that runs, or an element of a map, inside another."""
+
+    def __init__(self, run: Interpreter, parent: Scope | None, values: dict[str, Any] | None = None) -> None:
+        self.run = run
+        self.parent = parent
+        self.values = values or {}
+        self.tasks: dict[str, TaskOutcome] = {}
+        """Those that have ended."""
+        self.ids: frozenset[str] = frozenset()
+
+    def name(self, id: str) -> Any:
+        if id == "inputs":
+            return self.run.inputs
+        if id == "env":
+            return dict(self.run.flow.env)
+        if id in self.values:
+            return self.values[id]
+        assert self.parent is not None, f"nothing is called {id}"
+        return self.parent.name(id)
+
+    def task(self, id: str, field: str) -> Any:
+        if id not in self.ids:
+            assert self.parent is not None, f"no task is called {id}"
+            return self.parent.task(id, field)
+        outcome = self.tasks[id]  # a KeyError here: the task was not waited for
+        match field:
+            case "output":
+                return outcome.output
+            case "status":
+                return outcome.status
+            case "error":
+                return outcome.error and {"kind": outcome.error}
+            case _:
+                return [{"kind": kind} for kind in outcome.errors or ()]
+
+    def var(self, id: str) -> Any:
+        return self.run.var(id)
+
+
+class Interpreter:
+    """One run."""
+
+    def __init__(self, flow: ir.Flow, inputs: Mapping[str, Any], effects: Mapping[str, Effect]) -> None:
+        self.flow = flow
+        self.inputs = dict(inputs)
+        self.effects = effects
+        self.tasks: dict[str, TaskOutcome] = {}
+        self.called: list[tuple[str, Any]] = []
+        self._vars = {var.name: var.value for var in flow.vars}
+
+    def run(self) -> Outcome:
+        """Run the main graph and the handlers, and evaluate the outputs."""
+        scope = Scope(self, None)
+        first = self.graph(self.flow.main, scope, "")
+        for graph, prefix in ((self.flow.on_failure, "on_failure:"), (self.flow.finally_, "finally:")):
+            if graph is None:
+                continue
+            scope = Scope(self, scope, {"error": first and {"kind": first}})
+            if prefix == "on_failure:" and first is None:
+                scope.ids = frozenset(task.id for task in graph.tasks)
+                scope.tasks = {id: TaskOutcome(SKIPPED) for id in scope.ids}
+            else:
+                failed = self.graph(graph, scope, prefix)
+                first = first or failed
+        outputs = None
+        if first is None:
+            try:
+                outputs = evaluate(self.flow.outputs, scope) if self.flow.outputs else {}
+            except Failure as failure:
+                first = failure.kind
+        return Outcome("failed" if first else "succeeded", outputs, first, self.tasks, self.called)
+
+    def var(self, id: str) -> Any:
+        return evaluate(self._vars[id], Scope(self, None))
+
+    # -- graphs ------------------------------------------------------------------
+
+    def graph(self, graph: ir.Graph, scope: Scope, prefix: str | None) -> str | None:
+        """Run a graph; return the kind of its first error.
+
+        Args:
+            graph: its tasks.
+            scope: takes how they end.
+            prefix: of their paths; None inside maps, where nothing is written down.
+        """
+        scope.ids = frozenset(task.id for task in graph.tasks)
+        first: str | None = None
+        open_ = list(graph.tasks)
+        while open_:
+            task = next(
+                task for task in open_ if all(id in scope.tasks for id in task.waits_for if id in scope.ids)
+            )
+            open_.remove(task)
+            outcome = self.end(task, scope, prefix, self.task(task, scope, prefix))
+            if outcome.code == FAILED:
+                first = first or outcome.error
+        return first
+
+    def end(self, task: ir.Task, scope: Scope, prefix: str | None, outcome: TaskOutcome) -> TaskOutcome:
+        """Write down how a task ended."""
+        if outcome.code != SUCCEEDED:
+            outcome.output = None
+        scope.tasks[task.id] = outcome
+        if prefix is not None:
+            self.tasks[prefix + task.id] = outcome
+        return outcome
+
+    def task(self, task: ir.Task, scope: Scope, prefix: str | None) -> TaskOutcome:
+        """Decide whether a task runs, and run it."""
+        code = decide(task.run_when, [scope.tasks[id].code for id in task.needs])
+        if code != READY:
+            return TaskOutcome(code)
+        path = None if prefix is None else prefix + task.id
+        try:
+            if not self.condition(task, scope):
+                return TaskOutcome(SKIPPED)
+            if task.map is not None:
+                return self.map(task, scope, path)
+        except Failure as failure:
+            return self.rescued(task, scope, path, failure)
+        return self.guarded(task, scope, path)
+
+    def condition(self, task: ir.Task, scope: Scope) -> bool:
+        """Evaluate a task's `if`."""
+        if task.condition is None:
+            return True
+        value = evaluate(task.condition, scope)
+        if type(value) is str:
+            raise Failure(TYPE)
+        return bool(value)
+
+    def map(self, task: ir.Task, scope: Scope, path: str | None) -> TaskOutcome:
+        """Run a task once for each element."""
+        assert task.map is not None
+        over = evaluate(task.map.over, scope)
+        if type(over) is dict:
+            items: list[Any] = [{"key": key, "value": value} for key, value in over.items()]
+        elif type(over) is list:
+            items = over
+        else:
+            raise Failure(TYPE)
+        outputs, errors = [], []
+        for index, item in enumerate(items):
+            names = {"item": item, "index": index}
+            if task.map.alias is not None:
+                names |= {task.map.alias: item, f"{task.map.alias}_index": index}
+            outcome = self.guarded(task, Scope(self, scope, names), None, path)
+            if outcome.code == FAILED:
+                return TaskOutcome(FAILED, None, outcome.error)
+            if outcome.code == CONTINUED:
+                errors.append(outcome.error or "")
+            outputs.append(outcome.output)
+        whole = dict(zip(over, outputs, strict=True)) if type(over) is dict else outputs
+        return TaskOutcome(SUCCEEDED, whole, None, errors)
+
+    def guarded(
+        self, task: ir.Task, scope: Scope, path: str | None, called: str | None = None
+    ) -> TaskOutcome:
+        """Do a task's work once, with what `on_error` says."""
+        try:
+            return TaskOutcome(SUCCEEDED, self.work(task, scope, path, called or path))
+        except Failure as failure:
+            return self.rescued(task, scope, path, failure)
+
+    def rescued(self, task: ir.Task, scope: Scope, path: str | None, failure: Failure) -> TaskOutcome:
+        """Do what `on_error` says of a failure."""
+        on_error = task.on_error
+        if on_error is None or (on_error.on and not kind_matches(failure.kind, on_error.on)):
+            return TaskOutcome(FAILED, None, failure.kind)
+        inner = Scope(self, scope, {"error": {"kind": failure.kind}})
+        if on_error.value is not None:
+            try:
+                return TaskOutcome(SUCCEEDED, evaluate(on_error.value, inner), failure.kind)
+            except Failure as worse:
+                return TaskOutcome(FAILED, None, worse.kind)
+        if on_error.graph is None:
+            return TaskOutcome(CONTINUED, None, failure.kind)
+        failed = self.graph(on_error.graph, inner, None if path is None else path + "!")
+        if failed is not None:
+            return TaskOutcome(FAILED, None, failed)
+        outputs = {id: outcome.output for id, outcome in self._in_file_order(on_error.graph, inner)}
+        output = next(iter(outputs.values())) if len(outputs) == 1 else outputs
+        return TaskOutcome(SUCCEEDED, output, failure.kind)
+
+    @staticmethod
+    def _in_file_order(graph: ir.Graph, scope: Scope) -> list[tuple[str, TaskOutcome]]:
+        return [(task.id, scope.tasks[task.id]) for task in graph.tasks]
+
+    # -- work --------------------------------------------------------------------
+
+    def work(self, task: ir.Task, scope: Scope, path: str | None, called: str | None) -> Any:
+        """Return what a task's work yields."""
+        match task.work:
+            case ir.Compute(value=value):
+                return evaluate(value, scope)
+            case ir.Invoke(type=name, params=params, effect=effect):
+                given = evaluate(params, scope)
+                if effect != "pure":
+                    self.called.append((called or task.id, given))
+                return self.effects[name](given)
+            case ir.Group(graph=graph, outputs=outputs):
+                inner = Scope(self, scope)
+                failed = self.graph(graph, inner, None if path is None else path + ".")
+                if failed is not None:
+                    raise Failure(failed)
+                if outputs is not None:
+                    return evaluate(outputs, inner)
+                return {id: outcome.output for id, outcome in self._in_file_order(graph, inner)}
+            case ir.Sleep(duration=duration, until=until):
+                evaluate(duration if duration is not None else until, scope)  # type: ignore[arg-type]
+                return None
+        raise AssertionError(f"random flows have no {task.work}")

@@ -1,0 +1,313 @@
+"""Strategies that draw valid flows, for properties that hold of every flow.
+
+`cases()` draws a flow as the mapping that its YAML holds, with inputs for a
+run; `as_yaml` writes it.  Expressions have a kind by construction, so that
+most evaluate; some fail, since failures are what rules are about.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import yaml
+from hypothesis import strategies as st
+
+RULES = ("all_success", "none_failed", "any_success", "any_failed", "all_done", "always")
+
+INPUTS: dict[str, Any] = {
+    "n": {"type": "integer", "default": 3},
+    "flag": {"type": "boolean", "default": True},
+    "word": {"type": "string", "default": "abc"},
+    "xs": {"type": "array", "items": {"type": "integer"}, "default": [1, 2, 3]},
+    "empty": {"type": "array", "items": {"type": "integer"}, "default": []},
+    "thing": {"type": "object", "default": {"a": 1, "b": {"c": [4, 5]}}},
+}
+"""What every drawn flow takes; each has a default."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """A flow and what a run of it is started with."""
+
+    flow: dict[str, Any]
+    inputs: dict[str, Any]
+    """Complete: defaults are filled in."""
+
+    @property
+    def text(self) -> str:
+        """The flow as YAML."""
+        return as_yaml(self.flow)
+
+
+def as_yaml(flow: dict[str, Any]) -> str:
+    """Return a flow's mapping as a file."""
+    return yaml.safe_dump(flow, sort_keys=False, allow_unicode=True, width=10_000)
+
+
+@dataclasses.dataclass(frozen=True)
+class Sight:
+    """What an expression may mention at some place."""
+
+    tasks: tuple[tuple[str, str], ...] = ()
+    """Ids of tasks and the kinds of their outputs."""
+    vars: tuple[tuple[str, str], ...] = ()
+    item: str | None = None
+    """The kind of `item`, inside a map."""
+    error: bool = False
+
+    def of(self, kind: str) -> list[str]:
+        """Return what has a kind."""
+        found = [f"tasks.{id}.output" for id, has in self.tasks if has == kind]
+        found += [f"vars.{name}" for name, has in self.vars if has == kind]
+        if self.item == kind:
+            found.append("item")
+        if self.item is not None and kind == "int":
+            found.append("index")
+        return found
+
+
+_GIVEN = {
+    "int": ["inputs.n", "inputs.thing.a", "inputs.xs[0]", "len(inputs.word)"],
+    "bool": ["inputs.flag"],
+    "text": ["inputs.word"],
+    "list": ["inputs.xs", "inputs.empty", "inputs.thing.b.c"],
+    "map": ["inputs.thing"],
+}
+_FAILING = {
+    "int": ["inputs.thing.nope", "inputs.n // 0", "inputs.empty[0]", "1 + inputs.word"],
+    "bool": ["inputs.n < inputs.word", "inputs.thing.nope"],
+    "text": ["inputs.thing.nope", "inputs.word + 1"],
+    "list": ["inputs.thing.nope", "[1 // inputs.thing.b.c[9]]", "[x.y for x in inputs.xs]"],
+    "map": ["inputs.thing.b.nope"],
+}
+KINDS = tuple(_GIVEN)
+
+
+@st.composite
+def expressions(draw: st.DrawFn, kind: str, sight: Sight, depth: int = 2) -> str:
+    """Draw the text of an expression, without marks, that yields a kind of value if it does not fail."""
+    leaves = _GIVEN[kind] + sight.of(kind) * 3 + _CONSTANTS[kind]
+    if draw(st.integers(0, 39)) == 0:
+        return draw(st.sampled_from(_FAILING[kind]))
+    if depth == 0 or draw(st.integers(0, 3)) == 0:
+        return draw(st.sampled_from(leaves))
+
+    def part(of: str) -> str:
+        return draw(expressions(of, sight, depth - 1))
+
+    return _COMPOUND[kind][draw(st.integers(0, len(_COMPOUND[kind]) - 1))](part)
+
+
+_CONSTANTS = {
+    "int": ["0", "1", "7", "-2", "2 * 3", "len([1, 2])"],
+    "bool": ["true", "false", "1 < 2", "not true"],
+    "text": ["'x'", "'a' + 'b'", '""'],
+    "list": ["[]", "[1, 2]", "[x * 2 for x in [1, 2, 3] if x > 1]"],
+    "map": ["{'k': 1}", "{}"],
+}
+_COMPOUND: dict[str, list[Any]] = {
+    "int": [
+        lambda p: f"({p('int')} + {p('int')})",
+        lambda p: f"({p('int')} - {p('int')})",
+        lambda p: f"({p('int')} * 2)",
+        lambda p: f"({p('int')} % 7)",
+        lambda p: f"sum({p('list')})",
+        lambda p: f"len({p('list')})",
+        lambda p: f"len({p('text')})",
+        lambda p: f"({p('list')} | len)",
+        lambda p: f"({p('map')}.k | default({p('int')}))",
+        lambda p: f"(inputs.thing.nope | default({p('int')}))",
+        lambda p: f"({p('int')} if {p('bool')} else {p('int')})",
+        lambda p: f"sum(x + {p('int')} for x in {p('list')})",
+        lambda p: f"({p('list')} + [5])[0]",
+        lambda p: f"-({p('int')})",
+    ],
+    "bool": [
+        lambda p: f"({p('int')} < {p('int')})",
+        lambda p: f"({p('int')} == {p('int')})",
+        lambda p: f"({p('int')} in {p('list')})",
+        lambda p: f"({p('bool')} and {p('bool')})",
+        lambda p: f"({p('bool')} or {p('bool')})",
+        lambda p: f"not ({p('bool')})",
+        lambda p: f"exists(inputs.thing.{'a' if p('bool') else 'z'})",
+        lambda p: f"({p('map')} is not null)",
+        lambda p: f"(1 < {p('int')} <= {p('int')})",
+        lambda p: f"(len({p('text')}) > 2)",
+    ],
+    "text": [
+        lambda p: f"({p('text')} + {p('text')})",
+        lambda p: f"str({p('int')})",
+        lambda p: f"({p('text')} if {p('bool')} else {p('text')})",
+        lambda p: f"{p('text')}[:2]",
+    ],
+    "list": [
+        lambda p: f"[x + {p('int')} for x in {p('list')}]",
+        lambda p: f"[x for x in {p('list')} if x > {p('int')}]",
+        lambda p: f"({p('list')} + {p('list')})",
+        lambda p: f"[{p('int')}, {p('int')}]",
+        lambda p: f"sorted({p('list')})",
+        lambda p: f"{p('list')}[:2]",
+        lambda p: f"[y for x in {p('list')} for y in [x, x + 1]]",
+        lambda p: f"reversed({p('list')})",
+        lambda p: f"({p('list')} if {p('bool')} else {p('list')})",
+    ],
+    "map": [
+        lambda p: f"{{'k': {p('int')}, 'l': {p('list')}}}",
+        lambda p: f"{{str(x): x * 2 for x in {p('list')}}}",
+        lambda p: f"({p('map')} if {p('bool')} else {p('map')})",
+    ],
+}
+
+
+@st.composite
+def cases(draw: st.DrawFn, *, tasks: int = 6, effects: str | None = None) -> Case:
+    """Draw a flow and inputs for it.
+
+    Args:
+        draw: hypothesis.
+        tasks: the most tasks of its main graph.
+        effects: the `call` of a Python function that takes `path` and `value`,
+            writes them down, and returns `value`; without it no task has an effect.
+    """
+    return _Drawing(draw, effects).case(tasks)
+
+
+class _Drawing:
+    """One flow that is being drawn: ids are counted, so that none comes twice."""
+
+    def __init__(self, draw: st.DrawFn, effects: str | None) -> None:
+        self._draw = draw
+        self._effects = effects
+        self._ids = 0
+
+    def case(self, most: int) -> Case:
+        variables = self._vars()
+        sight = Sight(vars=tuple((name, kind) for name, (kind, _) in variables.items()))
+        main, kinds = self.graph(sight, most, 2)
+        flow: dict[str, Any] = {"flow": "random", "inputs": INPUTS}
+        if variables:
+            flow["vars"] = {name: text for name, (_, text) in variables.items()}
+        flow["tasks"] = main
+        behind = dataclasses.replace(sight, tasks=tuple(kinds.items()), error=True)
+        if self._one_in(3):
+            flow["on_failure"], _ = self.graph(behind, 2, 0)
+        if self._one_in(4):
+            flow["finally"], _ = self.graph(behind, 2, 0)
+        if self._one_in(2):
+            seen = dataclasses.replace(behind, error=False)
+            flow["outputs"] = {"total": self._marked("int", seen), "whole": self._marked("map", seen)}
+        return Case(flow, self._inputs())
+
+    def _inputs(self) -> dict[str, Any]:
+        given = {name: schema["default"] for name, schema in INPUTS.items()}
+        if self._one_in(2):
+            given["n"] = self._draw(st.integers(-3, 5))
+            given["flag"] = self._draw(st.booleans())
+            given["xs"] = self._draw(st.lists(st.integers(0, 9), min_size=0, max_size=3))
+        return given
+
+    def _vars(self) -> dict[str, tuple[str, str]]:
+        found: dict[str, tuple[str, str]] = {}
+        for number in range(self._draw(st.integers(0, 3))):
+            kind = self._draw(st.sampled_from(KINDS))
+            sight = Sight(vars=tuple((name, has) for name, (has, _) in found.items()))
+            found[f"v{number}"] = (kind, self._marked(kind, sight))
+        return found
+
+    def graph(self, sight: Sight, most: int, depth: int) -> tuple[dict[str, Any], dict[str, str]]:
+        """Draw tasks, each of which may mention those before it; return them and their outputs' kinds."""
+        found: dict[str, Any] = {}
+        kinds: dict[str, str] = {}
+        for _ in range(self._draw(st.integers(1, most))):
+            self._ids += 1
+            id = f"t{self._ids}"
+            inner = dataclasses.replace(sight, tasks=(*sight.tasks, *kinds.items()))
+            task, kind = self.task(id, inner, list(kinds), depth)
+            found[id] = task
+            kinds[id] = kind
+        names = list(found)
+        if self._one_in(3):  # the order in a file means nothing
+            names = self._draw(st.permutations(names))
+        return {name: found[name] for name in names}, kinds
+
+    def task(self, id: str, sight: Sight, before: list[str], depth: int) -> tuple[dict[str, Any], str]:
+        """Draw a task; return it and the kind of its output."""
+        task: dict[str, Any] = {}
+        if before and self._one_in(4):
+            task["needs"] = self._draw(st.lists(st.sampled_from(before), min_size=1, max_size=2, unique=True))
+        if self._one_in(4):
+            task["run_when"] = self._draw(st.sampled_from(RULES))
+        if self._one_in(3):
+            task["if"] = self._condition(sight)
+        mapped = self._one_in(6)
+        inner = dataclasses.replace(sight, item="int") if mapped else sight
+        work, kind = self._work(id, inner, depth)
+        task |= work
+        if mapped:
+            task["for_each"] = self._marked("list", sight)
+            kind = "list" if kind == "int" else "other"
+        if self._one_in(5):
+            task["on_error"], kind = self._on_error(inner, depth, kind)
+        return task, kind
+
+    def _condition(self, sight: Sight) -> str:
+        if sight.tasks and self._one_in(4):
+            id, _ = self._draw(st.sampled_from(sight.tasks))
+            return f"tasks.{id}.status {self._draw(st.sampled_from(('==', '!=')))} 'succeeded'"
+        return self._draw(expressions("bool", sight, 1))
+
+    def _work(self, id: str, sight: Sight, depth: int) -> tuple[dict[str, Any], str]:
+        choices = ["set"] * 6 + ["switch", "assert", "fail", "log"] + (["group"] * 2 if depth else [])
+        choices += ["effect"] * 3 if self._effects else []
+        match self._draw(st.sampled_from(choices)):
+            case "set":
+                kind = self._draw(st.sampled_from(KINDS))
+                return {"type": "set", "with": self._marked(kind, sight)}, kind
+            case "switch":
+                kind = self._draw(st.sampled_from(KINDS))
+                cases = [
+                    {"when": self._draw(expressions("bool", sight, 1)), "value": self._marked(kind, sight)}
+                    for _ in range(self._draw(st.integers(1, 2)))
+                ]
+                return {
+                    "type": "switch",
+                    "with": {"cases": cases, "default": self._marked(kind, sight)},
+                }, kind
+            case "assert":
+                return {"type": "assert", "with": {"that": self._marked("bool", sight)}}, "other"
+            case "fail":
+                return {"type": "fail", "with": {"kind": "boom", "message": "it was to be"}}, "other"
+            case "log":
+                return {"type": "log", "with": {"message": self._marked("text", sight)}}, "other"
+            case "effect":
+                args = {"path": id, "value": self._marked("int", sight)}
+                return {"type": "python", "with": {"call": self._effects, "args": args}}, "int"
+        tasks, kinds = self.graph(sight, 3, depth - 1)
+        group: dict[str, Any] = {"type": "group", "tasks": tasks}
+        if self._one_in(2):
+            seen = dataclasses.replace(sight, tasks=(*sight.tasks, *kinds.items()))
+            group["outputs"] = {"k": self._marked("int", seen)}
+            return group, "map"
+        return group, "other"
+
+    def _on_error(self, sight: Sight, depth: int, kind: str) -> tuple[Any, str]:
+        match self._draw(st.integers(0, 2)):
+            case 0:
+                return "continue", kind
+            case 1 if kind in KINDS:
+                rescue: dict[str, Any] = {"value": self._marked(kind, sight)}
+            case 1:
+                rescue = {"value": "${{ error.kind }}"}
+            case _:
+                rescue = {"tasks": self.graph(dataclasses.replace(sight, error=True), 2, 0)[0]}
+                kind = "other"
+        if self._one_in(3):
+            rescue["on"] = self._draw(st.sampled_from((["boom"], ["expression.*"], ["nope", "assert*"])))
+        return rescue, kind
+
+    def _marked(self, kind: str, sight: Sight) -> str:
+        return f"${{{{ {self._draw(expressions(kind, sight))} }}}}"
+
+    def _one_in(self, count: int) -> bool:
+        return self._draw(st.integers(1, count)) == 1
