@@ -7,14 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from flowbuilder.cli import exits
 from flowbuilder.cli.driving import follow, run_loop
+from flowbuilder.cli.flows import prepare, warn
 from flowbuilder.cli.inputs import gather_inputs
 from flowbuilder.cli.parsing import UsageError
 from flowbuilder.cli.results import LIVE_STATUSES, as_json, exit_code, show_result
 from flowbuilder.cli.terminal import data, say
-from flowbuilder.cli.workspace import workspace_at
-from flowbuilder.core.errors import NotFound
-from flowbuilder.sdk.engine import Engine
-from flowbuilder.sdk.load import load
 from flowbuilder.storage.api import RunFilter
 
 if TYPE_CHECKING:
@@ -22,6 +19,7 @@ if TYPE_CHECKING:
 
     from flowbuilder.cli.workspace import Workspace
     from flowbuilder.runtime.views import RunView
+    from flowbuilder.sdk.engine import Engine
     from flowbuilder.sdk.load import LoadedFlow
 
 
@@ -51,27 +49,6 @@ def run_flow(arguments: argparse.Namespace) -> int:
     return exit_code(view, interrupted=interrupted)
 
 
-def prepare(file: Path, store: str | None) -> tuple[Workspace, LoadedFlow]:
-    """Return the workspace of a flow's file, and the flow itself, checked and planned.
-
-    Raises:
-        NotFound: if there is no such file.
-        FlowError: if the flow is wrong.
-    """
-    if not file.is_file():
-        raise NotFound("file", str(file), _near_file(file))
-    workspace = workspace_at(file.parent, store)
-    return workspace, load(file, workspace.config.limits.for_compiler())
-
-
-def warn(flow: LoadedFlow, *, quiet: bool) -> None:
-    """Show what the compiler warns about."""
-    if flow.diagnostics and not quiet:
-        from flowbuilder.cli.diagnostics import show  # start-up time: most flows are fine
-
-        show(flow.diagnostics, flow.sources)
-
-
 def run_here(
     workspace: Workspace,
     flow: LoadedFlow,
@@ -94,6 +71,7 @@ def run_here(
     Returns:
         The run as it ended, and whether a signal of ours ended it.
     """
+    from flowbuilder.sdk.engine import Engine  # start-up time: a flow that is wrong needs none
 
     async def drive() -> tuple[RunView, bool]:
         async with Engine(workspace.store, workspace.config, recover=False) as engine:
@@ -146,15 +124,3 @@ def _in_background(
         if not arguments.quiet:
             say("  runs in the background: `flowbuilder runs watch` follows it")
     return exits.DONE
-
-
-def _near_file(file: Path) -> str:
-    """Return a hint where the folder has a flow of nearly this name."""
-    import difflib  # start-up time: only for a misspelt name
-
-    folder = file.parent if file.parent.is_dir() else Path()
-    if file.is_dir():
-        return f"it is a folder; did you mean '{file / 'flow.yaml'}'?"
-    names = [path.name for path in folder.iterdir() if path.suffix in (".yaml", ".yml", ".json")]
-    close = difflib.get_close_matches(file.name, names, 1)
-    return f"did you mean '{folder / close[0]}'?" if close else ""

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 from flowbuilder.cli.command import STORE, Argument, Command, Option
 from flowbuilder.cli.exits import DONE, INTERRUPTED
 from flowbuilder.cli.explaining import explain_flow, flow_of
+from flowbuilder.cli.flows import prepare
 from flowbuilder.cli.inputs import gather_inputs
 from flowbuilder.cli.parsing import UsageError
 from flowbuilder.cli.results import exit_code
-from flowbuilder.cli.running import prepare, run_here
+from flowbuilder.cli.running import run_here
 from flowbuilder.cli.terminal import data, say
 from flowbuilder.cli.workspace import reader_here, workspace_at
 from flowbuilder.compiler.explain import FORMATS

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from flowbuilder.cli.command import Argument, Command, Option
 from flowbuilder.cli.exits import DONE
-from flowbuilder.cli.running import prepare
+from flowbuilder.cli.flows import prepare
 from flowbuilder.cli.terminal import data
 from flowbuilder.compiler.graph import draw_graph
 

@@ -10,8 +10,8 @@ from flowbuilder import __version__
 from flowbuilder.cli.command import Argument, Command, Option
 from flowbuilder.cli.diagnostics import texts_of, write
 from flowbuilder.cli.exits import DONE, WRONG_FILE
+from flowbuilder.cli.flows import prepare
 from flowbuilder.cli.results import as_json
-from flowbuilder.cli.running import prepare
 from flowbuilder.cli.terminal import data, say
 from flowbuilder.compiler.render import render_json, render_sarif, summary
 from flowbuilder.core.errors import FlowError
