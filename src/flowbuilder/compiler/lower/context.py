@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from flowbuilder.core.span import Span
 
 
+RETRY_AT = "retry at"
+"""Where in the values of `defaults` the place of their `retry` is kept."""
+
+
 class SubFlows(Protocol):
     """Compiles the flows that a file names by a constant path."""
 
@@ -41,6 +45,7 @@ class Context:
         "lower_task",
         "missing_needs",
         "on_crash",
+        "retried_by",
         "source",
         "sub_flows",
         "tasks",
@@ -70,6 +75,9 @@ class Context:
         self.missing_needs: list[tuple[Scalar, str, tuple[str, ...]]] = []
         """What stands in `needs` and is no task of the same graph: the word, whose it is, what there is."""
 
+        self.retried_by: dict[Span, Span] = {}
+        """For each task that takes its retry from `defaults` alone where that stands, by the task's place."""
+
     def span(self, node: Node) -> Span:
         """Return the place of a node: all of a scalar, the first line of a list or mapping."""
         if type(node) is Scalar:
@@ -81,6 +89,11 @@ class Context:
         if type(node) is Scalar:
             return At(ScalarOrigin(self.source, node), 0, len(node.text))
         return At(NodeOrigin(self.source, node), 0, 0)
+
+    def default_retry(self, type_name: str) -> Span:
+        """Return where the retry stands that tasks of a type have by default."""
+        general, types = self.defaults
+        return types.get(type_name, {}).get(RETRY_AT) or general[RETRY_AT]  # type: ignore[no-any-return]
 
     def error(self, code: str, what: str, node: Node, *hints: str) -> None:
         """Report an error about a node; what is broken was reported before."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from flowbuilder.compiler.lower.context import RETRY_AT
 from flowbuilder.compiler.lower.fields import Field
 from flowbuilder.compiler.lower.record import Key, Table, read_record
 from flowbuilder.compiler.lower.task import DEFAULTS, TASK
@@ -43,10 +44,17 @@ def _read_types(ctx: Context, node: Node, key: str) -> dict[str, dict[str, Any]]
                     ctx.near(name.text, ctx.catalogue),
                 )
         found[name.text] = read_record(ctx, value, BY_TYPE, f"defaults.types.{name.text[:40]}")
+        _mark_retry(ctx, value, found[name.text])
         given = found[name.text].get("with")
         if given is not None and type(given) is not Mapping:
             ctx.expected("a mapping of parameters", given, "with")
     return found
+
+
+def _mark_retry(ctx: Context, node: Node, values: dict[str, Any]) -> None:
+    """Keep where a retry stands, for the warning about writes that are repeated because of it."""
+    if "retry" in values and type(node) is Mapping:
+        values[RETRY_AT] = ctx.span(node.pairs["retry"][0])
 
 
 _ALL: Final = Table(
@@ -61,4 +69,5 @@ def read_defaults(ctx: Context, node: Node) -> tuple[dict[str, Any], dict[str, d
     """Return the values of `defaults`, and those by type."""
     values = read_record(ctx, node, _ALL, "'defaults'")
     types = values.pop("types", {})
+    _mark_retry(ctx, node, values)
     return values, types

@@ -9,6 +9,7 @@ import jsonschema_rs
 from flowbuilder.compiler import ir
 from flowbuilder.compiler.inputs import make_validator
 from flowbuilder.compiler.lower.fields import check_name
+from flowbuilder.compiler.lower.parameters import describe
 from flowbuilder.compiler.lower.values import constant
 from flowbuilder.compiler.nodes import Mapping, Node, Scalar, Sequence
 
@@ -57,7 +58,7 @@ def _check_schema(ctx: Context, node: Mapping, schema: dict[str, Any]) -> bool:
         violations = list(_meta().iter_errors(schema)) or [error]
         for each in violations:
             where = _inside(node, getattr(each, "instance_path", []))
-            message = getattr(each, "message", str(each)).splitlines()[0][:200]
+            message = describe(each) if hasattr(each, "kind") else str(each).splitlines()[0][:200]
             hint = _type_hint(ctx, where) if "type" in getattr(each, "instance_path", []) else ""
             ctx.error("FB240", f"this is no JSON Schema: {message}", where, hint)
         return False
@@ -77,7 +78,7 @@ def _check_default(ctx: Context, name: str, node: Mapping, schema: dict[str, Any
     where = node.pairs["default"][1]
     for error in make_validator(schema).iter_errors(default):
         at = _inside(where, error.instance_path)
-        ctx.error("FB241", f"the default of input '{name}' breaks its schema: {error.message[:200]}", at)
+        ctx.error("FB241", f"the default of input '{name}' breaks its schema: {describe(error)}", at)
 
 
 def _inside(node: Node, steps: list[str | int]) -> Node:

@@ -98,10 +98,19 @@ def _report(
     schema = spec.params.get("properties", {}).get(path[0], {}) if path else {}
     ctx.error(
         "FB215",
-        f"the parameter '{name}' does not fit: {error.message[:200]}",
+        f"the parameter '{name}' does not fit: {describe(error)}",
         where,
         schema.get("description", ""),
     )
+
+
+def describe(error: Any) -> str:
+    """Return what a violation of a JSON Schema is about, in at most 200 characters."""
+    if isinstance(error.kind, Kind.AnyOf | Kind.OneOfNotValid | Kind.OneOfMultipleValid):
+        what = error.message.partition(" is ")[0]
+        several = isinstance(error.kind, Kind.OneOfMultipleValid)
+        return f"{what[:150]} has {'more than one' if several else 'none'} of the forms that it may have"
+    return str(error.message.splitlines()[0][:200])
 
 
 def _node_at(node: Node, pairs: dict[str, tuple[Scalar, Node]], path: tuple[str | int, ...]) -> Node:

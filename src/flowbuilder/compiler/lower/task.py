@@ -209,6 +209,8 @@ def lower_task(ctx: Context, key: Scalar, node: Node) -> Draft:
     type_name, work_node = _type_of(ctx, own, key, node)
     values = with_defaults(ctx, own, type_name)
     fields: dict[str, Any] = {"work": lower_work(ctx, key, type_name, values, work_node, mentions, pairs)}
+    if "retry" in values and "retry" not in own:
+        ctx.retried_by[ctx.span(key)] = ctx.default_retry(type_name)
     _when(ctx, node, values, fields, mentions)
     _failing(values, fields, mentions, fields["work"])
     fields["on_crash"] = ctx.on_crash

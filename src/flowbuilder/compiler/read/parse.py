@@ -26,7 +26,7 @@ from yaml.reader import ReaderError
 from flowbuilder.compiler.findings import Findings
 from flowbuilder.compiler.nodes import Broken, Mapping, Node, Scalar, Sequence
 from flowbuilder.compiler.read.merge import merge_into
-from flowbuilder.compiler.read.quoting import quote_expressions
+from flowbuilder.compiler.read.quoting import mark_braces
 from flowbuilder.compiler.read.trouble import explain, explain_character
 
 if TYPE_CHECKING:
@@ -275,7 +275,7 @@ class _Reader:
         if text[start : start + 1] == "{" and start == parent.start + 1:
             whole = self.source.span(parent.start, node.end + 1)
             line, column = self.source.line(whole.line), whole.column - 1
-            better = quote_expressions(line[:column] + "$" + line[column:])
+            better = mark_braces(line, column)
             self.findings.error(
                 "FB102",
                 "'{{ … }}' is a mapping to YAML, not an expression",

@@ -67,6 +67,17 @@ def quote_expressions(line: str) -> str | None:
     return out.strip() if out != line else None
 
 
+def mark_braces(line: str, at: int) -> str | None:
+    """Return the line with `{{ x }}` at `at` made an expression; in a condition the marks are left out."""
+    lead = _LEAD.match(line)
+    if lead and lead.end() == at and lead[0].strip().lstrip("- ") in ("if:", "when:"):
+        bare = " ".join(line[at:].replace("{{", " ").replace("}}", " ").split())
+        return (
+            lead[0] + (quoted(bare) if ": " in bare or " #" in bare or bare[0] in "'\"" else bare)
+        ).strip()
+    return quote_expressions(line[:at] + "$" + line[at:])
+
+
 def _begin(line: str, at: int, mark: int) -> int:
     """Return where the value begins that the mark stands in."""
     before = line[at:mark]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from flowbuilder.compiler.read.quoting import end_of_expression, quote_expressions, quote_value
+from flowbuilder.compiler.read.quoting import end_of_expression, mark_braces, quote_expressions, quote_value
 
 if TYPE_CHECKING:
     from yaml.error import MarkedYAMLError
@@ -37,7 +37,7 @@ def explain(error: MarkedYAMLError, source: Source, findings: Findings) -> bool:
     number, line = _cause(source, number, column, error)
     problem = (error.problem or error.context or "it cannot be read").strip()
     if braces := _BRACES.search(line):
-        better = quote_expressions(line[: braces.start()] + "$" + line[braces.start() :])
+        better = mark_braces(line, braces.start())
         if better:
             findings.error(
                 "FB102",
