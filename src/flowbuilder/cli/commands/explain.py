@@ -8,17 +8,11 @@ from typing import TYPE_CHECKING
 
 from flowbuilder.cli.command import STORE, Argument, Command, Option
 from flowbuilder.cli.exits import DONE, INTERRUPTED
-from flowbuilder.cli.explaining import explain_flow, flow_of
-from flowbuilder.cli.flows import prepare
 from flowbuilder.cli.inputs import gather_inputs
 from flowbuilder.cli.parsing import UsageError
 from flowbuilder.cli.results import exit_code
-from flowbuilder.cli.running import run_here
 from flowbuilder.cli.terminal import data, say
 from flowbuilder.cli.workspace import reader_here, workspace_at
-from flowbuilder.compiler.explain import FORMATS
-from flowbuilder.compiler.explain.disk import is_effect
-from flowbuilder.compiler.passes.graphs import all_tasks
 
 if TYPE_CHECKING:
     import argparse
@@ -44,7 +38,13 @@ COMMAND = Command(
         Option(("--run",), "Explain this past run instead of a file", "RUN", takes="run"),
         Option(("--analyze",), "Run the flow, for the actual figures"),
         Option(("--yes", "-y"), "Do not ask before a run that changes the world"),
-        Option(("--format",), "How it is printed", "FORMAT", choices=FORMATS, default="text"),
+        Option(
+            ("--format",),
+            "How it is printed",
+            "FORMAT",
+            choices=("text", "json", "mermaid", "dot"),
+            default="text",
+        ),
         STORE,
     ),
     examples=(
@@ -62,6 +62,14 @@ def run(arguments: argparse.Namespace) -> int:
         return _past(arguments)
     if not arguments.file:
         raise UsageError("name a FILE, or a run with --run", "explain")
+    return _file(arguments)
+
+
+def _file(arguments: argparse.Namespace) -> int:
+    from flowbuilder.cli.explaining import explain_flow  # start-up time: help needs no compiler
+    from flowbuilder.cli.flows import prepare
+    from flowbuilder.cli.running import run_here
+
     workspace, loaded = prepare(Path(arguments.file), arguments.store)
     inputs = gather_inputs(loaded.flow.inputs, arguments.input, None)
     if not arguments.analyze:
@@ -76,6 +84,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _past(arguments: argparse.Namespace) -> int:
+    from flowbuilder.cli.explaining import explain_flow, flow_of  # start-up time: help needs no compiler
+
     with reader_here(arguments.store) as reader:
         workspace = workspace_at(Path.cwd(), arguments.store)
         view = reader.show(arguments.run)
@@ -90,6 +100,9 @@ def _agreed(flow: Flow) -> bool:
     Raises:
         UsageError: if there is nobody to ask.
     """
+    from flowbuilder.compiler.explain.disk import is_effect  # start-up time: help needs no compiler
+    from flowbuilder.compiler.passes.graphs import all_tasks
+
     writes = [path for path, task in all_tasks(flow) if is_effect(task)]
     if not writes:
         return True

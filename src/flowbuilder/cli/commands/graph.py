@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING
 
 from flowbuilder.cli.command import Argument, Command, Option
 from flowbuilder.cli.exits import DONE
-from flowbuilder.cli.flows import prepare
 from flowbuilder.cli.terminal import data
-from flowbuilder.compiler.graph import draw_graph
 
 if TYPE_CHECKING:
     import argparse
@@ -33,6 +31,9 @@ COMMAND = Command(
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the drawing."""
+    from flowbuilder.cli.flows import prepare  # start-up time: help needs no compiler
+    from flowbuilder.compiler.graph import draw_graph
+
     _, flow = prepare(Path(arguments.file), None)
     data(draw_graph(flow.flow, arguments.format))
     return DONE

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flowbuilder.cli.command import STORE, Argument, Command, Option
-from flowbuilder.cli.driving import follow, run_loop
 from flowbuilder.cli.exits import DONE
 from flowbuilder.cli.terminal import say
 from flowbuilder.cli.workspace import reader_here, workspace_at
@@ -47,6 +46,8 @@ def run(arguments: argparse.Namespace) -> int:
         else:
             orphans.append(row.id)
     if orphans:
+        from flowbuilder.cli.driving import run_loop  # start-up time: brings the event loop
+
         workspace = workspace_at(Path.cwd(), arguments.store)
         run_loop(workspace, _finish(workspace, orphans, arguments.reason))
     return DONE
@@ -54,7 +55,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 async def _finish(workspace: Workspace, ids: list[str], reason: str) -> None:
     """Drive runs that nobody drives to their end."""
-    from flowbuilder.sdk.engine import Engine  # start-up time: most runs have an engine of their own
+    from flowbuilder.cli.driving import follow  # start-up time: most runs have an engine of their own
+    from flowbuilder.sdk.engine import Engine
 
     async with Engine(workspace.store, workspace.config, recover=False) as engine:
         runs = await engine.resume(ids)

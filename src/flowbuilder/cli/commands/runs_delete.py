@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flowbuilder.cli.command import STORE, Argument, Command, Option
-from flowbuilder.cli.driving import run_loop
 from flowbuilder.cli.exits import DONE, FAILED
 from flowbuilder.cli.parsing import UsageError
 from flowbuilder.cli.results import ENDED_STATUSES
@@ -55,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
             complain(f"not ended yet: {', '.join(live)}", "`flowbuilder runs cancel` ends a run")
             return FAILED
         ids = [row.id for row in rows]
-    count = run_loop(workspace, _delete(workspace, ids)) if ids else 0
+    count = _delete(workspace, ids) if ids else 0
     say(f"deleted {count} run{'' if count == 1 else 's'}")
     return DONE
 
@@ -72,8 +71,13 @@ def _ended_before(reader: Reader, moment: float) -> list[str]:
         before = page[-1].id
 
 
-async def _delete(workspace: Workspace, ids: list[str]) -> int:
-    from flowbuilder.sdk.engine import Engine  # start-up time: a refused command needs none
+def _delete(workspace: Workspace, ids: list[str]) -> int:
+    from flowbuilder.cli.driving import run_loop  # start-up time: a refused command needs no engine
+    from flowbuilder.sdk.engine import Engine
 
-    async with Engine(workspace.store, workspace.config, recover=False) as engine:
-        return await engine.delete(ids)
+    async def delete() -> int:
+        async with Engine(workspace.store, workspace.config, recover=False) as engine:
+            return await engine.delete(ids)
+
+    count: int = run_loop(workspace, delete())
+    return count

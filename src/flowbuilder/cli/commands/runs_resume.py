@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flowbuilder.cli.command import STORE, Argument, Command, Option
-from flowbuilder.cli.driving import follow, run_loop
 from flowbuilder.cli.exits import DONE
 from flowbuilder.cli.parsing import UsageError
 from flowbuilder.cli.results import exit_code, show_summary
@@ -42,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
     reader = reader_here(arguments.store)
     ids = [reader.row(name).id for name in arguments.run] or None
     workspace = workspace_at(Path.cwd(), arguments.store)
-    views, interrupted = run_loop(workspace, _resume(workspace, ids, shown=not arguments.quiet))
+    views, interrupted = _resume(workspace, ids, shown=not arguments.quiet)
     if not arguments.quiet:
         for view in views:
             show_summary(view)
@@ -51,9 +50,13 @@ def run(arguments: argparse.Namespace) -> int:
     return max((exit_code(view, interrupted=interrupted) for view in views), default=DONE)
 
 
-async def _resume(workspace: Workspace, ids: list[str] | None, *, shown: bool) -> tuple[list[RunView], bool]:
-    from flowbuilder.sdk.engine import Engine  # start-up time: a wrong id needs none
+def _resume(workspace: Workspace, ids: list[str] | None, *, shown: bool) -> tuple[list[RunView], bool]:
+    from flowbuilder.cli.driving import follow, run_loop  # start-up time: a wrong id needs no engine
+    from flowbuilder.sdk.engine import Engine
 
-    async with Engine(workspace.store, workspace.config, recover=False) as engine:
-        runs = await engine.resume(ids)
-        return await follow(engine, runs, shown=shown)
+    async def drive() -> tuple[list[RunView], bool]:
+        async with Engine(workspace.store, workspace.config, recover=False) as engine:
+            return await follow(engine, await engine.resume(ids), shown=shown)
+
+    result: tuple[list[RunView], bool] = run_loop(workspace, drive())
+    return result

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from flowbuilder.cli.command import JSON, STORE, Argument, Command, Option
 from flowbuilder.cli.results import LIVE_STATUSES, exit_code, show_result
-from flowbuilder.cli.watching import watch
 from flowbuilder.cli.workspace import reader_here
 from flowbuilder.core.errors import NotFound
 from flowbuilder.storage.api import RunFilter
@@ -36,6 +35,8 @@ COMMAND = Command(
 
 def run(arguments: argparse.Namespace) -> int:
     """Wait for a run's end and show it."""
+    from flowbuilder.cli.watching import watch  # start-up time: brings the event loop
+
     reader = reader_here(arguments.store)
     run_id = arguments.run or _newest(reader)
     view, interrupted = watch(

@@ -8,8 +8,6 @@ from flowbuilder.cli.command import Command
 from flowbuilder.cli.exits import DONE
 from flowbuilder.cli.results import as_json
 from flowbuilder.cli.terminal import data
-from flowbuilder.compiler.schema import language_schema
-from flowbuilder.tasks.catalogue import CATALOGUE
 
 if TYPE_CHECKING:
     import argparse
@@ -23,5 +21,8 @@ COMMAND = Command(
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the schema."""
+    from flowbuilder.compiler.schema import language_schema  # start-up time: help needs no compiler
+    from flowbuilder.tasks.catalogue import CATALOGUE
+
     data(as_json(language_schema(CATALOGUE), indent=True))
     return DONE

@@ -8,12 +8,9 @@ from typing import TYPE_CHECKING
 
 from flowbuilder import __version__
 from flowbuilder.cli.command import Argument, Command, Option
-from flowbuilder.cli.diagnostics import texts_of, write
 from flowbuilder.cli.exits import DONE, WRONG_FILE
-from flowbuilder.cli.flows import prepare
 from flowbuilder.cli.results import as_json
 from flowbuilder.cli.terminal import data, say
-from flowbuilder.compiler.render import render_json, render_sarif, summary
 from flowbuilder.core.errors import FlowError
 
 if TYPE_CHECKING:
@@ -48,6 +45,8 @@ COMMAND = Command(
 
 def run(arguments: argparse.Namespace) -> int:
     """Check the files and print what was found."""
+    from flowbuilder.compiler.render import summary  # start-up time: help needs no compiler
+
     found: list[Diagnostic] = []
     for file in arguments.file:
         found += _check(Path(file))
@@ -58,6 +57,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _check(file: Path) -> Sequence[Diagnostic]:
+    from flowbuilder.cli.flows import prepare  # start-up time: help needs no compiler
+
     try:
         _, flow = prepare(file, None)
     except FlowError as error:
@@ -66,6 +67,9 @@ def _check(file: Path) -> Sequence[Diagnostic]:
 
 
 def _print(found: Sequence[Diagnostic], format: str) -> None:
+    from flowbuilder.cli.diagnostics import texts_of, write  # start-up time: help needs no compiler
+    from flowbuilder.compiler.render import render_json, render_sarif
+
     match format:
         case "json":
             errors = sum(one.severity == "error" for one in found)
