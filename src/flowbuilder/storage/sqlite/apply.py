@@ -12,15 +12,19 @@ from typing import TYPE_CHECKING, Any
 import apsw
 
 from flowbuilder.storage.sqlite import journal, logs, runs
+from flowbuilder.storage.sqlite.checkpoints import EVERY_BYTES, Checkpoints
 from flowbuilder.storage.sqlite.connection import connect
 from flowbuilder.storage.sqlite.faults import as_store_error
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from flowbuilder.storage.sqlite.group import Group, Job
     from flowbuilder.storage.sqlite.statistics import Tally
 
+_COMMIT_BYTES, _ROW_BYTES = 12_000, 150
+"""What a commit and a row take in the log beside the data, about."""
 _REFUSED = 10_000
 """Refused runs that are remembered, in case that more is submitted for them."""
 
@@ -36,19 +40,29 @@ class SqliteCommitter:
         """What the last failure happened to."""
         self._cursor: apsw.Cursor | None = None
         self._refused: dict[str, str] = {}
+        self._checkpoints = Checkpoints(path)
+        self._uncarried = 0
+        """Bytes committed since the last round of checkpoints, about."""
 
     def commit(self, group: Group) -> dict[str, str]:
         """Commit all of the group, or raise and keep nothing of it."""
         try:
-            return self._commit(self._cursor or self._open(), group)
+            taken = self._commit(self._cursor or self._open(), group)
         except apsw.Error as error:
             raise as_store_error(error, self._path, self._connection) from error
+        if self._uncarried >= EVERY_BYTES:
+            self._uncarried = 0
+            self._checkpoints.ask()
+        if self._checkpoints.behind and self._connection is not None:
+            self._checkpoints.finish(self._connection)
+        return taken
 
     def _commit(self, cursor: apsw.Cursor, group: Group) -> dict[str, str]:
         if self._refused:
             group.drop(group.runs() & self._refused.keys())
         self._tally.add(group.statistics)
         rows, keyed, batches = group.melt()
+        self._uncarried += _COMMIT_BYTES + _size(rows) + _size(batches)
         if not (keyed or group.changes or group.logs or group.jobs or self._tally.wait() == 0.0):
             if not rows and not batches:
                 return {}
@@ -109,6 +123,7 @@ class SqliteCommitter:
 
     def close(self) -> None:
         """Close the connections; SQLite rolls back what is open."""
+        self._checkpoints.close()
         _close(self._connection)
         _close(self._given_up)
         self._connection = self._given_up = self._cursor = None
@@ -156,6 +171,11 @@ class SqliteCommitter:
             _close(self._given_up)
             self._given_up = None
         return self._cursor
+
+
+def _size(rows: Sequence[tuple[Any, ...]]) -> int:
+    """Return what rows take in the log, about: the last column is the one that may be large."""
+    return sum([_ROW_BYTES + len(row[-1] or b"") for row in rows])
 
 
 def _close(connection: apsw.Connection | None) -> None:

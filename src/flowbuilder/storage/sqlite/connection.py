@@ -33,6 +33,8 @@ def connect(path: Path, *, create: bool = False) -> apsw.Connection:
         connection.set_busy_timeout(_BUSY_MS)
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA temp_store = MEMORY")
+        connection.execute("PRAGMA wal_autocheckpoint = 0")  # `checkpoints` does it
+        connection.execute("PRAGMA journal_size_limit = 67108864")
     except BaseException:
         connection.close(True)
         raise
