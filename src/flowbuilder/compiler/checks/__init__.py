@@ -12,6 +12,7 @@ from flowbuilder.compiler.checks.cycles import check_cycles
 from flowbuilder.compiler.checks.names import check_names
 from flowbuilder.compiler.checks.needs import check_needs
 from flowbuilder.compiler.checks.retried_writes import check_retried_writes
+from flowbuilder.compiler.checks.secret_paths import check_secret_paths
 from flowbuilder.compiler.checks.secrets import check_unused_secrets
 from flowbuilder.compiler.checks.shadowing import check_shadowing
 from flowbuilder.compiler.checks.subject import Subject
@@ -35,6 +36,7 @@ CHECKS: tuple[Check, ...] = (
     check_names,
     check_cycles,
     check_variables,
+    check_secret_paths,
     check_unused_secrets,
     check_retried_writes,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
 from typing import TYPE_CHECKING
 
 from flowbuilder.compiler.checks.subject import Subject, inner_graphs
@@ -17,13 +18,13 @@ def check_shadowing(subject: Subject, findings: Findings) -> None:
 
     Two groups side by side may both have a `build`: neither sees the other's.
     """
-    seen: dict[str, Span] = {}
+    seen: ChainMap[str, Span] = ChainMap()
     for _, graph in subject.graphs():
         _check_graph(graph, seen, {}, findings)
 
 
 def _check_graph(
-    graph: ir.Graph, scope: dict[str, Span], aliases: dict[str, Span], findings: Findings
+    graph: ir.Graph, scope: ChainMap[str, Span], aliases: dict[str, Span], findings: Findings
 ) -> None:
     """Check a graph within what it sees; `scope` gains its ids."""
     for task in graph.tasks:
@@ -40,7 +41,7 @@ def _check_graph(
     for task in graph.tasks:
         inside = _with_alias(task, aliases, findings)
         for inner in inner_graphs(task):
-            _check_graph(inner, dict(scope), inside, findings)
+            _check_graph(inner, scope.new_child(), inside, findings)
 
 
 def _with_alias(task: ir.Task, aliases: dict[str, Span], findings: Findings) -> dict[str, Span]:

@@ -1,0 +1,93 @@
+"""Secrets stay whole: what is done to one must not show it in parts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from flowbuilder.compiler.checks.scopes import sites
+from flowbuilder.compiler.expressions.references import Reference, mentions_secrets, references
+from flowbuilder.compiler.expressions.tree import (
+    Binary,
+    Call,
+    Choice,
+    Const,
+    Dict,
+    Expr,
+    Index,
+    List,
+    Member,
+    Name,
+    Text,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from flowbuilder.compiler import ir
+    from flowbuilder.compiler.checks.subject import Subject
+    from flowbuilder.compiler.findings import Findings
+
+_FUNCTIONS: Final = frozenset({"base64_encode", "urlencode", "sha256", "hmac_sha256", "raw"})
+"""Functions that a secret may go through: what comes out is masked too, or tells nothing."""
+
+
+def check_secret_paths(subject: Subject, findings: Findings) -> None:
+    """Report secrets that go through anything but text, `+`, encoding and digests."""
+    if not subject.flow.secrets:
+        return
+    tainted = secret_variables(subject.flow)
+    for expr, scope in sites(subject.flow, subject.ctx.catalogue):
+        if not scope.secrets:  # there it may not stand at all, which another check says
+            continue
+        for place in _wrong_paths(expr, tainted):
+            for reference in references(place):
+                if reference.root == "secrets" or _is_tainted(reference, tainted):
+                    findings.error(
+                        "FB232",
+                        "a secret may not be taken apart or compared",
+                        reference.span,
+                        "it may go through text, `+`, base64_encode, urlencode, sha256 and hmac_sha256",
+                    )
+
+
+def _is_tainted(reference: Reference, tainted: frozenset[str]) -> bool:
+    return reference.root == "vars" and bool(reference.path) and reference.path[0] in tainted
+
+
+def secret_variables(flow: ir.Flow) -> frozenset[str]:
+    """Return the variables that hold secrets, directly or by way of others."""
+    found: frozenset[str] = frozenset()
+    if not flow.secrets:
+        return found
+    while True:
+        more = frozenset(v.name for v in flow.vars if mentions_secrets(v.value, found))
+        if more <= found:
+            return found
+        found |= more
+
+
+def _wrong_paths(expr: Expr, tainted: frozenset[str]) -> Iterator[Expr]:
+    """Yield the outermost parts of an expression that do to a secret what may not be done."""
+    match expr:
+        case Const() | Name() | Member():
+            return
+        case Text(parts=parts) | List(items=parts):
+            inner = parts
+        case Dict(items=pairs):
+            inner = tuple(value for _, value in pairs)
+        case Binary(op="+", left=left, right=right):
+            inner = (left, right)
+        case Call(function=function, args=args, named=named) if function in _FUNCTIONS:
+            inner = (*args, *(value for _, value in named))
+        case Choice(condition=condition, then=then, otherwise=otherwise):
+            if mentions_secrets(condition, tainted):
+                yield condition
+            inner = (then, otherwise)
+        case Index(of=Name()):  # `secrets[x]`: the name check has words for it
+            return
+        case _:
+            if mentions_secrets(expr, tainted):
+                yield expr
+            return
+    for part in inner:
+        yield from _wrong_paths(part, tainted)
