@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -54,6 +55,7 @@ class SqliteStore:
         self._writer: Writer | None = None
         self._starting = threading.Lock()
         self._delivered: set[int] = set()
+        self._retention = upkeep.Retention()
 
     # -- opening and closing ---------------------------------------------------
 
@@ -268,12 +270,12 @@ class SqliteStore:
 
     def delete_runs(self, run_ids: Sequence[str]) -> int:
         """Delete ended runs with all that belongs to them."""
-        return self._write(lambda cursor: upkeep.delete(cursor, run_ids))
+        self._retention = upkeep.Retention()  # what it counted no longer holds
+        return self._delete(run_ids)
 
     def retain(self, *, older_than: float, keep: int | None = None, limit: int = 500) -> int:
         """Delete a step's worth of ended runs by age and count; 0 when nothing is left to delete."""
-        expired = self._read(lambda cursor: upkeep.expired(cursor, older_than, keep, limit))
-        return self._write(lambda cursor: upkeep.delete(cursor, expired)) if expired else 0
+        return self._delete(self._read(lambda cursor: self._retention.step(cursor, older_than, keep, limit)))
 
     def blobs(self) -> FileBlobs:
         """Return the store's blobs."""
@@ -287,6 +289,13 @@ class SqliteStore:
             raise StoreError(f"the store {self.path} is not open")
         with readers.connection() as connection:
             return query(connection.cursor())
+
+    def _delete(self, run_ids: Sequence[str]) -> int:
+        deleted = 0
+        for start in range(0, len(run_ids), upkeep.STEP):
+            part = run_ids[start : start + upkeep.STEP]
+            deleted += self._write(functools.partial(upkeep.delete, run_ids=part))
+        return deleted
 
     def _settle_statistics(self) -> None:
         """Have what this process counted written, so that it is read."""

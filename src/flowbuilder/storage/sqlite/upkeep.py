@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flowbuilder.storage.sqlite.query import all_rows
+from flowbuilder.storage.sqlite.query import all_rows, first_value
 from flowbuilder.storage.sqlite.runs import LIVE_SQL, first_id
 
 if TYPE_CHECKING:
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     import apsw
 
+STEP = 100
+"""Runs that are deleted in one transaction: a millisecond or two in which others wait."""
 _OF_RUN = (
     "DELETE FROM journal WHERE run_id = ?",
     "DELETE FROM logs WHERE run_id = ?",
@@ -33,19 +35,41 @@ def delete(cursor: apsw.Cursor, run_ids: Iterable[str]) -> int:
     return count
 
 
-def expired(cursor: apsw.Cursor, older_than: float, keep: int | None, limit: int) -> list[str]:
-    """Return ended runs that ended before `older_than`, or that are not among the newest `keep`, oldest first."""
-    newest_to_go = ""
-    if keep is not None:
-        found = all_rows(
-            cursor, f"SELECT id FROM runs WHERE NOT {LIVE_SQL} ORDER BY id DESC LIMIT 1 OFFSET ?", (keep,)
-        )
-        newest_to_go = found[0][0] if found else ""
+class Retention:
+    """Finds runs that are to go, step by step.
+
+    Counting the newest runs takes as long as there are many to keep, so what
+    was found is kept for the next steps: as runs only end, the newest that was
+    to go then is still to go.
+    """
+
+    def __init__(self) -> None:
+        self._newest: tuple[int, str] | None = None
+        """(keep, id of the newest run that is one too many)."""
+
+    def step(self, cursor: apsw.Cursor, older_than: float, keep: int | None, limit: int) -> list[str]:
+        """Return ended runs that ended before `older_than` or are not among the newest `keep`, oldest first."""
+        if keep is not None and self._newest is not None and self._newest[0] == keep:
+            found = _expired(cursor, older_than, self._newest[1], limit)
+            if found:
+                return found
+        newest = "" if keep is None else _one_too_many(cursor, keep)
+        self._newest = None if keep is None else (keep, newest)
+        return _expired(cursor, older_than, newest, limit)
+
+
+def _one_too_many(cursor: apsw.Cursor, keep: int) -> str:
+    """Return the newest ended run that is not among the newest `keep`, or ""."""
+    statement = f"SELECT id FROM runs WHERE NOT {LIVE_SQL} ORDER BY id DESC LIMIT 1 OFFSET ?"
+    return first_value(cursor, statement, (keep,)) or ""
+
+
+def _expired(cursor: apsw.Cursor, older_than: float, newest: str, limit: int) -> list[str]:
     # A run ends after it was made: those made later than both limits need no look.
-    rows = all_rows(
+    found = all_rows(
         cursor,
         f"SELECT id FROM runs WHERE id < max(?1, ?2 || ' ') AND NOT {LIVE_SQL} "
         "AND (ended_at < ?3 OR id <= ?2) ORDER BY id LIMIT ?4",
-        (first_id(older_than), newest_to_go, older_than, limit),
+        (first_id(older_than), newest, older_than, limit),
     )
-    return [run_id for (run_id,) in rows]
+    return [run_id for (run_id,) in found]
