@@ -8,21 +8,25 @@ diagnostic needs them.
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
+
+import msgspec
 
 
-class Scalar:
-    """A text, number, boolean or null as it was written."""
+class Scalar(msgspec.Struct, gc=False, eq=False):
+    """A text, number, boolean or null as it was written.
 
-    __slots__ = ("end", "start", "style", "text")
-    size = 1
+    Not tracked by the garbage collector: a file has a hundred thousand of them,
+    and none refers to anything but texts.
+    """
 
-    def __init__(self, text: str, style: str, start: int, end: int) -> None:
-        self.text = text
-        self.style = style
-        """Empty for a plain scalar, else its mark: `'`, `"`, `|` or `>`."""
-        self.start = start
-        self.end = end
+    text: str
+    style: str
+    """Empty for a plain scalar, else its mark: `'`, `"`, `|` or `>`."""
+    start: int
+    end: int
+
+    size: ClassVar[int] = 1
 
 
 class Sequence:

@@ -9,29 +9,27 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+import msgspec
+
+from flowbuilder.compiler.nodes import Scalar
+from flowbuilder.compiler.read.source import Source
+
 if TYPE_CHECKING:
-    from flowbuilder.compiler.nodes import Node, Scalar
-    from flowbuilder.compiler.read.source import Source
+    from flowbuilder.compiler.nodes import Node
     from flowbuilder.core.span import Span
 
 _ESCAPE_DIGITS = {"x": 2, "u": 4, "U": 8}
 
 
-class ScalarOrigin:
+class ScalarOrigin(msgspec.Struct, gc=False, eq=False):
     """The text of a scalar: what an expression was read from."""
 
-    __slots__ = ("_places", "scalar", "source")
-
-    def __init__(self, source: Source, scalar: Scalar) -> None:
-        self.source = source
-        self.scalar = scalar
-        self._places: list[int] | None = None
+    source: Source
+    scalar: Scalar
 
     def span(self, start: int, end: int) -> Span:
         """Return the place in the file of the characters `start` to `end` of the text."""
-        if self._places is None:
-            self._places = places(self.source.text, self.scalar)
-        known = self._places
+        known = places(self.source.text, self.scalar)
         if not known:
             return self.source.span(self.scalar.start, self.scalar.end)
         first = known[min(start, len(known) - 1)] + (start >= len(known))
