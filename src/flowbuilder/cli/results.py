@@ -138,7 +138,7 @@ def format_time(seconds: float) -> str:
     """
     if seconds < 0.001:
         return f"{seconds * 1000:.2f}ms"
-    if seconds < 1:
+    if seconds < 0.9995:
         return f"{seconds * 1000:.3g}ms"
     return f"{seconds:.3g}s" if seconds < 60 else format_duration(round(seconds))
 
