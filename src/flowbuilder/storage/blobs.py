@@ -10,6 +10,7 @@ import contextlib
 import errno
 import hashlib
 import os
+import re
 import threading
 import time
 from pathlib import Path
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_NAME = re.compile(r"[0-9a-f]{64}")
 _READ_ONLY = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
 
 
@@ -46,6 +48,8 @@ class FileBlobs:
         Raises:
             StoreCorrupt: if it is missing or its bytes do not hash to its name.
         """
+        if not _NAME.fullmatch(content_hash):
+            raise StoreCorrupt(f"no blob can have the name '{content_hash}'")
         path = self._path(content_hash)
         try:
             data = path.read_bytes()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import apsw
 
 from flowbuilder.core.errors import StoreCorrupt, StoreTooNew
+from flowbuilder.storage.filelock import lock_file
 from flowbuilder.storage.sqlite.connection import connect, connect_reader
 from flowbuilder.storage.sqlite.faults import as_store_error, damaged
 from flowbuilder.storage.sqlite.query import first_value
@@ -64,35 +65,51 @@ def check(path: Path) -> int:
 
 
 def _prepare(connection: apsw.Connection, path: Path, migrations: Mapping[int, str], current: int) -> None:
-    version = _version(connection, path, current)
-    if version == current:
+    if _version(connection, path, current) == current:
         return
-    if connection.pragma("journal_mode", "wal") != "wal":
-        raise StoreCorrupt(
-            f"the store {path} lies on a file system without shared memory", "move it to a local disk"
-        )
-    if version:
-        _back_up(connection, path, version)
-    connection.execute("BEGIN IMMEDIATE")
-    try:
+    with lock_file(path.with_name(path.name + ".lock"), exclusive=True):
         version = _version(connection, path, current)  # another process may have been faster
-        if version == 0:
-            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            connection.execute(TABLES)
-            connection.execute(_VERSIONS)
-            connection.execute("INSERT INTO format VALUES (?, ?)", (current, time.time()))
-        for step in range(version or current, current):
-            connection.execute(migrations[step])
-            connection.execute("INSERT INTO format VALUES (?, ?)", (step + 1, time.time()))
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
+        if version == current:
+            return
+        if connection.pragma("journal_mode", "wal") != "wal":
+            raise StoreCorrupt(
+                f"the store {path} lies on a file system without shared memory", "move it to a local disk"
+            )
+        if version:
+            _back_up(connection, path, version)
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            _advance(connection, version, migrations, current)
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+
+
+def _advance(connection: apsw.Connection, version: int, migrations: Mapping[int, str], current: int) -> None:
+    """Take the file from one format to the current one, within the transaction that is open."""
+    if version == 0:
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(TABLES)
+        connection.execute(_VERSIONS)
+        connection.execute("INSERT INTO format VALUES (?, ?)", (current, time.time()))
+    for step in range(version or current, current):
+        connection.execute(migrations[step])
+        connection.execute("INSERT INTO format VALUES (?, ?)", (step + 1, time.time()))
 
 
 def _version(connection: apsw.Connection, path: Path, current: int) -> int:
-    """Return the format of the file, 0 for an empty one."""
+    """Return the format of the file, 0 for an empty one; looks at one state of it, whoever writes meanwhile."""
+    connection.execute("BEGIN")
+    try:
+        return _version_seen(connection, path, current)
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+
+def _version_seen(connection: apsw.Connection, path: Path, current: int) -> int:
     tables = first_value(connection.cursor(), "SELECT count(*) FROM sqlite_schema")
     ours = connection.pragma("application_id") == APPLICATION_ID
     if not tables:
@@ -124,10 +141,12 @@ def _bytes_in(path: Path) -> int:
 def _back_up(connection: apsw.Connection, path: Path, version: int) -> None:
     """Copy the store, as it is, to a file that names its format; an older copy of it is replaced."""
     copy = path.with_name(f"{path.name}.format-{version}.bak")
-    copy.unlink(missing_ok=True)
-    target = apsw.Connection(str(copy))
+    aside = copy.with_name(copy.name + ".part")
+    aside.unlink(missing_ok=True)
+    target = apsw.Connection(str(aside))
     try:
         with target.backup("main", connection, "main") as backup:
             backup.step(-1)
     finally:
         target.close(True)
+    aside.replace(copy)
