@@ -54,11 +54,12 @@ class Sight:
     vars: tuple[tuple[str, str], ...] = ()
     item: str | None = None
     """The kind of `item`, inside a map."""
-    error: bool = False
 
     def of(self, kind: str) -> list[str]:
         """Return what has a kind."""
-        found = [f"tasks.{id}.output" for id, has in self.tasks if has == kind]
+        ids = [id for id, has in self.tasks if has == kind]
+        found = [f"tasks.{id}.output" for id in ids]
+        found += [f"(tasks.{id}.output | default({_CONSTANTS[kind][0]}))" for id in ids]
         found += [f"vars.{name}" for name, has in self.vars if has == kind]
         if self.item == kind:
             found.append("item")
@@ -81,14 +82,22 @@ _FAILING = {
     "list": ["inputs.thing.nope", "[1 // inputs.thing.b.c[9]]", "[x.y for x in inputs.xs]"],
     "map": ["inputs.thing.b.nope"],
 }
+_OFTEN = {
+    "int": ["sum(inputs.xs)", "(len(inputs.xs) + inputs.n)", "len([x for x in inputs.xs if x > 1])"],
+    "bool": ["(len(inputs.xs) > 1)"],
+    "text": ["(inputs.word + str(inputs.n))"],
+    "list": ["[x * inputs.n for x in inputs.xs]", "sorted(inputs.xs)"],
+    "map": ["{'k': len(inputs.xs), 'l': sorted(inputs.xs)}"],
+}
+"""Written again and again, so that there is something to share."""
 KINDS = tuple(_GIVEN)
 
 
 @st.composite
 def expressions(draw: st.DrawFn, kind: str, sight: Sight, depth: int = 2) -> str:
     """Draw the text of an expression, without marks, that yields a kind of value if it does not fail."""
-    leaves = _GIVEN[kind] + sight.of(kind) * 3 + _CONSTANTS[kind]
-    if draw(st.integers(0, 39)) == 0:
+    leaves = _GIVEN[kind] + sight.of(kind) * 2 + _CONSTANTS[kind] + _OFTEN[kind] * 3
+    if draw(st.integers(0, 99)) == 99:
         return draw(st.sampled_from(_FAILING[kind]))
     if depth == 0 or draw(st.integers(0, 3)) == 0:
         return draw(st.sampled_from(leaves))
@@ -161,7 +170,7 @@ _COMPOUND: dict[str, list[Any]] = {
 
 
 @st.composite
-def cases(draw: st.DrawFn, *, tasks: int = 6, effects: str | None = None) -> Case:
+def cases(draw: st.DrawFn, *, tasks: int = 8, effects: str | None = None) -> Case:
     """Draw a flow and inputs for it.
 
     Args:
@@ -189,14 +198,13 @@ class _Drawing:
         if variables:
             flow["vars"] = {name: text for name, (_, text) in variables.items()}
         flow["tasks"] = main
-        behind = dataclasses.replace(sight, tasks=tuple(kinds.items()), error=True)
+        behind = dataclasses.replace(sight, tasks=tuple(kinds.items()))
         if self._one_in(3):
             flow["on_failure"], _ = self.graph(behind, 2, 0)
         if self._one_in(4):
             flow["finally"], _ = self.graph(behind, 2, 0)
         if self._one_in(2):
-            seen = dataclasses.replace(behind, error=False)
-            flow["outputs"] = {"total": self._marked("int", seen), "whole": self._marked("map", seen)}
+            flow["outputs"] = {"total": self._marked("int", behind), "whole": self._marked("map", behind)}
         return Case(flow, self._inputs())
 
     def _inputs(self) -> dict[str, Any]:
@@ -234,31 +242,34 @@ class _Drawing:
     def task(self, id: str, sight: Sight, before: list[str], depth: int) -> tuple[dict[str, Any], str]:
         """Draw a task; return it and the kind of its output."""
         task: dict[str, Any] = {}
-        if before and self._one_in(4):
+        if before and self._one_in(5):
             task["needs"] = self._draw(st.lists(st.sampled_from(before), min_size=1, max_size=2, unique=True))
-        if self._one_in(4):
+        if self._one_in(8):
             task["run_when"] = self._draw(st.sampled_from(RULES))
-        if self._one_in(3):
+        if self._one_in(4):
             task["if"] = self._condition(sight)
-        mapped = self._one_in(6)
+        mapped = self._one_in(7)
         inner = dataclasses.replace(sight, item="int") if mapped else sight
         work, kind = self._work(id, inner, depth)
         task |= work
         if mapped:
             task["for_each"] = self._marked("list", sight)
             kind = "list" if kind == "int" else "other"
-        if self._one_in(5):
-            task["on_error"], kind = self._on_error(inner, depth, kind)
+        if self._one_in(7):
+            # of several failures inside a task nobody says which is the first
+            one = not mapped and work["type"] != "group"
+            task["on_error"], kind = self._on_error(inner, depth, kind, one=one)
         return task, kind
 
     def _condition(self, sight: Sight) -> str:
-        if sight.tasks and self._one_in(4):
+        if sight.tasks and self._one_in(5):
             id, _ = self._draw(st.sampled_from(sight.tasks))
             return f"tasks.{id}.status {self._draw(st.sampled_from(('==', '!=')))} 'succeeded'"
         return self._draw(expressions("bool", sight, 1))
 
     def _work(self, id: str, sight: Sight, depth: int) -> tuple[dict[str, Any], str]:
-        choices = ["set"] * 6 + ["switch", "assert", "fail", "log"] + (["group"] * 2 if depth else [])
+        choices = ["set"] * 12 + ["switch", "switch", "log", "assert", "fail"]
+        choices += ["group"] * 2 if depth else []
         choices += ["effect"] * 3 if self._effects else []
         match self._draw(st.sampled_from(choices)):
             case "set":
@@ -291,18 +302,19 @@ class _Drawing:
             return group, "map"
         return group, "other"
 
-    def _on_error(self, sight: Sight, depth: int, kind: str) -> tuple[Any, str]:
+    def _on_error(self, sight: Sight, depth: int, kind: str, *, one: bool) -> tuple[Any, str]:
+        """Draw what is done about a failure; `one` says that its kind is certain."""
         match self._draw(st.integers(0, 2)):
             case 0:
                 return "continue", kind
             case 1 if kind in KINDS:
                 rescue: dict[str, Any] = {"value": self._marked(kind, sight)}
             case 1:
-                rescue = {"value": "${{ error.kind }}"}
+                rescue = {"value": "${{ error.kind }}" if one else "rescued"}
             case _:
-                rescue = {"tasks": self.graph(dataclasses.replace(sight, error=True), 2, 0)[0]}
+                rescue = {"tasks": self.graph(sight, 2, 0)[0]}
                 kind = "other"
-        if self._one_in(3):
+        if one and self._one_in(3):
             rescue["on"] = self._draw(st.sampled_from((["boom"], ["expression.*"], ["nope", "assert*"])))
         return rescue, kind
 
@@ -310,4 +322,4 @@ class _Drawing:
         return f"${{{{ {self._draw(expressions(kind, sight))} }}}}"
 
     def _one_in(self, count: int) -> bool:
-        return self._draw(st.integers(1, count)) == 1
+        return self._draw(st.integers(1, count)) == count  # shrinks to no

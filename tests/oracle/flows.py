@@ -95,6 +95,8 @@ class Scope:
         self.tasks: dict[str, TaskOutcome] = {}
         """Those that have ended."""
         self.ids: frozenset[str] = frozenset()
+        self.fused: frozenset[str] = frozenset()
+        """Tasks of the region that is running: nobody may ask how they stand."""
 
     def name(self, id: str) -> Any:
         if id == "inputs":
@@ -110,6 +112,7 @@ class Scope:
         if id not in self.ids:
             assert self.parent is not None, f"no task is called {id}"
             return self.parent.task(id, field)
+        assert field == "output" or id not in self.fused, f"the status of {id} is read inside its region"
         outcome = self.tasks[id]  # a KeyError here: the task was not waited for
         match field:
             case "output":

@@ -61,12 +61,15 @@ class _Optimised(Interpreter):
         if hasattr(unit, "values"):
             outside = {id for member in members for id in tasks[member].needs} - set(members)
             if all(scope.tasks[id].code == SUCCEEDED for id in outside):
+                scope.fused = frozenset(members)
                 try:
                     yield from self._region(unit, tasks, scope)  # type: ignore[arg-type]
                     return
                 except Failure:
                     for id in members:
                         scope.tasks.pop(id, None)
+                finally:
+                    scope.fused = frozenset()
         for id in members:
             yield id, self.task(tasks[id], scope, prefix)
 
