@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import msgspec
 
 if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+
     from flowbuilder.core.catalogue import TaskSpec
     from flowbuilder.core.clock import Clock
 
@@ -28,6 +30,10 @@ class Services(Protocol):
 
     def child_ended(self, pid: int) -> None:
         """Forget a process group that is gone."""
+        ...
+
+    def slot(self, kind: Literal["shells"]) -> AbstractAsyncContextManager[object]:
+        """Hold one of the places for child processes while inside; wait for one first."""
         ...
 
     async def in_thread(self, function: Callable[[], Any]) -> Any:
@@ -62,10 +68,25 @@ class Work(msgspec.Struct, frozen=True):
     """A Python function to be placed by the engine (inline, thread, process), or awaited if async."""
 
     function: Callable[..., Any]
+    """Or an `Unloaded`, which is callable too."""
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     name: str
     """`module:function`, by which a process finds it again."""
+    call: Call
+    """The attempt that it belongs to: its log gets the traceback of what the function raises."""
+
+
+class Unloaded(Protocol):
+    """What may stand in `Work.function` for a function that is not imported yet.
+
+    The engine loads it on a thread, since an import runs the author's code,
+    and then places what it has got.
+    """
+
+    def load(self) -> Callable[..., Any]:
+        """Return the function; may block, and raise `TaskFailed`."""
+        ...
 
 
 class TaskType(Protocol):

@@ -56,9 +56,9 @@ class Shell:
         """Do one attempt."""
         params = mapping(call.params)
         script, variables = _command(params.get("command"))
-        return await run_bash(
-            call, params, prelude(script, variables) + script, grace=self._grace, limit=self._limit
-        )
+        script = prelude(script, variables) + script
+        async with call.services.slot("shells"):
+            return await run_bash(call, params, script, grace=self._grace, limit=self._limit)
 
 
 async def run_bash(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -36,6 +37,9 @@ class RecordingServices:
 
     def child_ended(self, pid: int) -> None:
         self.ended.append(pid)
+
+    def slot(self, kind: str) -> contextlib.AbstractAsyncContextManager[None]:
+        return contextlib.nullcontext()
 
     async def in_thread(self, function: Callable[[], Any]) -> Any:
         return await asyncio.to_thread(function)

@@ -1,0 +1,102 @@
+"""What an engine lends to task types: the HTTP session, threads, places for child processes."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from flowbuilder.runtime.executors.children import Children
+from flowbuilder.runtime.executors.threads import Threads
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractAsyncContextManager
+
+    import aiohttp
+
+    from flowbuilder.core.clock import Clock
+    from flowbuilder.runtime.config import Config
+    from flowbuilder.storage.api import Store
+
+
+class EngineServices:
+    """Passes `tasks.api.Services`.
+
+    Making it ends what dead engines of the same store have left running, so
+    that it is done before any of their runs is carried on.
+
+    Args:
+        clock: the engine's.
+        config: how much of what there is.
+        store: the file beside which process groups are on record, if it is one.
+    """
+
+    def __init__(self, clock: Clock, config: Config, store: Store | None = None) -> None:
+        self.clock = clock
+        self.threads = Threads(config.executors.thread_count())
+        self._config = config
+        self._children = Children(_children_folder(store))
+        self._shells = asyncio.Semaphore(config.executors.shell_count())
+        self._session: aiohttp.ClientSession | None = None
+        self.end_orphans()
+
+    async def http(self) -> aiohttp.ClientSession:
+        """Return the engine's one pooled session, made on first use.
+
+        It keeps no cookies: what one run is given is no other run's.  Calls
+        beyond `executors.http` wait for a connection.
+        """
+        if self._session is None or self._session.closed:
+            import aiohttp  # start-up time: it takes longer than all else together
+
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=self._config.executors.http),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                timeout=aiohttp.ClientTimeout(total=None),  # the engine does the timing
+                trust_env=True,
+                headers={"User-Agent": "flowbuilder"},
+            )
+        return self._session
+
+    def child_started(self, run_id: str, pid: int, started: float) -> None:
+        """Put a process group on record."""
+        self._children.started(run_id, pid, started)
+
+    def child_ended(self, pid: int) -> None:
+        """Strike a process group off the record."""
+        self._children.ended(pid)
+
+    def end_orphans(self) -> int:
+        """End what dead engines of this store have left; blocks.
+
+        To be called before runs of an engine that died are taken over.
+        Returns how many process groups that were.
+        """
+        return self._children.end_orphans()
+
+    def slot(self, kind: Literal["shells"]) -> AbstractAsyncContextManager[object]:
+        """Hold one of the places for child processes while inside."""
+        assert kind == "shells"
+        return self._shells
+
+    async def in_thread(self, function: Callable[[], Any]) -> Any:
+        """Run a blocking function on the engine's threads."""
+        return await self.threads.run(function)
+
+    async def close(self) -> None:
+        """End all that was lent, in order: connections, child processes, threads.
+
+        Attempts must have ended, or been cancelled, before.  To close again does nothing.
+        """
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+        # not on threads of ours: functions that hang may hold them all
+        await asyncio.to_thread(self._children.close)
+        self.threads.close()
+
+
+def _children_folder(store: Store | None) -> Path | None:
+    path = getattr(store, "path", None)  # only a store in a file has one
+    return None if path is None else Path(f"{path}.children")

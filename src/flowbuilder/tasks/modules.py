@@ -1,0 +1,140 @@
+"""Finding a Python function by `module:function`, seen from a flow file's folder.
+
+Modules in the folder come first, as for a script that lies there.  Two flows
+in two folders may each have a `reports.py`: each gets its own.  An import runs
+the author's code and may take long, so nothing here belongs on the loop.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import importlib
+import inspect
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from flowbuilder.core.errors import TaskFailed
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+_importing: Final = threading.RLock()
+_of_folder: Final[dict[tuple[Path, str], ModuleType]] = {}
+"""Modules that were imported from a folder, by folder and name."""
+
+
+def find_function(call: str, folder: Path) -> Callable[..., Any]:
+    """Return the function that a flow in `folder` means by `call`.
+
+    Raises:
+        TaskFailed: `input` if there is no such function; `python.<Class>` for what the import raised.
+    """
+    module_name, _, path = call.partition(":")
+    module = import_module(module_name, folder)
+    found: Any = module
+    for step in path.split("."):
+        if not step or not hasattr(found, step):
+            raise _no_function(found, module_name, step or path)
+        found = getattr(found, step)
+    if not callable(found):
+        raise TaskFailed("input", f"'{call}' is no function, but {_article(type(found).__name__)}")
+    return found  # type: ignore[no-any-return]
+
+
+def import_module(name: str, folder: Path) -> ModuleType:
+    """Return a module, of the folder if it has it, else from wherever Python finds it.
+
+    Raises:
+        TaskFailed: `input` if there is none; `python.<Class>` for what the import raised.
+    """
+    top = name.partition(".")[0]
+    with _importing:
+        try:
+            if not _is_in(folder, top):
+                _append_path(folder)
+                return importlib.import_module(name)
+            if (module := _of_folder.get((folder, name))) is None:
+                module = _of_folder[folder, name] = _import_from(folder, name)
+            return module
+        except ModuleNotFoundError as error:
+            if error.name is not None and (name + ".").startswith(error.name + "."):
+                raise TaskFailed(
+                    "input", f"there is no Python module '{error.name}', neither in {folder} nor installed"
+                ) from None
+            raise _import_failed(name, error) from error
+        except Exception as error:  # an import runs the author's code
+            raise _import_failed(name, error) from error
+
+
+def forget(folder: Path) -> None:
+    """Have the modules of a folder imported anew when they are next needed."""
+    with _importing:
+        for key in [key for key in _of_folder if key[0] == folder]:
+            module = _of_folder.pop(key)
+            if sys.modules.get(key[1]) is module:
+                del sys.modules[key[1]]
+
+
+def source_hash(function: Callable[..., Any]) -> tuple[Path, str] | None:
+    """Return the file of a function's module and the SHA-256 of what is in it now; None if it has none."""
+    try:
+        file = inspect.getsourcefile(inspect.unwrap(function))
+        if file is None:
+            return None
+        return Path(file), hashlib.sha256(Path(file).read_bytes()).hexdigest()
+    except (OSError, TypeError, ValueError):
+        return None
+
+
+def _is_in(folder: Path, top: str) -> bool:
+    return (folder / f"{top}.py").is_file() or (folder / top / "__init__.py").is_file()
+
+
+def _import_from(folder: Path, name: str) -> ModuleType:
+    """Import a module of the folder, past those of the same names that are of elsewhere."""
+    aside = {
+        known: module
+        for known, module in sys.modules.items()
+        if _is_in(folder, known.partition(".")[0]) and not _came_from(module, folder)
+    }
+    for known in aside:
+        del sys.modules[known]
+    sys.path.insert(0, str(folder))
+    importlib.invalidate_caches()  # the file may be newer than the finder's list of the folder
+    try:
+        return importlib.import_module(name)
+    finally:
+        sys.path.remove(str(folder))
+        sys.modules.update(aside)  # the others find theirs again
+        _append_path(folder)
+
+
+def _came_from(module: ModuleType, folder: Path) -> bool:
+    file = getattr(module, "__file__", None)
+    return file is not None and Path(file).is_relative_to(folder)
+
+
+def _append_path(folder: Path) -> None:
+    """Let functions import from the folder when they run; at the end, so that it hides nothing from others."""
+    if str(folder) not in sys.path:
+        sys.path.append(str(folder))
+
+
+def _no_function(found: Any, module: str, name: str) -> TaskFailed:
+    close = difflib.get_close_matches(name, [known for known in dir(found) if not known.startswith("_")], 1)
+    hint = f"; did you mean '{close[0]}'?" if close else ""
+    if not name:
+        return TaskFailed("input", f"'{module}' names no function: write 'module:function'")
+    return TaskFailed("input", f"the module '{module}' has no function '{name}'{hint}")
+
+
+def _import_failed(name: str, error: Exception) -> TaskFailed:
+    return TaskFailed(f"python.{type(error).__name__}", f"the module '{name}' cannot be imported: {error}")
+
+
+def _article(word: str) -> str:
+    return f"an {word}" if word[:1] in "aeiouAEIOU" else f"a {word}"

@@ -1,0 +1,130 @@
+"""`python`: a function of the author's.  The engine chooses where it runs (`runtime.executors`)."""
+
+from __future__ import annotations
+
+import inspect
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from flowbuilder.core.errors import TaskFailed
+from flowbuilder.tasks.api import Work
+from flowbuilder.tasks.catalogue import PYTHON
+from flowbuilder.tasks.modules import find_function, source_hash
+from flowbuilder.tasks.params import refuse
+
+if TYPE_CHECKING:
+    from flowbuilder.tasks.api import Call
+
+_LOOK_AGAIN: Final = 1.0
+"""Seconds between two looks at whether a module's file has changed."""
+_NO_ARGUMENTS: Final[tuple[Any, ...]] = ()
+
+_named: Final[dict[str, Callable[..., Any]]] = {}
+
+
+def name_function(name: str, function: Callable[..., Any]) -> None:
+    """Let flows call a function by a name without a module: what `@task` does."""
+    _named[name] = function
+
+
+class Python:
+    """Looks up the function, once, and hands it on with its arguments."""
+
+    spec = PYTHON
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[str, Path], _Found] = {}
+        """A cache: what it lacks is looked up again."""
+
+    def work(self, call: Call) -> Work:
+        """Return the function and its arguments.
+
+        A function that is not known yet comes unloaded: the import is placed like any other work.
+
+        Raises:
+            TaskFailed: `input` if the parameters are wrong.
+        """
+        # hot: benchmarks/chains.py; one of these for each task
+        params = call.params
+        try:
+            text = params["call"]
+            found = self._found.get((text, call.folder))
+        except (TypeError, KeyError):
+            raise TaskFailed("input", "'call' is missing: write 'module:function'") from None
+        if found is None:
+            found = self._first(text, call)
+        elif found.look_at < time.monotonic():
+            found.look(call)
+        args = params.get("args")
+        if type(args) is dict:
+            return Work(found.function, _NO_ARGUMENTS, args, found.name, call)
+        if args is None:
+            return Work(found.function, _NO_ARGUMENTS, {}, found.name, call)
+        if type(args) is list:
+            return Work(found.function, tuple(args), {}, found.name, call)
+        refuse("args", "a mapping or a list", args)
+
+    def _first(self, text: Any, call: Call) -> _Found:
+        if not isinstance(text, str):
+            refuse("call", "a text", text)
+        if ":" not in text:
+            return self._keep(text, call.folder, self._named_function(text))
+        return _Found(_Unloaded(self, text, call.folder), text, None)
+
+    @staticmethod
+    def _named_function(name: str) -> Callable[..., Any]:
+        if name not in _named:
+            raise TaskFailed("input", f"there is no task function '{name}': write 'module:function'")
+        return _named[name]
+
+    def _keep(self, text: str, folder: Path, function: Callable[..., Any]) -> _Found:
+        found = _Found(function, text, source_hash(function))
+        self._found[text, folder] = found
+        return found
+
+
+class _Unloaded:
+    """A function that is still to be imported (`tasks.api.Unloaded`)."""
+
+    __slots__ = ("_folder", "_text", "_type")
+
+    def __init__(self, type: Python, text: str, folder: Path) -> None:
+        self._type = type
+        self._text = text
+        self._folder = folder
+
+    def load(self) -> Callable[..., Any]:
+        """Import it, and let later attempts have it at once."""
+        return self._type._keep(self._text, self._folder, find_function(self._text, self._folder)).function
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.load()(*args, **kwargs)
+
+
+class _Found:
+    """A function that was looked up, and the file that it came from."""
+
+    __slots__ = ("function", "look_at", "name", "source")
+
+    def __init__(self, function: Callable[..., Any], name: str, source: tuple[Path, str] | None) -> None:
+        if ":" not in name:
+            inner = inspect.unwrap(function)
+            name = f"{inner.__module__}:{inner.__qualname__}"
+        self.function = function
+        self.name = name
+        self.source = source
+        self.look_at = float("inf") if source is None else time.monotonic() + _LOOK_AGAIN
+
+    def look(self, call: Call) -> None:
+        """Warn, once, if the file is no longer what was imported."""
+        self.look_at = time.monotonic() + _LOOK_AGAIN
+        now = source_hash(self.function)
+        if now is not None and now != self.source:
+            self.look_at = float("inf")
+            call.log(
+                "warning",
+                f"{now[0].name} has changed since it was imported; this engine goes on with what it was",
+                None,
+            )
