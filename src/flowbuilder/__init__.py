@@ -1,3 +1,82 @@
-"""FlowBuilder: flows in YAML or Python, compiled, run durably, and explained."""
+"""FlowBuilder: flows in YAML or Python, compiled, run durably, and explained.
+
+What is named here is the public face; everything is loaded on first use, so
+that `import flowbuilder` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from flowbuilder.core.errors import (
+        EngineStopped,
+        ExpressionError,
+        FlowBuilderError,
+        FlowError,
+        InputError,
+        KeyConflict,
+        NotFound,
+        RunCancelled,
+        RunFailed,
+        StoreError,
+        TaskFailed,
+    )
+    from flowbuilder.runtime.config import Config
+    from flowbuilder.runtime.views import RunView, TaskView
+    from flowbuilder.sdk.engine import Engine
+    from flowbuilder.sdk.load import LoadedFlow, load
+    from flowbuilder.sdk.reader import Reader
+    from flowbuilder.sdk.run import Run
+    from flowbuilder.sdk.sync import run
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "Config",
+    "Engine",
+    "EngineStopped",
+    "ExpressionError",
+    "FlowBuilderError",
+    "FlowError",
+    "InputError",
+    "KeyConflict",
+    "LoadedFlow",
+    "NotFound",
+    "Reader",
+    "Run",
+    "RunCancelled",
+    "RunFailed",
+    "RunView",
+    "StoreError",
+    "TaskFailed",
+    "TaskView",
+    "load",
+    "run",
+]
+
+_MODULES = {
+    "Config": "flowbuilder.runtime.config",
+    "Engine": "flowbuilder.sdk.engine",
+    "LoadedFlow": "flowbuilder.sdk.load",
+    "Reader": "flowbuilder.sdk.reader",
+    "Run": "flowbuilder.sdk.run",
+    "RunView": "flowbuilder.runtime.views",
+    "TaskView": "flowbuilder.runtime.views",
+    "load": "flowbuilder.sdk.load",
+    "run": "flowbuilder.sdk.sync",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'flowbuilder' has no attribute '{name}'")
+    from importlib import import_module  # start-up time
+
+    value = getattr(import_module(_MODULES.get(name, "flowbuilder.core.errors")), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

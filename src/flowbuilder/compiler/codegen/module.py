@@ -6,7 +6,8 @@ import ast
 from typing import TYPE_CHECKING, Any
 
 from flowbuilder.compiler.codegen.names import NOTHING_NAME, STATUS_NAME
-from flowbuilder.compiler.expressions.generate import HELPERS, Generator, Names
+from flowbuilder.compiler.expressions.explain import Explainer
+from flowbuilder.compiler.expressions.generate import GLOBALS, Generator, Names
 from flowbuilder.compiler.expressions.tree import Const, Expr
 from flowbuilder.core.rules import STATUS
 
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from flowbuilder.core.plan import Function, Scope
+
+
+_OURS: dict[str, Any] = {STATUS_NAME: STATUS, NOTHING_NAME: []}
 
 
 class Deferred:
@@ -52,6 +56,7 @@ class Module:
         self._steps = steps
         self._body: list[ast.stmt] = []
         self._names: list[str] = []
+        self._explainers: dict[str, Explainer] = {}
         self._receivers: list[Callable[[Any], None]] = []
 
     def function(
@@ -62,7 +67,10 @@ class Module:
             receive(_constantly(expr.value))
             return
         name = f"f{len(self._body)}"
-        self.add(Generator(names, self._steps).function(expr, name, condition=condition), receive, line)
+        explain = f"x{len(self._body)}"
+        self._explainers[explain] = Explainer(expr, names, self._steps, _OURS)
+        definition = Generator(names, self._steps).function(expr, name, condition=condition, explain=explain)
+        self.add(definition, receive, line)
 
     def add(self, definition: ast.FunctionDef, receive: Callable[[Any], None], line: int) -> None:
         """Add a definition as it is; its name must be unique in the module."""
@@ -94,7 +102,7 @@ class Module:
         """Compile all, hand each function to who asked for it, and return what lists the code."""
         module = ast.Module(self._body, [])
         ast.fix_missing_locations(module)
-        namespace: dict[str, Any] = {**HELPERS, STATUS_NAME: STATUS, NOTHING_NAME: [], "__builtins__": {}}
+        namespace: dict[str, Any] = {**GLOBALS, **_OURS, **self._explainers}
         exec(compile(module, self._file, "exec", dont_inherit=True), namespace)
         for name, receive in zip(self._names, self._receivers, strict=True):
             receive(namespace[name])
