@@ -39,19 +39,23 @@ def diagnose(case: Path) -> tuple[tuple[Diagnostic, ...], dict[str, str]]:
         sources[str(file)] = found
         return found
 
+    return diagnose_text(text, case.name, resolve), sources
+
+
+def diagnose_text(text: str, file: str, resolve: Callable[[str, str], str]) -> tuple[Diagnostic, ...]:
+    """Return what is found in a text, warnings among it."""
     limits = re.match(r"# limits: (.*)\n", text)
     given = dict(pair.split("=") for pair in limits[1].split()) if limits else {}
     try:
-        compile_text(
+        return compile_text(
             text,
-            case.name,
+            file,
             catalogue=CATALOGUE,
             resolve=resolve,
             limits=Limits(**{name: int(value) for name, value in given.items()}),
-        )
+        ).diagnostics
     except FlowError as error:
-        return error.diagnostics, sources
-    return (), sources
+        return error.diagnostics
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.stem)
@@ -86,24 +90,22 @@ def test_every_code_has_a_title_a_page_and_a_broken_flow() -> None:
 @pytest.mark.parametrize("code", sorted(CODES))
 def test_a_page_shows_a_flow_that_gets_its_code(code: str) -> None:
     page = (PAGES / f"{code}.md").read_text(encoding="utf-8")
-    title, example = page.splitlines()[0], re.search(r"```yaml\n(.*?)```", page, re.DOTALL)
+    blocks = re.findall(r'```yaml(?: title="(.*)")?\n(.*?)```', page, re.DOTALL)
+    texts = {title or "flow.yaml": text for title, text in blocks}
 
-    assert title == f"# {code}: {CODES[code]}"
-    assert example is not None
-    limits = re.match(r"# limits: (.*)\n", example[1])
-    given = dict(pair.split("=") for pair in limits[1].split()) if limits else {}
-    try:
-        found = compile_text(
-            example[1],
-            "flow.yaml",
-            catalogue=CATALOGUE,
-            resolve=_nothing_beside,
-            limits=Limits(**{name: int(value) for name, value in given.items()}),
-        ).diagnostics
-    except FlowError as error:
-        found = error.diagnostics
+    def resolve(path: str, _from_file: str) -> str:
+        if path not in texts:
+            raise FileNotFoundError(path)
+        return texts[path]
+
+    assert page.splitlines()[0] == f"# {code}: {CODES[code]}"
+    found = diagnose_text(texts["flow.yaml"], "flow.yaml", resolve)
     assert code in {d.code for d in found}
 
 
-def _nothing_beside(path: str, _from_file: str) -> str:
-    raise FileNotFoundError(path)
+def test_the_index_names_every_page() -> None:
+    index = (PAGES / "index.md").read_text(encoding="utf-8")
+
+    assert all(
+        f"[{code}]({code}.md) | {title.replace('|', '&#124;')} |" in index for code, title in CODES.items()
+    )
