@@ -31,7 +31,7 @@ from flowbuilder.storage.blobs import MemoryBlobs
 from flowbuilder.storage.sketch import Sketch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
 LOG_BYTES = 10 * 1024 * 1024
 """What is kept of one task's log; the oldest lines go first."""
@@ -66,8 +66,15 @@ class Place:
         self._numbers += 1
         return self._numbers
 
-    def apply(self, writes: Iterable[Write], taken: dict[str, str]) -> None:
-        """Carry writes out in order; notes runs whose key belongs to another in `taken`."""
+    def apply(self, writes: Sequence[Write], taken: dict[str, str]) -> None:
+        """Carry writes out in order; notes runs whose key belongs to another in `taken`.
+
+        Raises:
+            StoreError: a write makes no sense; then none of them is carried out.
+        """
+        for write in writes:
+            if isinstance(write, Change):
+                _check(write)
         for write in writes:
             match write:
                 case Accept(row):
@@ -108,9 +115,6 @@ class Place:
         self.runs[row.id] = msgspec.structs.replace(row)
 
     def _change(self, run_id: str, values: dict[str, object]) -> None:
-        unknown = values.keys() - _FIELDS
-        if unknown or not values:
-            raise StoreError(f"a run has no column {', '.join(sorted(unknown)) or 'of no name'} to change")
         row = self.runs.get(run_id)
         if row is not None:
             self.runs[run_id] = msgspec.structs.replace(row, **values)
@@ -149,6 +153,12 @@ def select(rows: Iterable[RunRow], which: RunFilter) -> list[RunRow]:
     ]
     found.sort(key=lambda row: row.id, reverse=True)
     return [msgspec.structs.replace(row) for row in found[: which.limit]]
+
+
+def _check(change: Change) -> None:
+    unknown = change.values.keys() - _FIELDS
+    if unknown or not change.values:
+        raise StoreError(f"a run has no column {', '.join(sorted(unknown)) or 'of no name'} to change")
 
 
 def _first_id(moment: float) -> str:

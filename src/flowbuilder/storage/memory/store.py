@@ -135,7 +135,10 @@ class MemoryStore:
         return frozenset()
 
     def _flush(self) -> None:
-        gathered, self._gathered = self._gathered, []
+        # One list for good, as another thread may be appending to it.
+        count = len(self._gathered)
+        gathered = self._gathered[:count]
+        del self._gathered[:count]
         self.place.apply(gathered, self._taken)
 
     # -- reading -------------------------------------------------------------------

@@ -7,6 +7,7 @@ its run receives it, also after a crash.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import socket
 import threading
@@ -69,16 +70,17 @@ def receive(cursor: apsw.Cursor, engine: str) -> list[Command]:
 
 def settle(cursor: apsw.Cursor, numbers: Iterable[int]) -> None:
     """Delete commands that were carried out."""
-    for number in numbers:
-        cursor.execute("DELETE FROM commands WHERE number = ?", (number,))
+    cursor.execute(
+        "DELETE FROM commands WHERE number IN (SELECT value FROM json_each(?))", (json.dumps(list(numbers)),)
+    )
 
 
 class Bell:
     """A local socket on which an engine is woken; the thread behind it sleeps until then."""
 
-    def __init__(self, path: Path, ring: Callable[[], None]) -> None:
+    def __init__(self, path: Path, wake: Callable[[], None]) -> None:
         self._path = path
-        self._ring = ring
+        self._wake = wake
         self._closing = False
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         path.unlink(missing_ok=True)
@@ -90,6 +92,10 @@ class Bell:
     def close(self) -> None:
         """End the thread and remove the socket."""
         self._closing = True
+        with contextlib.suppress(
+            OSError
+        ):  # some systems say that it is not connected, and wake it all the same
+            self._socket.shutdown(socket.SHUT_RDWR)
         ring(self._path)
         self._thread.join()
         self._socket.close()
@@ -100,7 +106,7 @@ class Bell:
             self._socket.recv(16)
             if self._closing:
                 return
-            self._ring()
+            self._wake()
 
 
 def ring(path: Path) -> None:

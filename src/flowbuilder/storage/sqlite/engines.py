@@ -105,10 +105,10 @@ class Engines:
             found = all_rows(cursor, _TAKE, (engine, left_at is None, name, limit - len(taken)))
             taken += map(as_row, found)
             if len(taken) >= limit:
-                return taken
+                break
             self._remove_if_done(cursor, name)
         found = all_rows(cursor, _TAKE_UNOWNED, (engine, limit - len(taken)))
-        return taken + [as_row(columns) for columns in found]
+        return sorted(taken + [as_row(columns) for columns in found], key=lambda row: row.id)
 
     def claim(self, cursor: apsw.Cursor, engine: str, run_id: str) -> RunRow | None:
         """Make `engine` the owner of one live run, unless somebody else who lives owns it."""
@@ -132,7 +132,8 @@ class Engines:
 
     def due(self, cursor: apsw.Cursor, engine: str, now: float, limit: int) -> list[RunRow]:
         """Make `engine` the owner of waiting runs that nobody owns and whose time has come."""
-        return [as_row(columns) for columns in all_rows(cursor, _DUE, (engine, now, limit))]
+        found = [as_row(columns) for columns in all_rows(cursor, _DUE, (engine, now, limit))]
+        return sorted(found, key=lambda row: (row.wake_at or 0.0, row.id))
 
     def _remove_if_done(self, cursor: apsw.Cursor, engine: str) -> None:
         """Forget an engine that is gone, once it owns nothing any more."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from flowbuilder.storage.api import Log
 from flowbuilder.storage.sqlite.bulk import Bulk
-from flowbuilder.storage.sqlite.query import all_rows, first_value
+from flowbuilder.storage.sqlite.query import all_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,6 +19,10 @@ _ROOM = KEPT_BYTES // 10
 """Bytes that are dropped beyond what must be, so that not each line drops another."""
 _LINE_BYTES = 64
 """What a line costs beside its text."""
+
+_TOO_LONG = (
+    f"SELECT run_id, task, bytes FROM log_sizes INDEXED BY log_sizes_to_trim WHERE bytes > {KEPT_BYTES}"
+)
 
 _insert = Bulk("INSERT INTO logs (run_id, task, at, level, message, data) VALUES ", 6)
 _count = Bulk(
@@ -37,8 +41,8 @@ def append(cursor: apsw.Cursor, lines: Sequence[Log]) -> None:
         sizes[line.run_id, line.task] += _size(line.message, line.data)
     _insert.execute(cursor, rows)
     _count.execute(cursor, [(run_id, task, size) for (run_id, task), size in sizes.items()])
-    for run_id, task in sizes:
-        _trim(cursor, run_id, task)
+    for run_id, task, size in all_rows(cursor, _TOO_LONG):
+        _trim(cursor, run_id, task, size - KEPT_BYTES + _ROOM)
 
 
 def read(cursor: apsw.Cursor, run_id: str, task: str | None, after: int) -> list[tuple[int, Log]]:
@@ -77,11 +81,7 @@ def _size(message: str, data: bytes | None) -> int:
     return len(message) + len(data or b"") + _LINE_BYTES
 
 
-def _trim(cursor: apsw.Cursor, run_id: str, task: str) -> None:
-    size = first_value(cursor, "SELECT bytes FROM log_sizes WHERE run_id = ? AND task = ?", (run_id, task))
-    if size <= KEPT_BYTES:
-        return
-    surplus = size - KEPT_BYTES + _ROOM
+def _trim(cursor: apsw.Cursor, run_id: str, task: str, surplus: int) -> None:
     freed = count = last = 0
     for number, length in all_rows(
         cursor,

@@ -2,37 +2,39 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from flowbuilder.storage.sqlite.query import all_rows, first_value
 from flowbuilder.storage.sqlite.runs import LIVE_SQL, first_id
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     import apsw
 
 STEP = 100
 """Runs that are deleted in one transaction: a millisecond or two in which others wait."""
-_OF_RUN = (
-    "DELETE FROM journal WHERE run_id = ?",
-    "DELETE FROM logs WHERE run_id = ?",
-    "DELETE FROM log_sizes WHERE run_id = ?",
-    "DELETE FROM commands WHERE run_id = ?",
-    "DELETE FROM runs WHERE id = ?",
+_GONE = "(SELECT value FROM json_each(?))"
+_OF_RUNS = (
+    f"DELETE FROM journal WHERE run_id IN {_GONE}",
+    f"DELETE FROM logs WHERE run_id IN {_GONE}",
+    f"DELETE FROM log_sizes WHERE run_id IN {_GONE}",
+    f"DELETE FROM commands WHERE run_id IN {_GONE}",
+    f"DELETE FROM runs WHERE id IN {_GONE}",
 )
 
 
-def delete(cursor: apsw.Cursor, run_ids: Iterable[str]) -> int:
+def delete(cursor: apsw.Cursor, run_ids: Sequence[str]) -> int:
     """Delete ended runs with all that belongs to them; returns how many there were."""
-    count = 0
-    for run_id in run_ids:
-        ended = all_rows(cursor, f"SELECT 1 FROM runs WHERE id = ? AND NOT {LIVE_SQL}", (run_id,))
-        if ended:
-            for statement in _OF_RUN:
-                cursor.execute(statement, (run_id,))
-            count += 1
-    return count
+    asked = (json.dumps(list(run_ids)),)
+    ended = [
+        row[0]
+        for row in all_rows(cursor, f"SELECT id FROM runs WHERE id IN {_GONE} AND NOT {LIVE_SQL}", asked)
+    ]
+    for statement in _OF_RUNS:
+        cursor.execute(statement, (json.dumps(ended),))
+    return len(ended)
 
 
 class Retention:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _GATHER = 0.05
 """Seconds that writes gather which nobody waits for; `durability: none` promises 0.1."""
 _UNAWAITED = frozenset({Accept, Append, Change, Log, Statistic})
-_AWAKE, _DOZING, _ASLEEP = 0, 1, 2
+_AWAKE, _DOZING, _ASLEEP, _ENDED = 0, 1, 2, 3
 
 T = TypeVar("T")
 
@@ -96,7 +96,9 @@ class Writer:
     def demand(self, item: Item) -> None:
         """Add an item that somebody waits for: the group is committed at once."""
         self._items.append(item)
-        if self._state:
+        if self._state == _ENDED:
+            self._refuse()
+        elif self._state:
             self._state = _AWAKE
             self._bell.put(None)
 
@@ -110,9 +112,7 @@ class Writer:
         finished = threading.Event()
         job = Job(work, finished.set)
         self.demand(job)
-        while not finished.wait(5.0):
-            if not self._thread.is_alive():
-                raise StoreError(f"the store {self._path} is closed")
+        finished.wait()
         if job.error is not None:
             raise job.error
         result: T = job.result
@@ -146,6 +146,13 @@ class Writer:
         self._abandoned = True
         self.close()
 
+    def _refuse(self) -> None:
+        """Tell whoever comes after the end: nobody waits for ever."""
+        late = Group()
+        with self._guard:
+            late.add(self._take())
+        _tell(late, StoreError(f"the store {self._path} is closed"))
+
     # -- on the writer's thread -------------------------------------------------
 
     def _run(self) -> None:
@@ -157,6 +164,8 @@ class Writer:
                 self._commit(group)
         finally:
             self._committer.close()
+            self._state = _ENDED
+            self._refuse()
 
     def _next(self) -> Group | None:
         """Return the next group, or None at the end; sleeps while there is nothing to do."""
