@@ -41,7 +41,7 @@ def check_secret_paths(subject: Subject, findings: Findings) -> None:
             continue
         for place in _wrong_paths(expr, tainted):
             for reference in references(place):
-                if reference.root == "secrets" or _is_tainted(reference, tainted):
+                if _is_secret(reference, tainted):
                     findings.error(
                         "FB232",
                         "a secret may not be taken apart or compared",
@@ -50,8 +50,11 @@ def check_secret_paths(subject: Subject, findings: Findings) -> None:
                     )
 
 
-def _is_tainted(reference: Reference, tainted: frozenset[str]) -> bool:
-    return reference.root == "vars" and bool(reference.path) and reference.path[0] in tainted
+def _is_secret(reference: Reference, tainted: frozenset[str]) -> bool:
+    """Tell whether one secret is meant; for all of them at once another check has words."""
+    if not reference.path:
+        return False
+    return reference.root == "secrets" or (reference.root == "vars" and reference.path[0] in tainted)
 
 
 def secret_variables(flow: ir.Flow) -> frozenset[str]:

@@ -19,7 +19,10 @@ def check_unused_secrets(subject: Subject, findings: Findings) -> None:
         return
     for site in all_expressions(subject.flow):
         for reference in references(site):
-            if reference.root == "secrets" and reference.path:
-                unused.pop(reference.path[0], None)
+            if reference.root != "secrets":
+                continue
+            if not reference.path:  # all at once, which another check refuses
+                return
+            unused.pop(reference.path[0], None)
     for name, scalar in unused.items():
         findings.warn("FB233", f"nothing uses the secret '{name}'", subject.ctx.span(scalar), "leave it out")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from flowbuilder.compiler.expressions.codes import TEXT_CONDITION
 from flowbuilder.compiler.expressions.problems import ExpressionSyntaxError
 from flowbuilder.compiler.expressions.template import parse_condition, parse_template
 from flowbuilder.compiler.expressions.tree import Const, Dict, Expr, List, Text
@@ -107,9 +108,11 @@ def lower_condition(ctx: Context, node: Node, key: str) -> Expr | None:
             ctx.findings.extend(error.diagnostics)
         return None
     if type(tree) is Text or (type(tree) is Const and type(tree.value) is not bool):
+        text = type(tree) is not Const or type(tree.value) is str
         ctx.error(
-            "FB214",
-            f"'{key}' takes a condition, and this is {_kind(tree)}",
+            TEXT_CONDITION if text else "FB214",
+            f"'{key}' takes a condition, and this is "
+            + ("a text, which would always be true" if text else "a constant that is neither true nor false"),
             node,
             _without_marks(ctx, node) or "compare it with something: `inputs.env == 'prod'`",
         )
@@ -126,12 +129,6 @@ def _without_marks(ctx: Context, node: Scalar) -> str:
     except ExpressionSyntaxError:
         return ""
     return f"leave the marks out: {bare[:200]}" if MARK in node.text and type(tree) is not Const else ""
-
-
-def _kind(tree: Expr) -> str:
-    if type(tree) is Text or (type(tree) is Const and type(tree.value) is str):
-        return "a text, which would always be true"
-    return "a constant that is neither true nor false"
 
 
 def _was_cut(ctx: Context, node: Scalar) -> bool:
