@@ -42,14 +42,22 @@ class Spool:
             )
         self._file.write(data)
 
-    def text(self) -> str:
-        """Return all of it; bytes that are no UTF-8 are replaced.  A long text is in memory once, not twice."""
+    def text(self, encoding: str = "utf-8") -> str:
+        """Return all of it as text; what is none is replaced.  A long text is in memory once, not twice.
+
+        Raises:
+            LookupError: there is no such encoding.
+        """
         if self.size <= IN_MEMORY_BYTES:
-            self._file.seek(0)
-            return self._file.read().decode("utf-8", "replace")
+            return self.data().decode(encoding, "replace")
         self._file.flush()
         with mmap.mmap(self._file.fileno(), self.size, access=mmap.ACCESS_READ) as mapped:
-            return str(mapped, "utf-8", "replace")
+            return str(mapped, encoding, "replace")
+
+    def data(self) -> bytes:
+        """Return all of it."""
+        self._file.seek(0)
+        return self._file.read()
 
     def close(self) -> None:
         """Throw it away."""
