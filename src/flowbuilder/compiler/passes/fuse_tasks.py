@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
+from flowbuilder.compiler.expressions.references import MOMENTARY
 from flowbuilder.compiler.expressions.tree import Call, Const, Member, Name
 from flowbuilder.compiler.ir import Compute, Fused
 from flowbuilder.compiler.order import in_order, waits_of
 from flowbuilder.compiler.passes.graphs import rewrite_graphs
 from flowbuilder.compiler.passes.notes import Note, Rewritten
-from flowbuilder.compiler.passes.trees import IMPURE, parts
+from flowbuilder.compiler.passes.trees import parts
 
 if TYPE_CHECKING:
     from flowbuilder.compiler.expressions.tree import Expr
@@ -130,7 +131,7 @@ def _is_free(expr: Expr, secret: frozenset[str]) -> bool:
             # `tasks` and `run` as a whole tell how tasks stand; `vars` may hold a secret
             if node.id in _OPAQUE or (secret and node.id == "vars"):
                 return False
-        elif type(node) is Call and node.function in IMPURE:
+        elif type(node) is Call and node.function in MOMENTARY:
             return False
         else:
             stack += parts(node)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 from flowbuilder.compiler.ir import Flow
 from flowbuilder.core.diagnostics import Diagnostic
+
+MUST_FAIL: Final = "FB320"
+"""The code of the warning about a constant expression that fails."""
 
 
 class Note(msgspec.Struct, frozen=True):

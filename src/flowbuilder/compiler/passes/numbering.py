@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from flowbuilder.compiler.expressions.references import MOMENTARY
 from flowbuilder.compiler.expressions.tree import (
     Binary,
     Call,
@@ -21,7 +22,7 @@ from flowbuilder.compiler.expressions.tree import (
     Name,
     Slice,
 )
-from flowbuilder.compiler.passes.trees import HIDING, IMPURE, parts
+from flowbuilder.compiler.passes.trees import HIDING, parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
@@ -72,7 +73,7 @@ class Numbering:
         key = (kind, what and what(expr), *numbers)
         number = self._numbers.get(key, -1)
         if number < 0:
-            if type(expr) is Call and expr.function in IMPURE:
+            if type(expr) is Call and expr.function in MOMENTARY:
                 names = _NEVER
             costs = _costs(expr) or any([self._costly[n] for n in numbers])
             number = self._new(key, names, costs=costs)

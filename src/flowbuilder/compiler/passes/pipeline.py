@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from flowbuilder.compiler.ir import Flow, SubFlow, Task
 from flowbuilder.compiler.passes.drop_unused import drop_unused
+from flowbuilder.compiler.passes.fold_constants import fold_constants
 from flowbuilder.compiler.passes.fuse_tasks import fuse_tasks
 from flowbuilder.compiler.passes.graphs import all_tasks, rewrite_tasks
 from flowbuilder.compiler.passes.notes import Note, Rewritten
@@ -27,6 +28,7 @@ Pass = Callable[[Flow], Rewritten]
 """A rewrite of a flow that keeps what the flow does and changes what it costs."""
 
 PASSES: tuple[Pass, ...] = (
+    fold_constants,
     prune_branches,
     drop_unused,
     fuse_tasks,

@@ -36,9 +36,6 @@ if TYPE_CHECKING:
 HIDING: Final = frozenset({"default", "exists"})
 """Functions that take a failure of their first argument for an answer."""
 
-IMPURE: Final = frozenset({"now", "today", "uuid"})
-"""Functions that no pass folds, shares or moves."""
-
 HIDDEN: Final = 0
 """A part whose failure is taken for an answer: its shape matters, so it is left as written."""
 PERHAPS: Final = 1
