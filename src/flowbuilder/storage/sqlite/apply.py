@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import apsw
 
 from flowbuilder.storage.sqlite import journal, logs, runs
-from flowbuilder.storage.sqlite.checkpoints import EVERY_BYTES, Checkpoints
+from flowbuilder.storage.sqlite.checkpoints import EVERY_BYTES, Checkpoints, Left
 from flowbuilder.storage.sqlite.connection import connect
 from flowbuilder.storage.sqlite.faults import as_store_error
+from flowbuilder.storage.sqlite.log_room import LOOK_EVERY_BYTES, keep_room
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,6 +44,8 @@ class SqliteCommitter:
         self._checkpoints = Checkpoints(path)
         self._uncarried = 0
         """Bytes committed since the last round of checkpoints, about."""
+        self._looked = 0
+        """What that was when the room in the log was last looked at."""
 
     def commit(self, group: Group) -> dict[str, str]:
         """Commit all of the group, or raise and keep nothing of it."""
@@ -51,9 +54,9 @@ class SqliteCommitter:
         except apsw.Error as error:
             raise as_store_error(error, self._path, self._connection) from error
         if self._uncarried >= EVERY_BYTES:
-            self._uncarried = 0
+            self._uncarried = self._looked = 0
             self._checkpoints.ask()
-        if self._checkpoints.behind and self._connection is not None:
+        if self._checkpoints.left is Left.TOO_MUCH and self._connection is not None:
             self._checkpoints.finish(self._connection)
         return taken
 
@@ -86,7 +89,8 @@ class SqliteCommitter:
         return taken
 
     def idle(self) -> float | None:
-        """Write the statistics when their time has come."""
+        """Write the statistics when their time has come, and see to the log."""
+        self._see_to_the_log()
         wait = self._tally.wait()
         if wait != 0.0:
             return wait
@@ -101,6 +105,17 @@ class SqliteCommitter:
             return self._tally.wait()
         self._tally.committed()
         return None
+
+    def _see_to_the_log(self) -> None:
+        connection = self._connection
+        if connection is None:
+            return
+        if self._checkpoints.left is not Left.NOTHING:
+            self._checkpoints.finish(connection)
+        if self._uncarried - self._looked >= LOOK_EVERY_BYTES:
+            self._looked = self._uncarried
+            with contextlib.suppress(apsw.Error, OSError):  # the next commit says it, if it must be said
+                keep_room(connection, self._path)
 
     def settle(self, cursor: apsw.Cursor) -> None:
         """Write the statistics within the transaction that is open."""

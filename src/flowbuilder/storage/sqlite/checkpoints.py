@@ -4,14 +4,15 @@ SQLite would have the commit that makes the log long do it, and whoever waits
 for that commit would wait for two more flushes and thousands of pages.  Here a
 thread of its own does it in passive mode, which holds up nobody.
 
-The log starts anew only when a commit finds all of it carried over.  Under a
-load that never pauses the thread is always a little behind, so when the log
-has grown long the writer itself carries over the little that is left.
+The log starts anew only when a commit finds all of it carried over, and the
+thread is always a little behind.  So the writer itself carries over the little
+that is left: when it has nothing else to do, or when the log has grown long.
 """
 
 from __future__ import annotations
 
 import contextlib
+import enum
 import threading
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
@@ -30,6 +31,16 @@ _LONG_BYTES = 64 * 1024 * 1024
 _PAGE_BYTES = 4096
 
 
+class Left(enum.Enum):
+    """What the last round has left to do for the writer."""
+
+    NOTHING = enum.auto()
+    A_LITTLE = enum.auto()
+    """To be carried over when there is time."""
+    TOO_MUCH = enum.auto()
+    """The log is long: to be carried over before the next commit."""
+
+
 class Checkpoints:
     """Carries over the log of the file at `path`; the thread starts with the first call."""
 
@@ -37,8 +48,7 @@ class Checkpoints:
         self._path = path
         self._bell: SimpleQueue[bool] = SimpleQueue()
         self._thread: threading.Thread | None = None
-        self.behind = False
-        """The log is long, and the writer should carry over what is left of it."""
+        self.left = Left.NOTHING
 
     def ask(self) -> None:
         """Have a round made, soon; returns at once."""
@@ -50,7 +60,7 @@ class Checkpoints:
 
     def finish(self, connection: apsw.Connection) -> None:
         """Carry over what is left, on the thread that commits, between two commits."""
-        self.behind = False
+        self.left = Left.NOTHING
         # A disk that fails here fails at the next commit too, which can say so.
         with contextlib.suppress(apsw.Error):
             connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
@@ -69,7 +79,7 @@ class Checkpoints:
                     if connection is None:
                         connection = connect(self._path)
                     pages, _ = connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-                    self.behind = pages * _PAGE_BYTES >= _LONG_BYTES
+                    self.left = Left.TOO_MUCH if pages * _PAGE_BYTES >= _LONG_BYTES else Left.A_LITTLE
                 except apsw.Error:
                     if connection is not None:
                         connection.close(True)
