@@ -6,6 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from flowbuilder.compiler.depth import is_deep
 from flowbuilder.compiler.expressions.tree import (
     Binary,
     Call,
@@ -53,7 +54,7 @@ def written(expr: Expr, limit: int = 80) -> str:
     Example:
         `written(parse_expression("a.b+1", …))` is `"a.b + 1"`.
     """
-    text = _at(expr, _CHOICE)
+    text = "…" if is_deep(expr) else _at(expr, _CHOICE)
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 

@@ -27,6 +27,7 @@ from flowbuilder.compiler.passes.drop_unused import drop_unused
 from flowbuilder.compiler.passes.fuse_tasks import MAX_TASKS, fuse_tasks
 from flowbuilder.compiler.passes.prune_branches import prune_branches
 from flowbuilder.compiler.passes.share_subexpressions import share_subexpressions
+from flowbuilder.compiler.written import written
 from flowbuilder.core.policies import RetryPolicy
 from flowbuilder.core.span import NOWHERE, Span
 
@@ -466,3 +467,20 @@ def test_behind_calls_only_tasks_that_need_the_same_run_together() -> None:
     other = shared(*tasks, Task("b", NOWHERE, Compute(SUM), ("q",), ("p", "q")))
 
     assert (len(same[0]), len(other[0])) == (1, 0)
+
+
+# -- deep trees ------------------------------------------------------------------
+
+
+def test_an_expression_too_deep_for_recursion_is_left_as_it_is() -> None:
+    deep: Expr = total("inputs.a")
+    for _ in range(5_000):
+        deep = plus(deep, tree.Const(AT, 1))
+
+    once = optimize(
+        flow(pure("a", value=deep), pure("b", value=deep), pure("c", value=SUM), pure("d", value=SUM))
+    )
+
+    (region,) = once.flow.main.regions
+    assert region.values == (deep, deep, FIRST, FIRST)
+    assert written(deep) == "…"

@@ -14,10 +14,12 @@ from flowbuilder.compiler.explain.nodes import (
     PlanNode,
     actual_of,
     estimate_of,
+    together,
 )
 from flowbuilder.compiler.ir import Group
 from flowbuilder.compiler.order import in_order, waits_of
 from flowbuilder.compiler.written import written
+from flowbuilder.core.durations import format_duration
 
 if TYPE_CHECKING:
     from flowbuilder.compiler.costs import Costs
@@ -33,6 +35,9 @@ _DURABILITY = {
     "none": f"none: nothing waits for the disk; a crash may take back the last {LOSS_WINDOW}",
 }
 _OFF = 10.0
+"""How many times an estimate is wrong before it is said."""
+_NOTABLE = 0.001
+"""Seconds; a smaller difference is noise."""
 
 
 def explain(flow: Flow, optimized: Optimized, costs: Costs, actuals: RunFacts | None = None) -> Explanation:
@@ -73,9 +78,10 @@ class _Explainer:
     def run(self, written_flow: Flow) -> PlanNode:
         """Return the node of the whole run."""
         flow = self._flow
-        details = [("Durability", _DURABILITY[flow.durability])]
+        details = [("Units", "milliseconds from the start of the run, bytes a row")]
+        details.append(("Durability", _DURABILITY[flow.durability]))
         if flow.timeout is not None:
-            details.append(("Timeout", f"{flow.timeout:g}s"))
+            details.append(("Timeout", format_duration(flow.timeout)))
         if flow.fail_fast:
             details.append(("Fail fast", "the first failure cancels the run"))
         if not any(cost.executions for cost in self._costs.tasks.values()):
@@ -131,6 +137,7 @@ class _Explainer:
                 rows,
                 sum(cost.width * cost.rows for cost in costs) / rows,
             ),
+            actual=together([node.actual for node in members if node.actual is not None]),
             never_executed=self._actuals is not None and all(node.never_executed for node in members),
             details=tuple(details),
             children=members,
@@ -171,7 +178,7 @@ def _happened(facts: TaskFacts, expected: float | None) -> list[tuple[str, str]]
         found.append(("Status", facts.status + (f": {facts.reason}" if facts.reason else "")))
     if facts.error:
         found.append(("Error", facts.error))
-    if expected and facts.duration > 0:
+    if expected and facts.duration > 0 and abs(facts.duration - expected) > _NOTABLE:
         ratio = facts.duration / expected
         if ratio >= _OFF:
             found.append(("Estimate", f"{ratio:.0f} times too low"))

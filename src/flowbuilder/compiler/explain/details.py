@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flowbuilder.compiler.ir import Compute, Invoke, Sleep, SubFlow
+from flowbuilder.compiler.expressions.tree import Const
+from flowbuilder.compiler.ir import Compute, Group, Invoke, Sleep, SubFlow
 from flowbuilder.compiler.written import written
 from flowbuilder.core.durations import format_duration
 
@@ -27,7 +28,7 @@ def details_of(task: Task, cost: Cost, disk: tuple[str, ...] | None, *, fused: b
         fused: whether it is part of a region, which says what carries it out.
     """
     found = [*_when(task), *_what(task)]
-    if not fused and task.pruned is None:
+    if not fused and task.pruned is None and type(task.work) is not Group:
         found.append(("Executor", cost.executor + _effect(task)))
     found += _limits(task)
     if disk is not None and task.pruned is None:
@@ -65,9 +66,12 @@ def _what(task: Task) -> Iterator[Detail]:
         case Compute(value=value):
             yield "Value", written(value)
         case Sleep(duration=duration, until=until):
-            expr = duration if duration is not None else until
-            if expr is not None:
-                yield "Until" if duration is None else "For", written(expr)
+            if type(duration) is Const and type(duration.value) in (int, float):
+                yield "For", format_duration(float(duration.value))  # type: ignore[arg-type]
+            elif duration is not None:
+                yield "For", written(duration)
+            elif until is not None:
+                yield "Until", written(until)
         case SubFlow(flow=flow, name=name, wait=wait):
             which = flow.name if flow is not None else written(name) if name is not None else "this one"
             size = f", {len(flow.main.tasks)} tasks" if flow is not None else ""

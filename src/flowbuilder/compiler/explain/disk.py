@@ -30,7 +30,7 @@ def disk_waits(flow: Flow) -> dict[str, tuple[str, ...]]:
     _collect(flow.main, "", (), found)
     for graph, prefix in ((flow.on_failure, "on_failure:"), (flow.finally_, "finally:")):
         if graph is not None:
-            _collect(graph, prefix, (), found)
+            _collect(graph, prefix, ("the main graph",), found)
     return found
 
 
@@ -40,7 +40,7 @@ def _collect(graph: Graph, prefix: str, around: tuple[str, ...], found: dict[str
         path = prefix + task.id
         if not is_effect(task) and type(task.work) is not Group and task.on_error is None:
             continue
-        before = _before(task, tasks) or around
+        before = _before(task, tasks, around)
         if is_effect(task):
             found[path] = before
         if type(task.work) is Group:
@@ -49,16 +49,25 @@ def _collect(graph: Graph, prefix: str, around: tuple[str, ...], found: dict[str
             _collect(task.on_error.graph, path + "!", (task.id,), found)
 
 
-def _before(task: Task, tasks: dict[str, Task]) -> tuple[str, ...]:
-    """Return what a task rests on, back to earlier effects; the nearest first."""
+def _before(task: Task, tasks: dict[str, Task], around: tuple[str, ...]) -> tuple[str, ...]:
+    """Return what a task rests on, back to earlier effects; the nearest first.
+
+    Where that goes back to the beginning of its graph, what the graph itself
+    rests on (`around`) is part of it.
+    """
     seen: dict[str, None] = {}
-    front = [id for id in task.waits_for if id in tasks]
+    begins = False
+    front = [task]
     while front and len(seen) < MAX_NAMES:
-        behind: list[str] = []
-        for id in front:
-            if id not in seen:
-                seen[id] = None
-                if not is_effect(tasks[id]):
-                    behind += [other for other in tasks[id].waits_for if other in tasks]
+        behind: list[Task] = []
+        for one in front:
+            waits = [id for id in one.waits_for if id in tasks]
+            begins = begins or not waits
+            for id in waits:
+                if id not in seen:
+                    seen[id] = None
+                    if not is_effect(tasks[id]):
+                        behind.append(tasks[id])
         front = behind
-    return tuple(id for id in seen if tasks[id].pruned is None)
+    names = tuple(id for id in seen if tasks[id].pruned is None)
+    return names + around if begins else names

@@ -87,6 +87,20 @@ def actual_of(facts: TaskFacts) -> Actual | None:
     )
 
 
+def together(actuals: list[Actual]) -> Actual | None:
+    """Return what several nodes came to as one; None if none of them ran."""
+    if not actuals:
+        return None
+    rows = sum(one.rows for one in actuals)
+    return Actual(
+        start=min(one.start for one in actuals),
+        end=max(one.end for one in actuals),
+        rows=rows,
+        width=round(sum(one.width * one.rows for one in actuals) / max(rows, 1)),
+        loops=max(one.loops for one in actuals),
+    )
+
+
 def _ms(seconds: float) -> float:
     return round(seconds * 1000, 3)
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
+from flowbuilder.compiler.depth import is_deep
 from flowbuilder.compiler.expressions.constants import evaluate_constant
 from flowbuilder.compiler.expressions.references import MOMENTARY
 from flowbuilder.compiler.expressions.tree import Call, Choice, Const, Expr, Logic, Member, Name, Text
@@ -116,7 +117,7 @@ class _Folder:
                 continue
             if type(node) is Member and type(node.of) is Name:
                 if node.of.id in ("vars", "env") and self._known(node) is not None:
-                    return True
+                    return not is_deep(expr)
                 continue
             inner = parts(node)
             constants = 0
@@ -124,7 +125,7 @@ class _Folder:
                 if type(part) is Const:
                     constants += 1
             if constants == len(inner) or (constants and (kind is Logic or kind is Choice)):
-                return True
+                return not is_deep(expr)
             stack += inner
         return False
 
@@ -243,8 +244,8 @@ class _Folder:
         text = value_text(value)
         if len(text) > MAX_SIZE or not _is_plain(value):
             return expr
-        if type(expr) is not Text:
-            self._say(f"folded {written(expr, 60)} to {text if len(text) <= 60 else text[:59] + '…'}")
+        if type(expr) is not Text and (before := written(expr, 60)) != text:
+            self._say(f"folded {before} to {text if len(text) <= 60 else text[:59] + '…'}")
         self._values[expr] = Const(expr.at, value)
         return self._values[expr]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from flowbuilder.compiler.depth import is_deep
 from flowbuilder.compiler.expressions.references import MOMENTARY
 from flowbuilder.compiler.expressions.tree import (
     Binary,
@@ -160,7 +161,7 @@ def alike(values: Sequence[Expr]) -> list[int]:
                 else:
                     seen[key] = place
             stack += parts(node)
-    return sorted(found)
+    return [place for place in sorted(found) if not is_deep(values[place])]
 
 
 def _costs(expr: Expr) -> bool:
