@@ -116,21 +116,21 @@ async def _burst(store: SqliteStore, folder: Path, count: int = 100_000, share: 
     )
 
 
-async def _waits(store: SqliteStore, folder: Path, conc: int = 256, each: int = 200) -> Figure:
+async def _waits(store: SqliteStore, folder: Path, conc: int = 256, rounds: int = 20) -> Figure:
     runs = _Runs(store)
     start = time.perf_counter()
 
     async def append_and_wait() -> None:
-        run_id = runs.submit()
-        for sequence in range(1, each):
-            store.submit(Append(run_id, sequence, _BATCH))
-            await runs.durable()
-        await runs.durable()
+        for _ in range(rounds):
+            run_id = runs.submit()
+            for sequence in range(1, 11):
+                store.submit(Append(run_id, sequence, _BATCH))
+                await runs.durable()
 
     async with asyncio.TaskGroup() as group:
         for _ in range(conc):
             group.create_task(append_and_wait())
-    rate = conc * each / (time.perf_counter() - start)
+    rate = conc * rounds * 10 / (time.perf_counter() - start)
     return Figure(
         "the store alone: waits for a commit, 256 runs at once",
         rate,
