@@ -101,18 +101,14 @@ class Runs:
         lock = self._starting.setdefault((plan.name, key), asyncio.Lock())
         async with lock:
             try:
-                known = await self._machine.in_thread(
-                    functools.partial(self._machine.store.run_by_key, plan.name, key)
-                )
+                known = await self._by_key(plan.name, key)
                 if known is None:
                     run = self._make(plan, inputs, key, priority, labels, parent)
                     try:
                         await self._accept(run)
                     except StoreError:
                         # somebody else's engine may have been faster by a moment
-                        known = await self._machine.in_thread(
-                            functools.partial(self._machine.store.run_by_key, plan.name, key)
-                        )
+                        known = await self._by_key(plan.name, key)
                         if known is None or known.id == run.id:
                             raise
                     else:
@@ -127,6 +123,11 @@ class Runs:
         if known.status in LIVE:
             await self._machine.recovery.adopt_if_free(known.id)
         return known
+
+    async def _by_key(self, flow: str, key: str) -> RunRow | None:
+        find = functools.partial(self._machine.store.run_by_key, flow, key)
+        row: RunRow | None = await self._machine.in_thread(find)
+        return row
 
     async def _keep_plan(self, plan: FlowPlan) -> None:
         put = self._machine.store.put_flow

@@ -156,7 +156,7 @@ class Scheduler:
             upstream = bool(task.needs) and all(codes[slot] == SKIPPED for slot in task.needs)
             reason = "upstream_skipped" if upstream else "condition"
             path = frame.prefix + task.id
-            frame.run.records.append(Ended(path, SKIPPED, ended, ended, reason=reason))
+            frame.run.records.append(Ended(path, SKIPPED, ended, ended, attempts=0, reason=reason))
             if self._bus.active:
                 self._bus.emit(TaskEvent(frame.run.id, path, "skipped", ended, reason=reason))
         return tuple([id for id, _ in ran]), [output for _, output in ran]

@@ -96,15 +96,15 @@ class Bell:
             OSError
         ):  # some systems say that it is not connected, and wake it all the same
             self._socket.shutdown(socket.SHUT_RDWR)
-        ring(self._path)
-        self._thread.join()
+        while self._thread.is_alive():  # a ring may be lost: somebody removed the socket's file
+            ring(self._path)
+            self._thread.join(0.05)
         self._socket.close()
         self._path.unlink(missing_ok=True)
 
     def _listen(self) -> None:
         while True:
-            self._socket.recv(16)
-            if self._closing:
+            if not self._socket.recv(16) or self._closing:
                 return
             self._wake()
 
