@@ -145,31 +145,45 @@ class _Evaluation:
                 return value
         return value
 
+    def _along(self, expr: tree.Expr, local: dict[str, Any]) -> tuple[bool, Any]:
+        """Go along a path; return whether there is anything at its end, and what.
+
+        Only a step that is missing counts as that; any other failure is one.
+        """
+        steps = []
+        while not _is_root(expr):
+            steps.append(expr)
+            expr = expr.of  # type: ignore[union-attr]
+        value = self.of(expr, local)
+        for step in reversed(steps):
+            index = self.of(step.index, local) if type(step) is tree.Index else step.name  # type: ignore[union-attr]
+            try:
+                value = _index(value, index) if type(step) is tree.Index else _member(value, index)
+            except Failure as failure:
+                if failure.kind != MISSING:
+                    raise
+                return False, None
+        return True, value
+
     def _call(self, expr: tree.Call, local: dict[str, Any]) -> Any:
         if expr.function == "default":
-            try:
-                value = self.of(expr.args[0], local)
-            except Failure as failure:
-                if failure.kind != MISSING or not _is_path(expr.args[0]):
-                    raise
-                value = None
-            return self.of(expr.args[1], local) if value is None else value
+            found, value = self._along(expr.args[0], local)
+            return self.of(expr.args[1], local) if not found or value is None else value
         if expr.function == "exists":
-            try:
-                return self.of(expr.args[0], local) is not None
-            except Failure as failure:
-                if failure.kind != MISSING or not _is_path(expr.args[0]):
-                    raise
-                return False
+            return self._along(expr.args[0], local)[0]
         args = [self.of(arg, local) for arg in expr.args]
         assert not expr.named, expr
         return _FUNCTIONS[expr.function](*args)
 
 
-def _is_path(expr: tree.Expr) -> bool:
-    while type(expr) in (tree.Member, tree.Index):
-        expr = expr.of  # type: ignore[union-attr]
-    return type(expr) is tree.Name
+def _is_root(expr: tree.Expr) -> bool:
+    """Tell whether a path begins here: with a task's field, a variable, or what is no member of anything."""
+    match expr:
+        case tree.Member(of=tree.Name(id="vars")):
+            return True
+        case tree.Member(of=tree.Member(of=tree.Name(id="tasks"))):
+            return True
+    return type(expr) not in (tree.Member, tree.Index)
 
 
 def _key(key: Any) -> str:
