@@ -98,7 +98,7 @@ def _import_from(folder: Path, name: str) -> ModuleType:
     """Import a module of the folder, past those of the same names that are of elsewhere."""
     aside = {
         known: module
-        for known, module in sys.modules.items()
+        for known, module in sys.modules.copy().items()  # other threads import meanwhile
         if _is_in(folder, known.partition(".")[0]) and not _came_from(module, folder)
     }
     for known in aside:
