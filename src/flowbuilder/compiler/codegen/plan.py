@@ -115,7 +115,7 @@ class _FlowGenerator:
             if id not in fused:
                 plan.unit = len(units)
                 units.append(plan)
-        return _wire(tuple(plans.values()), units)
+        return _wire(tuple(sorted(plans.values(), key=lambda plan: plan.slot)), units)
 
     def _region(
         self, fused: ir.Fused, tasks: Mapping[str, ir.Task], plans: Mapping[str, TaskPlan], level: Level
