@@ -19,6 +19,9 @@ Report = Callable[[int, str], None]
 VALUE: Final = "\0"
 """Stands for a value in a word's text; bash scripts hold no NUL."""
 
+EXPANDED: Final = "\1"
+"""Stands in a word's text for what bash will put there, which may be nothing at all."""
+
 _DECLARATIONS: Final = frozenset({"declare", "typeset", "local", "readonly", "export"})
 _TAKE_NAMES: Final = frozenset({"unset", "read", "mapfile", "readarray", "getopts", "wait"})
 _TAKE_CODE: Final = frozenset({"eval", "trap", "compgen", "complete", "bind", "alias", "enable", "watch"})
@@ -57,6 +60,16 @@ class Word:
         """Values in a list in brackets, `name=(…)`."""
 
     @property
+    def name(self) -> str:
+        """The text as a command's name: what may expand to nothing is left out."""
+        return self.text.replace(EXPANDED, "")
+
+    @property
+    def may_be_another(self) -> bool:
+        """Whether bash may put other words in its place: file names for a pattern, several for braces."""
+        return self.text != "[" and any(c in "*?[{" for c in self.text)
+
+    @property
     def begins_with_value(self) -> bool:
         """Whether a value decides if it is an option or an operator."""
         return self.text.startswith(VALUE)
@@ -84,18 +97,27 @@ class Command:
         """Whether the next word may be an assignment."""
         if self.closed:
             return False
-        rest = self._invocation()
-        return not rest or rest[0].text in _DECLARATIONS
+        rest = self.invocation()
+        return not rest or rest[0].name in _DECLARATIONS
 
-    def _invocation(self) -> list[Word]:
-        """Return the words behind assignments and what only changes how a command is looked up."""
-        words = self.words
-        at = 0
-        while at < len(words) and (
-            _ASSIGNMENT.match(words[at].text) or words[at].text in ("command", "builtin", "exec")
-        ):
-            at += 1
-        return words[at:]
+    def invocation(self) -> list[Word]:
+        """Return the words from the command's name on.
+
+        Left out are assignments, words that may expand to nothing, and what
+        only changes how a command is looked up.
+        """
+        words = list(self.words)
+        while words:
+            text = words[0].text
+            if text in ("command", "builtin", "exec"):
+                words.pop(0)
+                while words and words[0].text.startswith("-"):
+                    words.pop(0)
+            elif _ASSIGNMENT.match(text) or (text and not text.strip(EXPANDED)):
+                words.pop(0)
+            else:
+                break
+        return words
 
     @property
     def values(self) -> Iterator[int]:
@@ -127,11 +149,13 @@ class Judge:
             if not _ASSIGNMENT.match(word.text):
                 break
             self._assignment(word)
-        words = command._invocation()
+        words = command.invocation()
         if not words:
             return
-        name, arguments = words[0].text, words[1:]
-        if name in _DECLARATIONS:
+        name, arguments = words[0].name, words[1:]
+        if words[0].may_be_another:
+            self._all(words, "a pattern in the place of a command's name: bash may put any in its place")
+        elif name in _DECLARATIONS:
             self._declaration(name, arguments)
         elif name == "let":
             self._computed(arguments)
@@ -245,7 +269,7 @@ class Judge:
         """Judge the arguments of programs that run text, wherever they stand (`sudo`, `find -exec`, …)."""
         words = command.words
         for at, word in enumerate(words):
-            program = _program(word.text)
+            program = _program(word.name)
             if program in _INTERPRETERS:
                 self._interpreter(program, words[at + 1 :])
             elif program in _AWKS and not any(later.text[:2] == "-f" for later in words[at + 1 :]):
@@ -290,7 +314,7 @@ def _program(word: str) -> str:
 def _reads_code(command: Command) -> str | None:
     """Return the program of a command that runs what it reads from standard input, if there is one."""
     for at, word in enumerate(command.words):
-        program = _program(word.text)
+        program = _program(word.name)
         if program in _READ_CODE and not _has_script(program, command.words[at + 1 :]):
             return program
         if program in (".", "source") and any(w.text == "/dev/stdin" for w in command.words[at + 1 :]):

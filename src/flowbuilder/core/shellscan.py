@@ -14,15 +14,12 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
-from flowbuilder.core.shellcode import VALUE, Command, Judge, Word
+from flowbuilder.core.shellcode import EXPANDED, VALUE, Command, Judge, Word
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 Style = Literal["bare", "quoted", "single", "ansi", "number", "comment"]
-
-EXPANDED: Final = "\1"
-"""Stands in a word's text for what bash will expand."""
 
 _DEEPEST: Final = 50
 _BLANKS: Final = " \t"
@@ -30,6 +27,7 @@ _METACHARACTERS: Final = " \t\n;&|<>()"
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ARRAY_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\[.*\])?\+?=", re.DOTALL)
 _PARAMETER: Final = re.compile(r"[!#]?(?:[A-Za-z_][A-Za-z0-9_]*|[0-9]+|[@*?$!#-])|[!#]")
+_VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|[0-9@*#?$!-]")
 _OPERATOR: Final = re.compile(r":[-=?+]|##?|%%?|//?|\^\^?|,,?|[-=?+]|:|[@*][A-Za-z]?|")
 _REDIRECTION: Final = re.compile(r"&>>|&>|<<<|<<-|<<|>>|>\||>&|<&|<>|<|>")
 _NO_ARGUMENTS: Final = re.compile(r"\([ \t]*\)")
@@ -622,7 +620,8 @@ class _Scanner:
             self.take(2)
             self.arithmetic("]")
         else:
-            self.take()
+            match = _VARIABLE.match(self.text, self.at + 1, self.limit)
+            self.take(1 if match is None else 1 + len(match[0]))
 
     def substitution(self, opening: int) -> None:
         """Read `$(…)`, `<(…)` or `>(…)`."""
@@ -695,7 +694,11 @@ class _Scanner:
                 raise _Lost("a '${' cannot be read")
             self.take()
             return
+        before = len(self.places)
         self.parameter_word(inside, pattern=operator[0] in "#%/^,")
+        if operator[0] == "/" and inside == "bare":
+            for index in self.values_since(before):
+                self.problem(index, "bash splits what this expansion yields: write double quotes around it")
 
     def parameter_word(self, inside: Literal["bare", "quoted", "here"], pattern: bool) -> None:
         """Read the word of `${name-word}`, whose quotes count for less within other quotes."""
