@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 if sys.platform == "win32":
     import msvcrt
 
-    def _try_lock(handle: int, *, exclusive: bool, wait: bool) -> bool:
+    def try_lock(handle: int, *, exclusive: bool, wait: bool) -> bool:
+        """Lock an open file; returns whether it did."""
         del exclusive  # Windows knows no shared locks here
         try:
             msvcrt.locking(handle, msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
@@ -23,10 +24,15 @@ if sys.platform == "win32":
             return False
         return True
 
+    def unlock(handle: int) -> None:
+        """Give a lock up."""
+        msvcrt.locking(handle, msvcrt.LK_UNLCK, 1)
+
 else:
     import fcntl
 
-    def _try_lock(handle: int, *, exclusive: bool, wait: bool) -> bool:
+    def try_lock(handle: int, *, exclusive: bool, wait: bool) -> bool:
+        """Lock an open file; returns whether it did."""
         how = (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | (0 if wait else fcntl.LOCK_NB)
         try:
             fcntl.flock(handle, how)
@@ -34,8 +40,31 @@ else:
             return False
         return True
 
+    def unlock(handle: int) -> None:
+        """Give a lock up."""
+        fcntl.flock(handle, fcntl.LOCK_UN)
+
 
 _FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
+
+
+class Turnstile:
+    """A file that one process at a time passes; those that wait go in the order they came."""
+
+    def __init__(self, path: Path) -> None:
+        self._handle = os.open(path, _FLAGS, 0o644)
+
+    def enter(self) -> None:
+        """Wait until nobody is within, and go in."""
+        try_lock(self._handle, exclusive=True, wait=True)
+
+    def leave(self) -> None:
+        """Let the next one in."""
+        unlock(self._handle)
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._handle)
 
 
 @contextlib.contextmanager
@@ -43,7 +72,7 @@ def lock_file(path: Path, *, exclusive: bool) -> Iterator[None]:
     """Hold a lock on a file, made where it is missing; waits for it."""
     handle = os.open(path, _FLAGS, 0o644)
     try:
-        _try_lock(handle, exclusive=exclusive, wait=True)
+        try_lock(handle, exclusive=exclusive, wait=True)
         yield
     finally:
         os.close(handle)
@@ -59,7 +88,7 @@ class Presence:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._handle: int | None = os.open(path, _FLAGS, 0o644)
-        if not _try_lock(self._handle, exclusive=True, wait=False):
+        if not try_lock(self._handle, exclusive=True, wait=False):
             os.close(self._handle)
             raise FileExistsError(path)
         _held.add(self)
@@ -85,7 +114,7 @@ def is_locked(path: Path) -> bool:
     except PermissionError:
         return True  # somebody else's: we cannot tell, and must not take it for dead
     try:
-        return not _try_lock(handle, exclusive=False, wait=False)
+        return not try_lock(handle, exclusive=False, wait=False)
     finally:
         os.close(handle)
 

@@ -13,19 +13,22 @@ import apsw
 
 from flowbuilder.storage.sqlite import journal, logs, runs
 from flowbuilder.storage.sqlite.checkpoints import EVERY_BYTES, Checkpoints, Left
-from flowbuilder.storage.sqlite.connection import connect
+from flowbuilder.storage.sqlite.connection import BUSY_MS, connect
 from flowbuilder.storage.sqlite.faults import as_store_error
 from flowbuilder.storage.sqlite.log_room import LOOK_EVERY_BYTES, keep_room
+from flowbuilder.storage.sqlite.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from flowbuilder.storage.sqlite.group import Group, Job
+    from flowbuilder.storage.sqlite.group import Batch, Columns, Group, Job
     from flowbuilder.storage.sqlite.statistics import Tally
 
 _COMMIT_BYTES, _ROW_BYTES = 12_000, 150
 """What a commit and a row take in the log beside the data, about."""
+_BRIEFLY_MS = 5
+"""How long we wait for another process that writes before we ask that turns be taken."""
 _REFUSED = 10_000
 """Refused runs that are remembered, in case that more is submitted for them."""
 
@@ -42,6 +45,7 @@ class SqliteCommitter:
         self._cursor: apsw.Cursor | None = None
         self._refused: dict[str, str] = {}
         self._checkpoints = Checkpoints(path)
+        self._turns = Turns(path)
         self._uncarried = 0
         """Bytes committed since the last round of checkpoints, about."""
         self._looked = 0
@@ -50,7 +54,8 @@ class SqliteCommitter:
     def commit(self, group: Group) -> dict[str, str]:
         """Commit all of the group, or raise and keep nothing of it."""
         try:
-            taken = self._commit(self._cursor or self._open(), group)
+            cursor = self._cursor or self._open()
+            taken = self._commit(cursor.connection, cursor, group)
         except apsw.Error as error:
             raise as_store_error(error, self._path, self._connection) from error
         if self._uncarried >= EVERY_BYTES:
@@ -60,12 +65,34 @@ class SqliteCommitter:
             self._checkpoints.finish(self._connection)
         return taken
 
-    def _commit(self, cursor: apsw.Cursor, group: Group) -> dict[str, str]:
+    def _commit(self, connection: apsw.Connection, cursor: apsw.Cursor, group: Group) -> dict[str, str]:
         if self._refused:
             group.drop(group.runs() & self._refused.keys())
         self._tally.add(group.statistics)
         rows, keyed, batches = group.melt()
         self._uncarried += _COMMIT_BYTES + _size(rows) + _size(batches)
+        if not self._turns.needed:
+            try:
+                return self._write(cursor, group, rows, keyed, batches)
+            except apsw.BusyError:
+                if connection.in_transaction:
+                    raise
+                self._turns.contend()  # it has not begun, and may be done again
+        connection.set_busy_timeout(BUSY_MS)
+        try:
+            with self._turns.ours():
+                return self._write(cursor, group, rows, keyed, batches)
+        finally:
+            connection.set_busy_timeout(_BRIEFLY_MS)
+
+    def _write(
+        self,
+        cursor: apsw.Cursor,
+        group: Group,
+        rows: list[Columns],
+        keyed: list[Columns],
+        batches: list[Batch],
+    ) -> dict[str, str]:
         if not (keyed or group.changes or group.logs or group.jobs or self._tally.wait() == 0.0):
             if not rows and not batches:
                 return {}
@@ -99,9 +126,12 @@ class SqliteCommitter:
             cursor.execute("BEGIN IMMEDIATE")
             self._tally.write(cursor)
             cursor.execute("COMMIT")
+        except apsw.BusyError:
+            self._turns.contend()
+            self._tally.postpone()
+            return self._tally.wait()
         except apsw.Error:
             self.abandon()
-            self._tally.postpone()
             return self._tally.wait()
         self._tally.committed()
         return None
@@ -139,6 +169,7 @@ class SqliteCommitter:
     def close(self) -> None:
         """Close the connections; SQLite rolls back what is open."""
         self._checkpoints.close()
+        self._turns.close()
         _close(self._connection)
         _close(self._given_up)
         self._connection = self._given_up = self._cursor = None
@@ -147,8 +178,8 @@ class SqliteCommitter:
         self,
         cursor: apsw.Cursor,
         group: Group,
-        rows: list[tuple[Any, ...]],
-        batches: list[tuple[str, int, bytes]],
+        rows: list[Columns],
+        batches: list[Batch],
     ) -> None:
         if rows:
             runs.insert(cursor, rows)
@@ -180,6 +211,7 @@ class SqliteCommitter:
 
     def _open(self) -> apsw.Cursor:
         self._connection = connect(self._path)
+        self._connection.set_busy_timeout(_BRIEFLY_MS)
         self._cursor = self._connection.cursor()
         if self._given_up is not None:
             self._cursor.execute("SELECT 1 FROM format").fetchall()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-_BUSY_MS = 30_000
+BUSY_MS = 30_000
 """How long one process waits while another writes; writes take milliseconds."""
 _READ_WRITE = apsw.SQLITE_OPEN_READWRITE
 _CREATE = _READ_WRITE | apsw.SQLITE_OPEN_CREATE
@@ -30,7 +30,7 @@ def connect(path: Path, *, create: bool = False) -> apsw.Connection:
     """
     connection = apsw.Connection(str(path), flags=_CREATE if create else _READ_WRITE, statementcachesize=200)
     try:
-        connection.set_busy_timeout(_BUSY_MS)
+        connection.set_busy_timeout(BUSY_MS)
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA temp_store = MEMORY")
         connection.execute("PRAGMA wal_autocheckpoint = 0")  # `checkpoints` does it
