@@ -78,7 +78,7 @@ class Children:
             if self._folder is not None:
                 self._write(f"+ {group} {started} {run_id}\n")
         except BaseException:
-            self._alive.pop(group)
+            self.ended(group)
             raise
 
     def ended(self, group: int) -> None:
@@ -169,6 +169,8 @@ def end_orphans(records: Iterable[Orphan]) -> int:
 
     A group is ours if its leader started when the record says, or, where the
     leader is gone, if a process in it bears the run's id in its environment.
+    Where there is no /proc to ask, nothing is known to be ours: there the
+    guardian alone sees to it.
     """
     found = {record.group for record in records if _is_ours(record)}
     for group in found:
@@ -204,11 +206,12 @@ def _read(lines: Iterable[str]) -> Iterable[Orphan]:
 
 
 def _is_ours(record: Orphan) -> bool:
+    living = _living(record.group)
     started = started_at(record.group)
     if started:
-        return started == record.started
+        return bool(living) and started == record.started
     wanted = f"FLOWBUILDER_RUN_ID={record.run_id}".encode()
-    return any(wanted in _environment(pid) for pid in _living(record.group))
+    return any(wanted in _environment(pid) for pid in living)
 
 
 def _environment(pid: int) -> list[bytes]:
