@@ -91,19 +91,25 @@ def input_checker(flow: Flow) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
     """
     if not flow.inputs:
         return functools.partial(_none_wanted, flow.name)
-    validators = [(entry, make_validator(entry.schema), _converter(entry.schema)) for entry in flow.inputs]
+    validators = [
+        (entry, make_validator(entry.schema), _converter(entry.schema), _plain_kind(entry.schema))
+        for entry in flow.inputs
+    ]
     names = frozenset(entry.name for entry in flow.inputs)
 
     def check(given: Mapping[str, Any]) -> dict[str, Any]:
         violations = [_unknown(name, flow) for name in given if name not in names]
         checked: dict[str, Any] = {}
-        for entry, validator, convert in validators:
+        for entry, validator, convert, plain in validators:
             if entry.name in given:
                 value = given[entry.name]
             elif not entry.required:
                 value = entry.default
             else:
                 violations.append((f"$.{entry.name}", "is required" + _about(entry)))
+                continue
+            if type(value) is plain and (plain is not int or _LOW <= value <= _HIGH):  # type: ignore[operator]
+                checked[entry.name] = value
                 continue
             shown = _shown(value, entry.name, violations)
             if shown is _BAD:
@@ -123,6 +129,15 @@ def input_checker(flow: Flow) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
 
 
 _BAD: Final = object()
+_LOW: Final = -(2**63)
+_HIGH: Final = 2**63 - 1
+_KINDS: Final = {"integer": int, "string": str, "boolean": bool}
+_WORDS: Final = frozenset({"type", "default", "title", "description", "examples"})
+
+
+def _plain_kind(schema: Mapping[str, Any]) -> type | None:
+    """Return the kind of which every value satisfies the schema; None if there is more to look at."""
+    return _KINDS.get(str(schema.get("type"))) if _WORDS.issuperset(schema) else None
 
 
 def _shown(value: Any, name: str, violations: list[tuple[str, str]]) -> Any:

@@ -48,6 +48,9 @@ Function = Callable[[Scope], Any]
 
 Kind = Literal["compute", "invoke", "sleep", "flow", "group"]
 
+SLOW: Final = 3
+"""Slow executions in a row after which a region leaves the loop."""
+
 UNSET: Final = object()
 """A variable that no task has asked for yet."""
 
@@ -143,8 +146,9 @@ class Region:
     slots: tuple[int, ...]
     dependants: tuple[int, ...] = ()
     """Units that wait for tasks of the region, once for each task that they wait for."""
-    slow: bool = False
-    """It was seen to hold the loop for more than 5 ms: from then on it runs on a thread."""
+    slow: int = 0
+    """How often in a row it was seen to take more than 5 ms.  From `SLOW` on it runs on a thread,
+    until it is quick again: a machine that is busy makes anything slow once."""
 
 
 @dataclasses.dataclass(slots=True, eq=False)

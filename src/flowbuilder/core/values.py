@@ -35,6 +35,7 @@ _DATE, _DATETIME, _DURATION = 1, 2, 3
 _INT_MIN, _INT_MAX = -(2**63), 2**63 - 1
 _PLAIN = frozenset({str, bool, type(None)})
 _SCALARS = frozenset({str, bool, type(None), int, float})
+_INTEGERS = {int}
 
 
 def encode(value: Any, *, max_bytes: int = MAX_BYTES) -> bytes:
@@ -51,7 +52,7 @@ def encode(value: Any, *, max_bytes: int = MAX_BYTES) -> bytes:
     if kind is int:
         if _INT_MIN <= value <= _INT_MAX:
             return _encoder.encode(value)
-    elif kind in _PLAIN:
+    elif kind in _PLAIN or (kind is dict and len(value) <= _FEW and _is_flat(value)):
         return _encoder.encode(value)
     data = _encoder.encode(_Preparation().prepare(value, 0))
     if len(data) > max_bytes:
@@ -59,6 +60,25 @@ def encode(value: Any, *, max_bytes: int = MAX_BYTES) -> bytes:
             "output.size", f"{len(data):,} bytes are more than {max_bytes:,} (limits.output_bytes)"
         )
     return data
+
+
+_FEW = 16
+"""Members of a mapping that are looked at one by one: faster than all at once."""
+
+
+def _is_flat(mapping: dict[Any, Any]) -> bool:
+    """Tell whether a mapping can be encoded as it is: text keys, nothing but plain scalars."""
+    # hot: benchmarks/pure_tasks.py; what flows return and are given is mostly this
+    for key, value in mapping.items():
+        kind = type(value)
+        if kind is int:
+            if not _INT_MIN <= value <= _INT_MAX:
+                return False
+        elif kind not in _PLAIN:
+            return False
+        if type(key) is not str:
+            return False
+    return True
 
 
 def decode(data: bytes | msgspec.Raw) -> Any:
@@ -97,7 +117,11 @@ def prepare_list(values: list[Any]) -> list[Any]:
     Raises:
         OutputError: as `encode` does.
     """
-    if set(map(type, values)) <= _PLAIN:
+    kinds = set(map(type, values))
+    if kinds == _INTEGERS:
+        if min(values) >= _INT_MIN and max(values) <= _INT_MAX:
+            return values
+    elif kinds <= _PLAIN:
         return values
     prepared = _Preparation().prepare(values, -1)
     assert isinstance(prepared, list)

@@ -76,10 +76,11 @@ class Committer:
 
     def change(self, run: RunState, **values: Any) -> None:
         """Give columns of a run's row new values with its next flush."""
+        row = run.row
         for name, value in values.items():
-            setattr(run.row, name, value)
+            setattr(row, name, value)
         if run.accepted:
-            run.changed = {**(run.changed or {}), **values}
+            run.changed = values if run.changed is None else {**run.changed, **values}
         self.touch(run)
 
     def gate(self, execution: Execution) -> bool:

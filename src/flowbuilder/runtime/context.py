@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import TYPE_CHECKING, Any
 
 from flowbuilder.core.plan import UNSET
@@ -10,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from flowbuilder.core.plan import FlowPlan
+    from flowbuilder.storage.api import RunRow
 
 
 class Context:
@@ -22,24 +24,26 @@ class Context:
     __slots__ = (
         "_functions",
         "_occurrences",
+        "_row",
+        "_run",
         "_vars_view",
         "config",
         "env",
         "inputs",
         "moment",
         "place",
-        "run",
         "secrets",
         "timezone",
         "trigger",
         "vars",
     )
 
-    def __init__(self, plan: FlowPlan, inputs: dict[str, Any], run: dict[str, Any]) -> None:
+    def __init__(self, plan: FlowPlan, inputs: dict[str, Any], row: RunRow) -> None:
         self.inputs = inputs
         self.env: Mapping[str, str] = plan.env
         self.secrets: Mapping[str, str] = {}
-        self.run = run
+        self._row = row
+        self._run: dict[str, Any] | None = None
         self.trigger: Any = None
         self.config: dict[str, Any] = {}
         self.timezone = plan.timezone
@@ -49,6 +53,23 @@ class Context:
         self._functions = plan.vars
         self._occurrences: dict[str, int] | None = None
         self._vars_view: Context | None = None
+
+    @property
+    def run(self) -> dict[str, Any]:
+        """What expressions see of the run; made when the first of them asks."""
+        if self._run is None:
+            row = self._row
+            self._run = {
+                "id": row.id,
+                "key": row.key,
+                "flow": row.flow,
+                "started_at": dt.datetime.fromtimestamp(row.started_at or row.created_at, dt.UTC),
+                "attempt": 1,
+                "status": "running",
+                "errors": [],
+                "tasks": {},
+            }
+        return self._run
 
     def stand(self, place: str, moment: float) -> None:
         """Say where and when the expressions that follow are evaluated."""
@@ -69,7 +90,7 @@ class Context:
         value = self.vars[number]
         if value is UNSET:
             view = self._vars_view or self._make_vars_view()
-            view.stand(f"{self.run['id']}/vars/{number}", view.moment)
+            view.stand(f"{self._row.id}/vars/{number}", view.moment)
             value = self.vars[number] = self._functions[number](view)
         return value
 
@@ -82,7 +103,7 @@ class Context:
         view = Context.__new__(Context)
         for name in Context.__slots__:
             setattr(view, name, getattr(self, name))
-        view.moment = self.run["started_at"].timestamp()
+        view.moment = self._row.started_at or self._row.created_at
         view._vars_view = view
         self._vars_view = view
         return view

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
 import functools
 import time
 from typing import TYPE_CHECKING, Any
@@ -175,24 +174,14 @@ class Runs:
 
     def enter(self, row: RunRow, plan: FlowPlan, inputs: dict[str, Any]) -> RunState:
         """Make the state of a run in memory; nothing of it has begun yet."""
-        started = row.started_at or row.created_at
-        facts: dict[str, Any] = {
-            "id": row.id,
-            "key": row.key,
-            "flow": row.flow,
-            "started_at": dt.datetime.fromtimestamp(started, dt.UTC),
-            "attempt": 1,
-            "status": row.status,
-            "errors": [],
-            "tasks": {},
-        }
-        context = Context(plan, inputs, facts)
+        context = Context(plan, inputs, row)
         run = RunState(row, plan, context)
         if plan.secrets:
             context.secrets = pick(self._machine.secrets, plan.secrets)
             run.masker = Masker(context.secrets) or None
         if plan.timeout is not None:
             stop = functools.partial(self._machine.cancellation.time_is_up, run)
+            started = row.started_at or row.created_at
             run.timer = self._machine.timers.at(started + plan.timeout, stop)
         self.live[row.id] = run
         return run

@@ -15,7 +15,7 @@ import msgspec
 
 from flowbuilder.core import values
 from flowbuilder.core.errors import ExpressionError, OutputError
-from flowbuilder.core.plan import CODES, ERRORS, HEADER, Region, TaskPlan
+from flowbuilder.core.plan import CODES, ERRORS, HEADER, SLOW, Region, TaskPlan
 from flowbuilder.core.records import NULL, Ended, Readied, RegionEnded
 from flowbuilder.core.rules import (
     CANCELLED,
@@ -105,7 +105,7 @@ class Scheduler:
             if codes[slot] != SUCCEEDED:
                 self._one_by_one(frame, region)
                 return
-        if region.slow:
+        if region.slow >= SLOW:
             self._machine.attempts.region_on_thread(frame, region)
             return
         started = self._now()
@@ -121,7 +121,9 @@ class Scheduler:
     ) -> None:
         """Take in that the function of a region has returned."""
         if ended - started > SLICE:
-            region.slow = True
+            region.slow += 1
+        elif region.slow:
+            region.slow = 0
         run = frame.run
         ids = region.ids
         if not region.always:
