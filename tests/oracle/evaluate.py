@@ -102,6 +102,8 @@ class _Evaluation:
     def _slice(self, expr: tree.Slice, local: dict[str, Any]) -> Any:
         value = self.of(expr.of, local)
         ends = [None if part is None else self.of(part, local) for part in (expr.start, expr.stop, expr.step)]
+        if value is None:
+            raise Failure(MISSING)
         if type(value) not in (str, list) or any(end is not None and type(end) is not int for end in ends):
             raise Failure(TYPE)
         if ends[2] == 0:

@@ -208,7 +208,7 @@ class Interpreter:
             if task.map is not None:
                 return self.map(task, scope, path)
         except Failure as failure:
-            return self.rescued(task, scope, path, failure)
+            return self.rescued(task, scope, path if task.map is None else None, failure)
         return self.guarded(task, scope, path)
 
     def condition(self, task: ir.Task, scope: Scope) -> bool:
