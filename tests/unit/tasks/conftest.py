@@ -12,9 +12,19 @@ from typing import Any
 import aiohttp
 import psutil
 import pytest
+import uvloop
 
 from flowbuilder.runtime.clock import SystemClock
 from flowbuilder.tasks.api import Call
+
+
+def pytest_asyncio_loop_factories(
+    config: pytest.Config, item: pytest.Item
+) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Run what reads from child processes on both loops: they watch descriptors in ways of their own."""
+    if item.path.name in ("test_shell.py", "test_script.py"):
+        return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+    return {"asyncio": asyncio.new_event_loop}
 
 
 class RecordingServices:
