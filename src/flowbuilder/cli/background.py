@@ -22,6 +22,8 @@ from flowbuilder.core import errors
 
 if TYPE_CHECKING:
     from flowbuilder.cli.workspace import Workspace
+    from flowbuilder.sdk.engine import Engine
+    from flowbuilder.sdk.run import Run
 
 LOG = "engine.log"
 
@@ -94,27 +96,28 @@ def _answer(answer: Answer) -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-async def _serve(request: Request, workspace: Workspace) -> None:
-    from flowbuilder.cli.driving import follow  # start-up time: the one who asks imports this module too
-    from flowbuilder.sdk.engine import Engine
+def _serve(request: Request, workspace: Workspace) -> None:
+    from flowbuilder.cli.driving import drive  # start-up time: the one who asks imports this module too
     from flowbuilder.sdk.load import load
 
     flow = load(Path(request.file), workspace.config.limits.for_compiler())
-    async with Engine(workspace.store, workspace.config, recover=False) as engine:
+
+    async def begin(engine: Engine) -> list[Run]:
         run = await engine.start(flow, request.inputs, key=request.key, priority=request.priority)
         _answer(Answer(run.id))
-        await follow(engine, [run], shown=False)
+        return [run]
+
+    drive(workspace, begin, shown=False)
 
 
 def main() -> int:
     """Serve the request on standard input."""
-    from flowbuilder.cli.driving import run_loop  # start-up time: see `_serve`
-    from flowbuilder.cli.workspace import workspace_at
+    from flowbuilder.cli.workspace import workspace_at  # start-up time: see `_serve`
 
     request = msgspec.json.decode(sys.stdin.buffer.read(), type=Request)
     try:
         workspace = workspace_at(Path(request.file).parent, request.store)
-        run_loop(workspace, _serve(request, workspace))
+        _serve(request, workspace)
     except errors.FlowBuilderError as error:
         _answer(Answer(error=type(error).__name__, arguments=_plain(error.args)))
         return 1

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any
 from flowbuilder.cli.progress import PATIENCE, Progress
 from flowbuilder.cli.signals import Interrupts
 from flowbuilder.cli.terminal import is_rich
-from flowbuilder.core.errors import StoreError
+from flowbuilder.core.errors import EngineStopped
+from flowbuilder.sdk.engine import Engine
+from flowbuilder.sdk.reader import Reader
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Sequence
+    from collections.abc import Awaitable, Callable, Coroutine, Sequence
 
     from flowbuilder.cli.workspace import Workspace
     from flowbuilder.runtime.views import RunView
-    from flowbuilder.sdk.engine import Engine
     from flowbuilder.sdk.run import Run
 
 
@@ -33,47 +34,73 @@ def run_loop(workspace: Workspace, main: Coroutine[Any, Any, Any]) -> Any:
         return runner.run(main)
 
 
-async def follow(engine: Engine, runs: Sequence[Run], *, shown: bool) -> tuple[list[RunView], bool]:
-    """Return how runs have ended, and whether a signal of ours ended them.
+def drive(
+    workspace: Workspace,
+    begin: Callable[[Engine], Awaitable[Sequence[Run]]],
+    *,
+    shown: bool,
+    after: Callable[[Engine], Awaitable[None]] | None = None,
+) -> tuple[list[RunView], bool]:
+    """Drive runs to their end with an engine in this process.
 
     Args:
-        engine: the engine that drives them.
-        runs: what to wait for.
+        workspace: whose store keeps the runs.
+        begin: starts the runs, or takes them over.
         shown: whether progress is drawn; of one run only.
+        after: what else is to be asked of the engine before it closes.
+
+    Returns:
+        The runs as they have ended (or stand, where SIGTERM has stopped the
+        engine), and whether a signal of ours ended them.
     """
 
-    async def cancel() -> None:
-        for run in runs:
-            await run.cancel("interrupted")
+    async def main() -> tuple[list[RunView | None], list[str], bool]:
+        interrupts = Interrupts()
+        with interrupts.listening():
+            async with Engine(workspace.store, workspace.config, recover=False) as engine:
+                runs = await begin(engine)
+                grace = workspace.config.engine.grace
+                interrupts.obey(lambda: _cancel(runs), lambda: engine.stop(grace))
+                views = await _follow(engine, runs, interrupts, shown=shown)
+                if after is not None and not interrupts.stopped:
+                    await after(engine)
+        return views, [run.id for run in runs], interrupts.happened
 
-    async def stop() -> None:
-        await engine.stop()
-
-    interrupts = Interrupts(cancel, stop)
-    with interrupts.listening():
-        progress = await _progress_of(engine, runs[0]) if shown and len(runs) == 1 else None
-        watching = asyncio.ensure_future(_watch(runs[0], progress)) if progress else None
-        try:
-            views = await asyncio.gather(*(_ended(run, engine, interrupts) for run in runs))
-        finally:
-            if watching and progress:
-                watching.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await watching
-                progress.end()
-    return list(views), interrupts.happened
+    views, ids, interrupted = run_loop(workspace, main())
+    if None in views:
+        with Reader(workspace.store) as reader:
+            views = [view or reader.show(id) for view, id in zip(views, ids, strict=True)]
+    return views, interrupted
 
 
-async def _ended(run: Run, engine: Engine, interrupts: Interrupts) -> RunView:
-    """Return how a run has ended; how it stands, where the engine was stopped before."""
+async def _cancel(runs: Sequence[Run]) -> None:
+    for run in runs:
+        await run.cancel("interrupted")
+
+
+async def _follow(
+    engine: Engine, runs: Sequence[Run], interrupts: Interrupts, *, shown: bool
+) -> list[RunView | None]:
+    """Return how runs have ended; None for those that the engine was stopped before."""
+    progress = await _progress_of(engine, runs[0]) if shown and len(runs) == 1 else None
+    watching = asyncio.ensure_future(_watch(runs[0], progress)) if progress else None
+    try:
+        return await asyncio.gather(*(_ended(run, interrupts) for run in runs))
+    finally:
+        if watching and progress:
+            watching.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await watching
+            progress.end()
+
+
+async def _ended(run: Run, interrupts: Interrupts) -> RunView | None:
     try:
         return await run.wait()
-    except StoreError:
+    except (EngineStopped, asyncio.CancelledError):
+        if interrupts.stopped:
+            return None
         raise
-    except asyncio.CancelledError:
-        if not interrupts.stopped:
-            raise
-        return await engine.show(run.id)
 
 
 async def _progress_of(engine: Engine, run: Run) -> Progress | None:

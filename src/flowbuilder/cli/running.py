@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flowbuilder.cli import exits
-from flowbuilder.cli.driving import follow, run_loop
 from flowbuilder.cli.flows import prepare, warn
 from flowbuilder.cli.inputs import gather_inputs
 from flowbuilder.cli.parsing import UsageError
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from flowbuilder.runtime.views import RunView
     from flowbuilder.sdk.engine import Engine
     from flowbuilder.sdk.load import LoadedFlow
+    from flowbuilder.sdk.run import Run
 
 
 def run_flow(arguments: argparse.Namespace) -> int:
@@ -71,18 +71,19 @@ def run_here(
     Returns:
         The run as it ended, and whether a signal of ours ended it.
     """
-    from flowbuilder.sdk.engine import Engine  # start-up time: a flow that is wrong needs none
+    from flowbuilder.cli.driving import drive  # start-up time: a flow that is wrong needs no engine
 
-    async def drive() -> tuple[RunView, bool]:
-        async with Engine(workspace.store, workspace.config, recover=False) as engine:
-            run = await engine.start(flow, inputs, key=key, priority=priority)
-            views, interrupted = await follow(engine, [run], shown=shown)
-            if shown:
-                await name_waiting(engine, workspace.store, run.id)
-            return views[0], interrupted
+    started: list[Run] = []
 
-    result: tuple[RunView, bool] = run_loop(workspace, drive())
-    return result
+    async def begin(engine: Engine) -> list[Run]:
+        started.append(await engine.start(flow, inputs, key=key, priority=priority))
+        return started
+
+    async def after(engine: Engine) -> None:
+        await name_waiting(engine, workspace.store, started[0].id)
+
+    views, interrupted = drive(workspace, begin, shown=shown, after=after if shown else None)
+    return views[0], interrupted
 
 
 async def name_waiting(engine: Engine, store: Path, but: str) -> None:

@@ -7,14 +7,16 @@ import contextlib
 import os
 import signal
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from flowbuilder.cli import exits
 from flowbuilder.cli.terminal import say
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator
-    from typing import Any
+    from collections.abc import Iterator
+
+Work: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 
 
 class Interrupts:
@@ -22,21 +24,24 @@ class Interrupts:
 
     The first SIGINT cancels in order, the second leaves at once: a cancel that
     was asked for is in the journal, and the next engine completes it.  SIGTERM
-    starts nothing more and gives what runs its grace.
-
-    Args:
-        cancel: cancels the runs; called once.
-        stop: stops the engine in order; called once.
+    starts nothing more and gives what runs its grace.  Signals count from
+    `listening` on; what came before `obey` is done then.
     """
 
-    def __init__(
-        self, cancel: Callable[[], Coroutine[Any, Any, None]], stop: Callable[[], Coroutine[Any, Any, None]]
-    ) -> None:
-        self._cancel = cancel
-        self._stop = stop
+    def __init__(self) -> None:
+        self._cancel: Work | None = None
+        self._stop: Work | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self.cancelled = False
         self.stopped = False
+
+    def obey(self, cancel: Work, stop: Work) -> None:
+        """Say how runs are cancelled, and how the engine is stopped in order; each is called once at most."""
+        self._cancel, self._stop = cancel, stop
+        if self.cancelled:
+            self._begin(cancel)
+        if self.stopped:
+            self._begin(stop)
 
     @property
     def happened(self) -> bool:
@@ -65,15 +70,17 @@ class Interrupts:
             os._exit(exits.INTERRUPTED)
         self.cancelled = True
         say("cancelling: what runs is ended, then `finally` runs; Ctrl-C again leaves at once")
-        self._begin(self._cancel())
+        self._begin(self._cancel)
 
     def _terminate(self) -> None:
         if not self.happened:
             self.stopped = True
             say("stopping: nothing more is started; what has not ended soon is left for recovery")
-            self._begin(self._stop())
+            self._begin(self._stop)
 
-    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.ensure_future(work)
+    def _begin(self, work: Work | None) -> None:
+        if work is None:
+            return  # there is nothing yet to cancel or stop: `obey` comes to it
+        task = asyncio.ensure_future(work())
         self._tasks.add(task)  # the loop itself keeps no task alive
         task.add_done_callback(self._tasks.discard)

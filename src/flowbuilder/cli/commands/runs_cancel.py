@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import argparse
 
     from flowbuilder.cli.workspace import Workspace
+    from flowbuilder.sdk.engine import Engine
+    from flowbuilder.sdk.run import Run
 
 COMMAND = Command(
     name="runs cancel",
@@ -46,22 +48,20 @@ def run(arguments: argparse.Namespace) -> int:
         else:
             orphans.append(row.id)
     if orphans:
-        from flowbuilder.cli.driving import run_loop  # start-up time: brings the event loop
-
-        workspace = workspace_at(Path.cwd(), arguments.store)
-        run_loop(workspace, _finish(workspace, orphans, arguments.reason))
+        _finish(workspace_at(Path.cwd(), arguments.store), orphans, arguments.reason)
     return DONE
 
 
-async def _finish(workspace: Workspace, ids: list[str], reason: str) -> None:
+def _finish(workspace: Workspace, ids: list[str], reason: str) -> None:
     """Drive runs that nobody drives to their end."""
-    from flowbuilder.cli.driving import follow  # start-up time: most runs have an engine of their own
-    from flowbuilder.sdk.engine import Engine
+    from flowbuilder.cli.driving import drive  # start-up time: most runs have an engine of their own
 
-    async with Engine(workspace.store, workspace.config, recover=False) as engine:
+    async def begin(engine: Engine) -> list[Run]:
         runs = await engine.resume(ids)
         for run in runs:
             await run.cancel(reason)
-        views, _ = await follow(engine, runs, shown=False)
+        return runs
+
+    views, _ = drive(workspace, begin, shown=False)
     for view in views:
         say(f"run {view.run_id} is {view.status}")

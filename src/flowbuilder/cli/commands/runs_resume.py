@@ -51,12 +51,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _resume(workspace: Workspace, ids: list[str] | None, *, shown: bool) -> tuple[list[RunView], bool]:
-    from flowbuilder.cli.driving import follow, run_loop  # start-up time: a wrong id needs no engine
-    from flowbuilder.sdk.engine import Engine
+    from flowbuilder.cli.driving import drive  # start-up time: a wrong id needs no engine
 
-    async def drive() -> tuple[list[RunView], bool]:
-        async with Engine(workspace.store, workspace.config, recover=False) as engine:
-            return await follow(engine, await engine.resume(ids), shown=shown)
-
-    result: tuple[list[RunView], bool] = run_loop(workspace, drive())
-    return result
+    return drive(workspace, lambda engine: engine.resume(ids), shown=shown)

@@ -1,0 +1,96 @@
+"""Runs that are left to a background engine."""
+
+import json
+import os
+
+from command_line import Cli
+
+FLOW = """
+    flow: background
+    tasks:
+      wait: {run: "cat gate > /dev/null"}
+      done: {needs: [wait], type: set, with: 42}
+    outputs: {answer: "${{ tasks.done.output }}"}
+"""
+
+
+def open_gate(cli: Cli) -> None:
+    """Let the flow go on: this returns when its task has opened the pipe to read."""
+    (cli.folder / "gate").write_text("open\n")
+
+
+def test_a_detached_run_goes_on_without_the_command(cli: Cli) -> None:
+    cli.fifo("gate")
+
+    started = cli("run", cli.flow(FLOW), "--detach")
+    run = started.stdout.strip()
+    live = cli.json("runs", "show", run, "--json")["status"]
+    open_gate(cli)
+    watched = cli.json("runs", "watch", run, "--json")
+
+    assert started.returncode == 0, started.stderr
+    assert live in ("running", "queued")
+    assert watched["outputs"] == {"answer": 42}
+
+
+def test_the_background_engine_leaves_when_it_has_nothing_left(cli: Cli) -> None:
+    cli.fifo("gate")
+    run = cli("run", cli.flow(FLOW), "--detach").stdout.strip()
+    pids = engine_pids(cli)
+
+    open_gate(cli)
+    cli("runs", "watch", run)
+
+    assert len(pids) == 1
+    wait_for_exit(pids[0])
+
+
+def test_waiting_too_long_exits_with_8_and_the_run_goes_on(cli: Cli) -> None:
+    cli.fifo("gate")
+
+    done = cli("run", cli.flow(FLOW), "--timeout", "100ms", "--json")
+    open_gate(cli)
+    watched = cli("runs", "watch", json.loads(done.stdout)["run_id"])
+
+    assert done.returncode == 8, done.stderr
+    assert json.loads(done.stdout)["status"] == "running"
+    assert watched.returncode == 0, watched.stderr
+
+
+def test_what_keeps_a_detached_run_from_starting_is_reported_here(cli: Cli) -> None:
+    flow = cli.flow(
+        """
+        flow: needy
+        inputs: {n: {type: integer, minimum: 5}}
+        tasks: {a: {type: set, with: 1}}
+        """
+    )
+
+    missing = cli("run", flow, "--detach")
+    small = cli("run", flow, "--detach", "-i", "n=1")
+
+    assert (missing.returncode, small.returncode) == (2, 2)
+    assert "$.n" in small.stderr
+    assert missing.stdout == small.stdout == ""
+
+
+def engine_pids(cli: Cli) -> list[int]:
+    """Return the processes of the engines that are alive on the project's store."""
+    from flowbuilder.sdk.reader import Reader
+
+    with Reader(cli.folder / ".flowbuilder" / "flowbuilder.db") as reader:
+        return [engine.pid for engine in reader.engines() if engine.alive]
+
+
+def wait_for_exit(pid: int) -> None:
+    """Return when a process that is none of our children has ended."""
+    try:
+        handle = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    import select
+
+    try:
+        assert select.select([handle], [], [], 30)[0], "the background engine is still there"
+    finally:
+        os.close(handle)

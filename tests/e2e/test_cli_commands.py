@@ -1,0 +1,206 @@
+"""The commands that look at runs, and those that look at flows."""
+
+import json
+import re
+
+import pytest
+from command_line import Cli
+
+FLOW = """
+    flow: talk
+    inputs: {fail: {type: boolean, default: false}}
+    tasks:
+      speak: {run: echo one; echo two >&2}
+      check:
+        needs: [speak]
+        if: inputs.fail
+        type: fail
+        with: {kind: demo.wrong, message: it was asked to fail}
+"""
+
+
+@pytest.fixture
+def talks(cli: Cli) -> Cli:
+    flow = cli.flow(FLOW)
+    assert cli("run", flow).returncode == 0
+    assert cli("run", flow, "-i", "fail=true").returncode == 1
+    return cli
+
+
+def test_runs_are_listed_newest_first_and_filtered(talks: Cli) -> None:
+    both = talks.json("runs", "list", "--json")["runs"]
+    failed = talks.json("runs", "list", "--status", "failed", "--json")["runs"]
+    older = talks.json("runs", "list", "--before", both[0]["run_id"], "--json")["runs"]
+
+    assert [run["status"] for run in both] == ["failed", "succeeded"]
+    assert failed == both[:1]
+    assert older == both[1:]
+    assert talks("runs", "list", "--ids").stdout.split() == [run["run_id"] for run in both]
+    assert talks.json("runs", "list", "--flow", "other", "--json") == {"runs": []}
+
+
+def test_the_list_is_a_plain_table_through_a_pipe(talks: Cli) -> None:
+    lines = talks("runs", "list").stdout.splitlines()
+
+    assert lines[0].split() == ["run", "flow", "status", "started", "took"]
+    assert [line.split()[2] for line in lines[1:]] == ["failed", "succeeded"]
+
+
+def test_a_run_is_shown_by_the_beginning_of_its_id(talks: Cli) -> None:
+    run = talks("runs", "list", "--ids", "--status", "failed").stdout.strip()
+
+    text = talks("runs", "show", run[:18])
+    found = talks.json("runs", "show", run, "--json")
+    task = talks.json("runs", "show", run, "check", "--json")
+
+    assert "demo.wrong: it was asked to fail" in text.stdout
+    assert found["run_id"] == run
+    assert task["error"]["kind"] == "demo.wrong"
+    assert talks("runs", "show", run, "chek").returncode == 5
+
+
+def test_logs_show_what_tasks_wrote(talks: Cli) -> None:
+    run = talks("runs", "list", "--ids", "--status", "succeeded").stdout.strip()
+
+    every = talks("runs", "logs", run).stdout
+    one = [json.loads(line) for line in talks("runs", "logs", run, "speak", "--json").stdout.splitlines()]
+    followed = talks("runs", "logs", run, "-f").stdout
+
+    assert "speak" in every
+    assert {line["message"] for line in one} == {"one", "two"}
+    assert followed == every
+
+
+def test_ended_runs_are_deleted_and_live_ones_refused(talks: Cli) -> None:
+    runs = talks("runs", "list", "--ids").stdout.split()
+
+    deleted = talks("runs", "delete", runs[0])
+    neither = talks("runs", "delete")
+    rest = talks("runs", "delete", "--older-than", "0s")
+
+    assert "deleted 1 run" in deleted.stderr
+    assert neither.returncode == 2
+    assert "deleted 1 run" in rest.stderr
+    assert talks.json("runs", "list", "--json") == {"runs": []}
+
+
+def test_nothing_to_resume_is_said_and_fine(talks: Cli) -> None:
+    done = talks("runs", "resume", "--all")
+
+    assert done.returncode == 0
+    assert "no run waits" in done.stderr
+    assert talks("runs", "resume").returncode == 2
+
+
+def test_a_store_that_is_not_there_is_not_made_by_looking(cli: Cli) -> None:
+    done = cli("runs", "list")
+
+    assert done.returncode == 5
+    assert not (cli.folder / ".flowbuilder" / "flowbuilder.db").exists()
+
+
+def test_a_flow_is_explained_before_and_after_it_ran(talks: Cli) -> None:
+    run = talks("runs", "list", "--ids", "--status", "succeeded").stdout.strip()
+
+    before = talks("explain", "flow.yaml").stdout
+    after = talks("explain", "--run", run).stdout
+    asked = talks("explain", "flow.yaml", "--analyze")
+    made = talks("explain", "flow.yaml", "--analyze", "--yes")
+
+    assert "speak" in before
+    assert run in after
+    assert asked.returncode == 2
+    assert "--yes" in asked.stderr
+    assert made.returncode == 0, made.stderr
+    assert "actual" in made.stdout
+    for format in ("json", "mermaid", "dot"):
+        assert "speak" in talks("explain", "flow.yaml", "--format", format).stdout
+    json.loads(talks("explain", "--run", run, "--format", "json").stdout)
+
+
+def test_a_graph_is_drawn(talks: Cli) -> None:
+    assert "speak" in talks("graph", "flow.yaml").stdout
+    assert talks("graph", "flow.yaml", "--format", "dot").stdout.startswith("digraph")
+
+
+def test_the_schema_accepts_a_flow_and_refuses_a_misspelt_key(cli: Cli) -> None:
+    import jsonschema_rs
+
+    validator = jsonschema_rs.validator_for(cli.json("schema"))
+
+    assert validator.is_valid({"flow": "a", "tasks": {"b": {"type": "set", "with": 1}}})
+    assert not validator.is_valid({"flow": "a", "task": {"b": {"type": "set", "with": 1}}})
+
+
+def test_mistakes_are_printed_for_people_and_for_tools(cli: Cli) -> None:
+    cli.flow("flow: bad\ntasks:\n  a: {type: htp}\n  b: {type: set, wiht: 1}\n", "bad.yaml")
+    cli.flow("flow: good\ntasks:\n  a: {type: set, with: 1}\n", "good.yaml")
+
+    text = cli("validate", "bad.yaml", "good.yaml")
+    found = cli.json("validate", "bad.yaml", "--format", "json", code=3)
+    sarif = cli.json("validate", "bad.yaml", "--format", "sarif", code=3)
+
+    assert text.returncode == 3
+    assert re.search(r"^bad\.yaml:3:\d+: FB\d{3} ", text.stdout, re.MULTILINE)
+    assert "did you mean 'http'?" in text.stdout
+    assert "2 files: " in text.stderr
+    assert found["errors"] >= 2
+    assert {one["line"] for one in found["diagnostics"]} == {3, 4}
+    assert len(sarif["runs"][0]["results"]) == len(found["diagnostics"])
+    assert cli("validate", "good.yaml").returncode == 0
+
+
+def test_the_doctor_finds_a_healthy_project_healthy(talks: Cli) -> None:
+    found = talks.json("doctor", "--json")["checks"]
+
+    assert {one["check"]: one["status"] for one in found}["store"] == "ok"
+    assert not [one for one in found if one["status"] == "error"]
+
+
+def test_the_doctor_finds_a_damaged_store_and_open_secrets(talks: Cli) -> None:
+    store = talks.folder / ".flowbuilder" / "flowbuilder.db"
+    data = bytearray(store.read_bytes())
+    data[len(data) // 2 :] = bytes(len(data) - len(data) // 2)
+    store.write_bytes(data)
+    secrets = talks.folder / ".flowbuilder" / "secrets.toml"
+    secrets.write_text("")
+    secrets.chmod(0o644)
+
+    done = talks("doctor", "--json")
+    states = {one["check"]: one["status"] for one in json.loads(done.stdout)["checks"]}
+
+    assert done.returncode == 1
+    assert (states["store"], states["secrets"]) == ("error", "error")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_scripts_name_every_command(cli: Cli, shell: str) -> None:
+    script = cli("completion", shell).stdout
+
+    assert all(word in script for word in ("run", "validate", "resume", "input-file", "doctor"))
+
+
+def test_the_bash_completion_completes(cli: Cli) -> None:
+    import subprocess
+
+    script = cli("completion", "bash").stdout
+    ask = script + 'COMP_WORDS=(flowbuilder runs re); COMP_CWORD=2; _flowbuilder; echo "${COMPREPLY[@]}"\n'
+    ask += (
+        'COMP_WORDS=(flowbuilder validate --format s); COMP_CWORD=3; _flowbuilder; echo "${COMPREPLY[@]}"\n'
+    )
+
+    done = subprocess.run(["bash", "-c", ask], capture_output=True, text=True, timeout=30, check=True)
+
+    assert done.stdout.split() == ["resume", "sarif"]
+
+
+def test_a_reader_that_has_enough_ends_the_command_quietly(talks: Cli) -> None:
+    import subprocess
+
+    line = " ".join(talks.command("schema")) + " | head -n 1"
+    done = subprocess.run(
+        ["bash", "-c", line], cwd=talks.folder, capture_output=True, text=True, timeout=60, check=True
+    )
+
+    assert done.stdout == "{\n"
+    assert done.stderr == ""
