@@ -144,12 +144,16 @@ class Attempts:
             call = self._call(execution, run, task)
             if placed:
                 work = type.work(call)
-                if task.timeout is None and task.executor in ("auto", "inline"):
-                    done, value = self._placer.try_inline(work)
+                executor = task.executor
+                coroutine = self._placer.known_async(work) if executor != "process" else None
+                if coroutine is None and task.timeout is None and executor in ("auto", "inline"):
+                    placer = self._placer
+                    done, value = placer.try_inline(work) if executor == "auto" else placer.call_inline(work)
                     if done:
                         self.complete(execution, value)
                         return
-                coroutine = self._placer.place(work, executor=task.executor, timeout=task.timeout, call=call)
+                if coroutine is None:
+                    coroutine = self._placer.place(work, executor=executor, timeout=task.timeout, call=call)
             else:
                 coroutine = type.run(call)
         except Exception as error:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import gc
 import secrets as chance
 from typing import TYPE_CHECKING, Any
 
@@ -72,6 +73,7 @@ class EngineCore:
         self._recover = recover
         self._serving: list[asyncio.Task[Any]] = []
         self._closed = False
+        self._gc_threshold: tuple[int, int, int] | None = None
         self.machine: Machine
 
     async def open(self) -> None:
@@ -91,10 +93,19 @@ class EngineCore:
 
         self._store.on_command(on_command)
         self._serving.append(loop.create_task(machine.timers.run()))
+        self._calm_collector()
         if self._recover:
             upkeep = Upkeep(machine)
             await upkeep.at_start()
             self._serving.append(loop.create_task(upkeep.run()))
+
+    def _calm_collector(self) -> None:
+        """Let the garbage collector look less often; what it was set to comes back at the end."""
+        objects = self._config.engine.gc_objects
+        before = gc.get_threshold()
+        if before[0] and objects > before[0]:
+            self._gc_threshold = before
+            gc.set_threshold(objects, *before[1:])
 
     def _assemble(self, loop: asyncio.AbstractEventLoop, id: str, unique: int) -> Machine:
         config = self._config
@@ -177,6 +188,8 @@ class EngineCore:
         await machine.placer.close()
         await machine.services.close()
         await machine.in_thread(self._store.close)
+        if self._gc_threshold is not None:
+            gc.set_threshold(*self._gc_threshold)
         # what was on its way to callers when the store was closed arrives before they are let go
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.sleep(0)

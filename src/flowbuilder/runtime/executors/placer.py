@@ -20,7 +20,7 @@ from flowbuilder.runtime.executors.processes import Processes
 from flowbuilder.runtime.executors.raised import CAUGHT, as_failure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
     from flowbuilder.core.policies import Placement
     from flowbuilder.runtime.config import Config
@@ -103,6 +103,42 @@ class Placer:
             return _NOT_INLINE
         return True, value
 
+    def call_inline(self, work: Work) -> tuple[bool, Any]:
+        """Call a function in place because its author says so; tell whether that was done.
+
+        Not done are async functions and those that are not loaded yet: call
+        `place` with the same work.
+
+        Raises:
+            TaskFailed: what the function raised.
+        """
+        function = work.function
+        if self._about(function).is_async or hasattr(function, "load"):
+            return _NOT_INLINE
+        try:
+            value = function(*work.args, **work.kwargs)
+        except CAUGHT as error:
+            raise as_failure(error, work.call, function) from error
+        if type(value) is CoroutineType:
+            self._begun[id(work)] = value
+            return _NOT_INLINE
+        return True, value
+
+    def known_async(self, work: Work) -> Coroutine[Any, Any, Any] | None:
+        """Return what awaits a function that is known to be async; None for any other: call `place`.
+
+        Raises, when awaited:
+            TaskFailed: what the function raised.
+        """
+        # hot: benchmarks/async_tasks.py; a step less than `place`
+        try:
+            learned = self._learned.get(work.function)
+        except TypeError:
+            return None
+        if learned is None or not learned.is_async:
+            return None
+        return self._on_loop(work.function, work)
+
     async def place(self, work: Work, *, executor: Placement, timeout: float | None, call: Call) -> Any:
         """Run the work where it belongs, and return what the function returns.
 
@@ -155,7 +191,9 @@ class Placer:
     async def _on_loop(self, function: Callable[..., Any], work: Work) -> Any:
         try:
             value = function(*work.args, **work.kwargs)
-            return await value if inspect.isawaitable(value) else value
+            if type(value) is CoroutineType or inspect.isawaitable(value):
+                return await value
+            return value
         except CAUGHT as error:
             raise as_failure(error, work.call, function) from error
 
