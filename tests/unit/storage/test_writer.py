@@ -1,6 +1,7 @@
 """The writer's own promises: nobody waits for ever, and an unknown column is nobody's loss but its group's."""
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -105,3 +106,42 @@ def test_an_engine_is_woken_in_a_folder_with_a_long_name(tmp_path: Path) -> None
 
     assert woken.wait(30)
     store.close()
+
+
+def test_a_done_that_fails_is_nobody_elses_loss(path: Path) -> None:
+    store = SqliteStore(path)
+    store.open("a")
+
+    def loop_is_closed(error: StoreError | None) -> None:
+        raise RuntimeError("Event loop is closed")
+
+    store.submit(Accept(Runs().row()))
+    store.when_durable(loop_is_closed)
+
+    assert commit(store, Accept(Runs(unique=2).row())) is None
+    store.close()
+
+
+def test_what_nobody_waits_for_is_committed_all_the_same(path: Path) -> None:
+    store, reader = SqliteStore(path), SqliteStore(path)
+    store.open("a")
+    reader.open(None)
+    row = Runs().row()
+    on_disk = threading.Event()
+
+    store.submit(Accept(row))
+    watcher = threading.Thread(target=wait_for, args=(lambda: reader.run(row.id), on_disk))
+    watcher.start()
+
+    assert on_disk.wait(30)
+    watcher.join()
+    reader.close()
+    store.close()
+
+
+def wait_for(condition: Callable[[], object], met: threading.Event) -> None:
+    """Look again and again, for a bounded time: nothing tells a reader of another process."""
+    for _ in range(100_000):
+        if condition():
+            met.set()
+            return

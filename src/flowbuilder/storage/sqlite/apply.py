@@ -55,15 +55,17 @@ class SqliteCommitter:
         """Commit all of the group, or raise and keep nothing of it."""
         try:
             cursor = self._cursor or self._open()
-            taken = self._commit(cursor.connection, cursor, group)
+            return self._commit(cursor.connection, cursor, group)
         except apsw.Error as error:
             raise as_store_error(error, self._path, self._connection) from error
+
+    def between(self) -> None:
+        """Have the log carried over where it has grown."""
         if self._uncarried >= EVERY_BYTES:
             self._uncarried = self._looked = 0
             self._checkpoints.ask()
         if self._checkpoints.left is Left.TOO_MUCH and self._connection is not None:
             self._checkpoints.finish(self._connection)
-        return taken
 
     def _commit(self, connection: apsw.Connection, cursor: apsw.Cursor, group: Group) -> dict[str, str]:
         if self._refused:

@@ -88,12 +88,11 @@ class SqliteStore:
 
     def close(self) -> None:
         """Commit what has gathered, give up the engine's lock, close the files."""
-        if self._engine is not None and self._writer is not None:
-            engine = self._engine
+        engine = self._engine
+        if engine is not None and self._writer is not None:
             self._settle_statistics()
-            with contextlib.suppress(
-                StoreError
-            ):  # then it counts as crashed, and its runs are taken over all the same
+            # Where this fails it counts as crashed, and its runs are taken over all the same.
+            with contextlib.suppress(StoreError):
                 self._write(lambda cursor: self._engines.leave(cursor, engine))
         writer = self._release()
         if writer is not None:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     import apsw
 
+    from flowbuilder.storage.api import Done
+
 _GATHER = 0.05
 """Seconds that writes gather which nobody waits for; `durability: none` promises 0.1."""
 _UNAWAITED = frozenset({Accept, Append, Change, Log, Statistic})
@@ -42,6 +44,10 @@ class Committer(Protocol):
 
     def commit(self, group: Group) -> dict[str, str]:
         """Commit all of the group or raise; returns refused runs → holders of their keys."""
+        ...
+
+    def between(self) -> None:
+        """Do upkeep that cannot wait until there is nothing else to do, but for which no group should wait."""
         ...
 
     def idle(self) -> float | None:
@@ -187,16 +193,17 @@ class Writer:
             if self._closing:
                 return None
             if group.writes:
-                if not self._doze(taken):
+                if not self._doze():
                     return group
             elif not taken:
                 self._sleep()
 
-    def _doze(self, taken: list[Item]) -> bool:
+    def _doze(self) -> bool:
         """Let a group that nobody waits for gather; returns False when it is time to commit it."""
         self._state = _DOZING
         try:
-            if not self._items or not taken:
+            # Whoever came to wait before we dozed did not ring.
+            if not self._closing and all(type(item) in _UNAWAITED for item in self._items[:]):
                 self._bell.get(timeout=_GATHER)
             return True
         except Empty:
@@ -233,14 +240,12 @@ class Writer:
         except Exception as error:  # whatever it is, nobody may wait for ever
             self._fail(group, as_store_error(error, self._path))
             return
-        refused: set[str] = set(taken)
         for done, keyed in group.waiters:
-            if refused and not refused.isdisjoint(keyed):
-                done(KeyTaken({run_id: taken[run_id] for run_id in keyed if run_id in taken}))
-            else:
-                done(None)
+            refused = {run_id: taken[run_id] for run_id in keyed if run_id in taken} if taken else None
+            _call(done, KeyTaken(refused) if refused else None)
         for job in group.jobs:
             job.finished()
+        self._committer.between()
 
     def _fail(self, group: Group, error: StoreError) -> None:
         self._committer.abandon()
@@ -257,7 +262,13 @@ class Writer:
 def _tell(group: Group, error: StoreError) -> None:
     """Tell whoever waits for a group that it is lost; holds no lock, as they may do what they like."""
     for done, _ in group.waiters:
-        done(error)
+        _call(done, error)
     for job in group.jobs:
         job.error = error
         job.finished()
+
+
+def _call(done: Done, error: StoreError | None) -> None:
+    """Call `done`; one that fails, as its loop is closed already, must not end the thread for all others."""
+    with contextlib.suppress(Exception):
+        done(error)
