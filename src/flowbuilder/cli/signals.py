@@ -16,6 +16,9 @@ from flowbuilder.cli.terminal import say
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_MOST_PATIENCE = 2.0
+"""Seconds that a second interrupt waits for a slow disk; a third waits for nothing."""
+
 Work: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 
 
@@ -32,6 +35,7 @@ class Interrupts:
         self._cancel: Work | None = None
         self._stop: Work | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._leaving = False
         self.cancelled = False
         self.stopped = False
 
@@ -64,13 +68,24 @@ class Interrupts:
                     loop.remove_signal_handler(number)
 
     def _interrupt(self) -> None:
-        if self.cancelled:
-            say("left at once; the next engine on the store completes the cancel")
-            sys.stderr.flush()
+        if self._leaving:
             os._exit(exits.INTERRUPTED)
+        if self.cancelled:
+            self._leaving = True
+            self._begin(self._leave)
+            return
         self.cancelled = True
         say("cancelling: what runs is ended, then `finally` runs; Ctrl-C again leaves at once")
         self._begin(self._cancel)
+
+    async def _leave(self) -> None:
+        """Leave as soon as the cancel is on disk: a few milliseconds after it was asked for."""
+        asked = self._tasks - {asyncio.current_task()}
+        if asked:
+            await asyncio.wait(asked, timeout=_MOST_PATIENCE)
+        say("left at once; the next engine on the store completes the cancel")
+        sys.stderr.flush()
+        os._exit(exits.INTERRUPTED)
 
     def _terminate(self) -> None:
         if not self.happened:
