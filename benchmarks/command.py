@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 def measure(folder: Path) -> Iterator[Figure]:
     """Yield one line of the table."""
     flow = folder / "one.yaml"
-    flow.write_text('flow: one\ninputs: {n: {type: integer}}\ntasks: {a: {type: set, with: "${{ inputs.n }}"}}\n')
+    flow.write_text(
+        'flow: one\ninputs: {n: {type: integer}}\ntasks: {a: {type: set, with: "${{ inputs.n }}"}}\n'
+    )
     command = os.path.join(os.path.dirname(sys.executable), "flowbuilder")
     store = str(folder / "command.db")
     run = [command, "run", str(flow), "-i", "n=1", "--store", store, "--json"]

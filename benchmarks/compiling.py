@@ -8,9 +8,9 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 import yaml
-
 from benchmarks.figure import Figure
 from benchmarks.flows import text_of
+
 from flowbuilder.runtime.plans import Plans
 
 if TYPE_CHECKING:

@@ -40,7 +40,7 @@ class Figure:
 def shown(value: float, unit: str) -> str:
     """Return a figure as people read it."""
     if unit != "s":
-        return f"{value:,.0f} {unit}"
+        return f"{value:,.0f} {unit}" if value >= 100 else f"{value:.3g} {unit}"
     for limit, name in ((1e-3, "µs"), (1.0, "ms")):
         if value < limit:
             return f"{value / (limit / 1000):.3g} {name}"

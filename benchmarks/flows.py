@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from flowbuilder import LoadedFlow
 
-CODE = '''
+CODE = """
 import asyncio
 
 
@@ -22,7 +22,7 @@ def step(value):
 async def later(value):
     await asyncio.sleep(0)
     return value + 1
-'''
+"""
 
 
 def pure_chain(folder: Path, length: int = 10, durability: str = "group") -> LoadedFlow:
@@ -98,9 +98,7 @@ def text_of(length: int) -> str:
     return "\n".join(lines)
 
 
-def _flow(
-    folder: Path, name: str, tasks: list[str], output: str, durability: str = "group"
-) -> LoadedFlow:
+def _flow(folder: Path, name: str, tasks: list[str], output: str, durability: str = "group") -> LoadedFlow:
     lines = [f"flow: {name}", f"durability: {durability}", "inputs: {n: {type: integer}}", "tasks:", *tasks]
     lines.append(f'outputs: {{result: "${{{{ {output} }}}}"}}')
     return load_text("\n".join(lines) + "\n", folder)

@@ -44,9 +44,7 @@ async def _one_at_a_time(folder: Path) -> Figure:
         await run.result()
         await check(engine, run.id, 10, {"result": 17})
     name = "one single-row commit"
-    return Figure(
-        "the same, durable, one run at a time, p50", taken, 2.5 * floor, 1.3 * floor, floor, name
-    )
+    return Figure("the same, durable, one run at a time, p50", taken, 2.5 * floor, 1.3 * floor, floor, name)
 
 
 async def _many_at_once(folder: Path) -> Figure:

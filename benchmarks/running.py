@@ -47,7 +47,8 @@ async def check(engine: Engine, run_id: str, tasks: int, outputs: dict[str, Any]
     assert len(parts) >= tasks, (len(parts), tasks)
     for path, task in parts.items():
         assert task.status == "succeeded", path
-        assert task.started_at is not None and task.duration is not None, path
+        assert task.started_at is not None, path
+        assert task.duration is not None, path
 
 
 async def one_at_a_time(engine: Engine, flow: LoadedFlow, rounds: int) -> list[float]:

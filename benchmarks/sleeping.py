@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from flowbuilder import LoadedFlow
+    from flowbuilder import Engine, LoadedFlow
 
 
 def measure(folder: Path) -> Iterator[Figure]:
@@ -98,18 +98,20 @@ async def _wait_for_a_day(folder: Path, count: int = 20_000) -> Figure:
     return Figure("runs waiting for a day, per run in memory", max(taken, 0.0), 100, 0, unit="bytes")
 
 
-async def _start(engine: object, flow: LoadedFlow, count: int) -> None:
+async def _start(engine: Engine, flow: LoadedFlow, count: int) -> None:
     numbers = iter(range(count))
 
     async def caller() -> None:
         for n in numbers:
-            await engine.start(flow, {"n": n})  # type: ignore[attr-defined]
+            await engine.start(flow, {"n": n})
 
     async with asyncio.TaskGroup() as group:
         for _ in range(500):
             group.create_task(caller())
 
 
-async def _all_left(engine: object) -> None:
-    while engine.core.machine.runs.live:  # type: ignore[attr-defined]
-        await asyncio.sleep(0.05)
+async def _all_left(engine: Engine) -> None:
+    """Return when every run has left memory: nothing tells of that, so look now and then."""
+    async with asyncio.timeout(60):
+        while engine.core.machine.runs.live:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)

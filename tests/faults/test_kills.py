@@ -38,7 +38,10 @@ class Driver:
     def __init__(self) -> None:
         kills = Path(__file__).parent / "kills"
         self.process = subprocess.Popen(
-            [sys.executable, str(kills / "drive.py")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
+            [sys.executable, str(kills / "drive.py")],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            bufsize=0,
         )
         self._rest = b""
 
@@ -68,7 +71,8 @@ class Driver:
 
     def close(self) -> None:
         """End the process."""
-        assert self.process.stdin is not None and self.process.stdout is not None
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
         self.process.stdin.close()
         self.process.wait(10)
         self.process.stdout.close()

@@ -210,7 +210,7 @@ def _plain(node: Node, source: Source) -> object:
     """Return the texts of a tree; each character must have a place in the file, in order."""
     match node:
         case Scalar():
-            found = places(source.text, node)
+            found = list(places(source.text, node))
             assert len(found) == len(node.text)
             assert found == sorted(found)
             assert all(0 <= place <= len(source.text) for place in found)

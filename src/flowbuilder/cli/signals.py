@@ -35,6 +35,7 @@ class Interrupts:
         self._cancel: Work | None = None
         self._stop: Work | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._obeyed = asyncio.Event()
         self._leaving = False
         self.cancelled = False
         self.stopped = False
@@ -42,6 +43,7 @@ class Interrupts:
     def obey(self, cancel: Work, stop: Work) -> None:
         """Say how runs are cancelled, and how the engine is stopped in order; each is called once at most."""
         self._cancel, self._stop = cancel, stop
+        self._obeyed.set()
         if self.cancelled:
             self._begin(cancel)
         if self.stopped:
@@ -80,9 +82,10 @@ class Interrupts:
 
     async def _leave(self) -> None:
         """Leave as soon as the cancel is on disk: a few milliseconds after it was asked for."""
-        asked = self._tasks - {asyncio.current_task()}
-        if asked:
-            await asyncio.wait(asked, timeout=_MOST_PATIENCE)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_MOST_PATIENCE):
+                await self._obeyed.wait()
+                await asyncio.gather(*self._tasks - {asyncio.current_task()}, return_exceptions=True)
         say("left at once; the next engine on the store completes the cancel")
         sys.stderr.flush()
         os._exit(exits.INTERRUPTED)

@@ -51,6 +51,11 @@ class Findings:
             self.add(diagnostic)
 
     @property
+    def is_full(self) -> bool:
+        """Whether nothing more is taken, so that there is no point in looking further."""
+        return len(self._found) >= MOST_ERRORS
+
+    @property
     def found(self) -> list[Diagnostic]:
         """All diagnostics in the order found."""
         return list(self._found)

@@ -11,12 +11,13 @@ import hashlib
 import os.path
 from collections.abc import Callable, Mapping
 from pathlib import PurePath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from flowbuilder.compiler import ir
 from flowbuilder.compiler.checks import CHECKS, Subject
+from flowbuilder.compiler.collector import collector_paused
 from flowbuilder.compiler.findings import Findings
 from flowbuilder.compiler.limits import DEFAULT_LIMITS, Limits
 from flowbuilder.compiler.lower.context import Context
@@ -31,6 +32,9 @@ from flowbuilder.core.errors import FlowError
 if TYPE_CHECKING:
     from flowbuilder.compiler.nodes import Node
     from flowbuilder.core.catalogue import TaskSpec
+
+_LARGE: Final = 32 * 1024
+"""Characters from which on it pays to hold off the garbage collector."""
 
 Resolve = Callable[[str, str], str]
 """Takes a path and the file that it stands in, and returns the text of the file that it names."""
@@ -72,7 +76,11 @@ def compile_text(
     Cost:
         O(n) in the length of all texts.
     """
-    return _Compilation(catalogue, resolve, limits).run(text, file)
+    compilation = _Compilation(catalogue, resolve, limits)
+    if len(text) < _LARGE:
+        return compilation.run(text, file)
+    with collector_paused():
+        return compilation.run(text, file)
 
 
 class _Compilation:

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Final
 
+from flowbuilder.compiler.checks.declared import Declared
 from flowbuilder.compiler.checks.scopes import Scope, sites
 from flowbuilder.compiler.checks.secret_paths import secret_variables
 from flowbuilder.compiler.checks.subject import all_graphs, inner_graphs
@@ -32,13 +33,15 @@ def check_names(subject: Subject, findings: Findings) -> None:
         later=frozenset(t.id for name, graph in subject.graphs() if name != "main" for t in graph.tasks),
         secret_vars=secret_variables(flow),
         members={
-            "inputs": frozenset(entry.name for entry in flow.inputs),
-            "vars": frozenset(var.name for var in flow.vars),
-            "env": frozenset(flow.env),
-            "secrets": frozenset(flow.secrets),
+            "inputs": Declared({entry.name for entry in flow.inputs}, findings),
+            "vars": Declared({var.name for var in flow.vars}, findings),
+            "env": Declared(set(flow.env), findings),
+            "secrets": Declared(set(flow.secrets), findings),
         },
     )
     for expr, scope in sites(flow, subject.ctx.catalogue):
+        if findings.is_full:
+            return
         if type(expr) is not Const:
             look.at(expr, scope)
 
@@ -66,7 +69,7 @@ class _Look:
                 self._secret(reference)
         names = ScopeNames(
             scope.names,
-            {**self.members, "tasks": scope.tasks},
+            {**self.members, "tasks": Declared(scope.tasks, self.findings)},
             condition=scope.condition,
             momentary=scope.momentary,
         )

@@ -58,15 +58,28 @@ def _is_secret(reference: Reference, tainted: frozenset[str]) -> bool:
 
 
 def secret_variables(flow: ir.Flow) -> frozenset[str]:
-    """Return the variables that hold secrets, directly or by way of others."""
-    found: frozenset[str] = frozenset()
+    """Return the variables that hold secrets, directly or by way of others.
+
+    Cost:
+        O(n) in the size of all variables, however long their chains are.
+    """
     if not flow.secrets:
-        return found
-    while True:
-        more = frozenset(v.name for v in flow.vars if mentions_secrets(v.value, found))
-        if more <= found:
-            return found
-        found |= more
+        return frozenset()
+    readers: dict[str, list[str]] = {}
+    found: set[str] = set()
+    for var in flow.vars:
+        for reference in references(var.value):
+            if reference.root == "secrets":
+                found.add(var.name)
+            elif reference.root == "vars" and reference.path:
+                readers.setdefault(reference.path[0], []).append(var.name)
+    spreading = list(found)
+    while spreading:
+        for reader in readers.get(spreading.pop(), ()):
+            if reader not in found:
+                found.add(reader)
+                spreading.append(reader)
+    return frozenset(found)
 
 
 def _wrong_paths(expr: Expr, tainted: frozenset[str]) -> Iterator[Expr]:

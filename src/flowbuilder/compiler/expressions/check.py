@@ -244,7 +244,7 @@ def _bound(expr: Expr) -> Iterator[Diagnostic]:
     for node in walk(expr):
         if type(node) is not ListComp and type(node) is not DictComp:
             continue
-        for loop in node.loops:  # type: ignore[union-attr]
+        for loop in node.loops:
             for name in loop.names:
                 if name in FUNCTIONS:
                     what = f"'{name}' is a function, so a `for` cannot bind it"

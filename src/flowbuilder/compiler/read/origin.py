@@ -7,6 +7,7 @@ character may stand anywhere.  The way is worked out when a diagnostic asks.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -29,7 +30,11 @@ class ScalarOrigin(msgspec.Struct, gc=False, eq=False):
 
     def span(self, start: int, end: int) -> Span:
         """Return the place in the file of the characters `start` to `end` of the text."""
-        known = places(self.source.text, self.scalar)
+        placed = self.source.placed
+        if placed is None or placed[0] is not self.scalar:
+            # a long text with a thousand mistakes is asked a thousand times
+            placed = self.source.placed = (self.scalar, places(self.source.text, self.scalar))
+        known = placed[1]
         if not known:
             return self.source.span(self.scalar.start, self.scalar.end)
         first = known[min(start, len(known) - 1)] + (start >= len(known))
@@ -54,7 +59,7 @@ class NodeOrigin:
         return self.source.span(begin, max(end, begin + 1))
 
 
-def places(text: str, scalar: Scalar) -> list[int]:
+def places(text: str, scalar: Scalar) -> Sequence[int]:
     """Return for each character of a scalar's value its index in the file's text."""
     value, start = scalar.text, scalar.start
     match scalar.style:
@@ -66,9 +71,9 @@ def places(text: str, scalar: Scalar) -> list[int]:
             return _block(text, value, start, scalar.end)
 
 
-def _flowing(text: str, value: str, at: int, end: int, style: str) -> list[int]:
-    if text[at : at + len(value)] == value:
-        return list(range(at, at + len(value)))
+def _flowing(text: str, value: str, at: int, end: int, style: str) -> Sequence[int]:
+    if text.startswith(value, at):
+        return range(at, at + len(value))
     found: list[int] = []
     while len(found) < len(value) and at < end:
         character = text[at]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+from collections.abc import Sequence
 
 from flowbuilder.core.span import Span
 
@@ -10,12 +11,14 @@ from flowbuilder.core.span import Span
 class Source:
     """One file's text with line ends as on Unix; finds positions when they are asked for."""
 
-    __slots__ = ("_starts", "file", "text")
+    __slots__ = ("_starts", "file", "placed", "text")
 
     def __init__(self, text: str, file: str) -> None:
         self.text = canonical(text)
         self.file = file
         self._starts: list[int] | None = None
+        self.placed: tuple[object, Sequence[int]] | None = None
+        """The scalar that positions were last asked for, and those of its characters."""
 
     @property
     def starts(self) -> list[int]:
