@@ -11,7 +11,7 @@ import hashlib
 import os.path
 from collections.abc import Callable, Mapping
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -32,9 +32,6 @@ from flowbuilder.core.errors import FlowError
 if TYPE_CHECKING:
     from flowbuilder.compiler.nodes import Node
     from flowbuilder.core.catalogue import TaskSpec
-
-_LARGE: Final = 32 * 1024
-"""Characters from which on it pays to hold off the garbage collector."""
 
 Resolve = Callable[[str, str], str]
 """Takes a path and the file that it stands in, and returns the text of the file that it names."""
@@ -76,11 +73,8 @@ def compile_text(
     Cost:
         O(n) in the length of all texts.
     """
-    compilation = _Compilation(catalogue, resolve, limits)
-    if len(text) < _LARGE:
-        return compilation.run(text, file)
     with collector_paused():
-        return compilation.run(text, file)
+        return _Compilation(catalogue, resolve, limits).run(text, file)
 
 
 class _Compilation:

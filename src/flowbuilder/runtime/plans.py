@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from flowbuilder.compiler.codegen import generate
+from flowbuilder.compiler.collector import collector_paused
 from flowbuilder.compiler.costs import Figures, estimate
 from flowbuilder.compiler.inputs import input_checker
 from flowbuilder.compiler.limits import Limits
@@ -20,6 +21,7 @@ from flowbuilder.tasks.catalogue import CATALOGUE
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from flowbuilder.compiler import ir
     from flowbuilder.compiler.pipeline import Checked
     from flowbuilder.core.plan import FlowPlan
 
@@ -116,19 +118,23 @@ class Plans:
         content_hash = content_hash or flow.content_hash
         plan = self._plans.get(content_hash)
         if plan is None:
-            better = optimize(flow).flow
-            costs = estimate(better, self._known(flow.name))
-            plan = generate(
-                better,
-                definition=msgspec.msgpack.encode(definition),
-                check_inputs=input_checker(flow),
-                remaining={path: cost.remaining for path, cost in costs.tasks.items()},
-                steps=self._steps,
-            )
+            with collector_paused():
+                plan = self._make(flow, definition)
             plan.content_hash = content_hash
             plan.folder = Path(definition.file).absolute().parent
             self._plans[content_hash] = plan
         return plan
+
+    def _make(self, flow: ir.Flow, definition: Definition) -> FlowPlan:
+        better = optimize(flow).flow
+        costs = estimate(better, self._known(flow.name))
+        return generate(
+            better,
+            definition=msgspec.msgpack.encode(definition),
+            check_inputs=input_checker(flow),
+            remaining={path: cost.remaining for path, cost in costs.tasks.items()},
+            steps=self._steps,
+        )
 
 
 def beside(path: str, from_file: str) -> str:

@@ -74,8 +74,7 @@ class Module:
 
     def add(self, definition: ast.FunctionDef, receive: Callable[[Any], None], line: int) -> None:
         """Add a definition as it is; its name must be unique in the module."""
-        definition.lineno = definition.end_lineno = line
-        definition.col_offset = definition.end_col_offset = 0
+        _place(definition, line)
         self._body.append(definition)
         self._names.append(definition.name)
         self._receivers.append(receive)
@@ -101,12 +100,26 @@ class Module:
     def compile(self) -> Callable[[], str]:
         """Compile all, hand each function to who asked for it, and return what lists the code."""
         module = ast.Module(self._body, [])
-        ast.fix_missing_locations(module)
         namespace: dict[str, Any] = {**GLOBALS, **_OURS, **self._explainers}
         exec(compile(module, self._file, "exec", dont_inherit=True), namespace)
         for name, receive in zip(self._names, self._receivers, strict=True):
             receive(namespace[name])
         return lambda: ast.unparse(module)
+
+
+def _place(tree: ast.AST, line: int) -> None:
+    """Say that all of a tree stands in one line of the flow."""
+    # hot: benchmarks/compiling.py, 0.4 of what `ast.fix_missing_locations` takes
+    stack = [tree]
+    while stack:
+        node = stack.pop()
+        for value in vars(node).values():
+            if type(value) is list:
+                stack += value
+            elif isinstance(value, ast.AST):
+                stack.append(value)
+        node.lineno = line  # type: ignore[attr-defined]
+        node.col_offset = 0  # type: ignore[attr-defined]
 
 
 def _constantly(value: Any) -> Function:

@@ -144,6 +144,7 @@ class _FlowGenerator:
 
     def _task(self, task: ir.Task, level: Level, prefix: str, fused: bool) -> TaskPlan:
         path = prefix + task.id
+        expressions = _expressions(task)
         plan = TaskPlan(
             id=task.id,
             slot=level.slots[task.id],
@@ -160,8 +161,8 @@ class _FlowGenerator:
             on_crash=task.on_crash,
             priority=task.priority,
             remaining=self._remaining.get(path, 0.0),
-            uses_now=any(uses_now(expr) for expr in _expressions(task)),
-            uses_secrets=any(self._is_secret(expr) for expr in _expressions(task)),
+            uses_now=any(map(uses_now, expressions)),
+            uses_secrets=bool(self._flow.secrets) and any(map(self._is_secret, expressions)),
         )
         line = task.at.line
         if task.condition is not None and task.pruned is None:

@@ -25,7 +25,7 @@ def foldable(expr: Expr) -> bool:
     """Tell whether an expression yields the same whenever it is evaluated, and is not a constant yet."""
     if type(expr) is Const:
         return False
-    return not uses_now(expr) and next(references(expr), None) is None
+    return not uses_now(expr) and not references(expr)
 
 
 def evaluate_constant(expr: Expr, steps: int = 1000) -> Any:

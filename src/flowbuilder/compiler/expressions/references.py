@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Set
+from collections.abc import Set
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
@@ -10,10 +10,10 @@ import msgspec
 from flowbuilder.compiler.expressions.tree import (
     At,
     Call,
+    Const,
     DictComp,
     Expr,
     For,
-    Index,
     ListComp,
     Member,
     Name,
@@ -40,46 +40,50 @@ class Reference(msgspec.Struct, frozen=True):
         return self.at.span
 
 
-def references(expr: Expr) -> Iterator[Reference]:
-    """Yield every name of the flow that an expression mentions, with its members, in order."""
-    yield from _references(expr, frozenset())
+def references(expr: Expr) -> list[Reference]:
+    """Return every name of the flow that an expression mentions, with its members, in order."""
+    found: list[Reference] = []
+    _gather(expr, frozenset(), found)
+    return found
 
 
-def _references(expr: Expr, bound: Set[str]) -> Iterator[Reference]:
+def _gather(expr: Expr, bound: Set[str], found: list[Reference]) -> None:
     kind = type(expr)
-    if kind is Member or kind is Name or kind is Index:
-        found = _chain(expr)
-        if found is not None:
-            if found.root not in bound:
-                yield found
+    if kind is Const:
+        return
+    if kind is Member or kind is Name:
+        reference = _chain(expr)
+        if reference is not None:
+            if reference.root not in bound:
+                found.append(reference)
             return
     if kind is ListComp or kind is DictComp:
-        yield from _comprehension(expr, bound)  # type: ignore[arg-type]
+        _gather_loops(expr, bound, found)  # type: ignore[arg-type]
         return
     for part in children(expr):
-        yield from _references(part, bound)
+        _gather(part, bound, found)
 
 
-def _comprehension(expr: ListComp | DictComp, bound: Set[str]) -> Iterator[Reference]:
+def _gather_loops(expr: ListComp | DictComp, bound: Set[str], found: list[Reference]) -> None:
     """Walk the loops in the order in which they bind, then what they yield."""
     loop: For
     for loop in expr.loops:
-        yield from _references(loop.over, bound)
+        _gather(loop.over, bound, found)
         bound = bound | set(loop.names)
         for condition in loop.conditions:
-            yield from _references(condition, bound)
+            _gather(condition, bound, found)
     for part in (expr.value,) if isinstance(expr, ListComp) else (expr.key, expr.value):
-        yield from _references(part, bound)
+        _gather(part, bound, found)
 
 
 def _chain(expr: Expr) -> Reference | None:
     members: list[str] = []
     node = expr
-    while isinstance(node, Member):
+    while type(node) is Member:
         members.append(node.name)
         node = node.of
-    if isinstance(node, Name):
-        return Reference(node.id, tuple(reversed(members)), expr.at)
+    if type(node) is Name:
+        return Reference(node.id, tuple(members[::-1]), expr.at)
     return None
 
 

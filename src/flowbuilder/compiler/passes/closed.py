@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from flowbuilder.compiler.expressions.references import MOMENTARY
 from flowbuilder.compiler.expressions.tree import Call, DictComp, ListComp, Name
-from flowbuilder.compiler.passes.trees import parts
+from flowbuilder.compiler.expressions.walk import children
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,7 +43,7 @@ class Closed:
             free = frozenset({expr.id}) if expr.id in bound else None
         else:
             free = _NONE
-            for part in parts(expr):
+            for part in children(expr):
                 inner = self._look(part, bound)
                 free = None if free is None or inner is None else free | inner
             if type(expr) is Call and expr.function in MOMENTARY:
@@ -60,10 +60,10 @@ class Closed:
 
 
 def parts_with_own(expr: Expr) -> Iterator[tuple[Expr, frozenset[str]]]:
-    """Yield the parts of an expression as `trees.parts` has them, each with the names that loops of its own bind."""
+    """Yield the parts of an expression as `walk.children` has them, each with the names that loops of its own bind."""
     own = _NONE
     if type(expr) is not ListComp and type(expr) is not DictComp:
-        for part in parts(expr):
+        for part in children(expr):
             yield part, own
         return
     for loop in expr.loops:

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from flowbuilder.compiler.expressions.tree import Const, Member, Name
+from flowbuilder.compiler.expressions.walk import children
 from flowbuilder.compiler.ir import Compute
 from flowbuilder.compiler.passes.fields import expressions_of
 from flowbuilder.compiler.passes.graphs import all_tasks, rewrite_tasks
 from flowbuilder.compiler.passes.notes import Note, Rewritten
-from flowbuilder.compiler.passes.trees import parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,4 +93,4 @@ def _mentioned(expr: Expr, values: dict[str, Expr]) -> Iterator[str]:
             if node.id == "vars":  # as a whole
                 yield from values
         else:
-            stack += parts(node)
+            stack += children(node)

@@ -15,11 +15,12 @@ from flowbuilder.compiler.depth import is_deep
 from flowbuilder.compiler.expressions.constants import evaluate_constant
 from flowbuilder.compiler.expressions.references import MOMENTARY
 from flowbuilder.compiler.expressions.tree import Call, Choice, Const, Expr, Logic, Member, Name, Text
+from flowbuilder.compiler.expressions.walk import children
 from flowbuilder.compiler.passes.closed import Closed, parts_with_own
 from flowbuilder.compiler.passes.fields import with_expressions
 from flowbuilder.compiler.passes.graphs import rewrite_tasks
 from flowbuilder.compiler.passes.notes import MUST_FAIL, Note, Rewritten
-from flowbuilder.compiler.passes.trees import HIDDEN, HIDING, parts, parts_with_certainty, rebuilt
+from flowbuilder.compiler.passes.trees import HIDDEN, HIDING, parts_with_certainty, rebuilt
 from flowbuilder.compiler.written import value_text, written
 from flowbuilder.core.diagnostics import Diagnostic
 from flowbuilder.core.errors import ExpressionError
@@ -119,7 +120,7 @@ class _Folder:
                 if node.of.id in ("vars", "env") and self._known(node) is not None:
                     return not is_deep(expr)
                 continue
-            inner = parts(node)
+            inner = children(node)
             constants = 0
             for part in inner:
                 if type(part) is Const:

@@ -14,11 +14,11 @@ from msgspec.structs import replace
 
 from flowbuilder.compiler.expressions.references import MOMENTARY
 from flowbuilder.compiler.expressions.tree import Call, Const, Member, Name
+from flowbuilder.compiler.expressions.walk import children
 from flowbuilder.compiler.ir import Compute, Fused
 from flowbuilder.compiler.order import in_order, waits_of
 from flowbuilder.compiler.passes.graphs import rewrite_graphs
 from flowbuilder.compiler.passes.notes import Note, Rewritten
-from flowbuilder.compiler.passes.trees import parts
 
 if TYPE_CHECKING:
     from flowbuilder.compiler.expressions.tree import Expr
@@ -134,7 +134,7 @@ def _is_free(expr: Expr, secret: frozenset[str]) -> bool:
         elif type(node) is Call and node.function in MOMENTARY:
             return False
         else:
-            stack += parts(node)
+            stack += children(node)
     return True
 
 
@@ -158,5 +158,5 @@ def _is_secret(expr: Expr, known: set[str]) -> bool:
             return True
         if type(node) is Member and type(node.of) is Name and node.of.id == "vars" and node.name in known:
             return True
-        stack += parts(node)
+        stack += children(node)
     return False

@@ -23,7 +23,8 @@ from flowbuilder.compiler.expressions.tree import (
     Name,
     Slice,
 )
-from flowbuilder.compiler.passes.trees import HIDING, parts
+from flowbuilder.compiler.expressions.walk import children
+from flowbuilder.compiler.passes.trees import HIDING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
@@ -68,7 +69,7 @@ class Numbering:
         if type(expr) is ListComp or type(expr) is DictComp:
             numbers, names = self._comprehension(expr, bound)
         else:
-            numbers = [self._number(part, bound) for part in parts(expr)]
+            numbers = [self._number(part, bound) for part in children(expr)]
             names = self._names_in(numbers)
         what = _WHAT.get(kind)
         key = (kind, what and what(expr), *numbers)
@@ -160,7 +161,7 @@ def alike(values: Sequence[Expr]) -> list[int]:
                     found.add(seen[key])
                 else:
                     seen[key] = place
-            stack += parts(node)
+            stack += children(node)
     return [place for place in sorted(found) if not is_deep(values[place])]
 
 

@@ -1,7 +1,4 @@
-"""What the passes need of expression trees: their parts, trees with other parts, what costs.
-
-The parts of a node always come in the order in which they are evaluated.
-"""
+"""What the passes need of expression trees: which parts are always evaluated, and trees with other parts."""
 
 from __future__ import annotations
 
@@ -12,7 +9,6 @@ from flowbuilder.compiler.expressions.tree import (
     Call,
     Choice,
     Compare,
-    Const,
     Dict,
     DictComp,
     For,
@@ -21,12 +17,12 @@ from flowbuilder.compiler.expressions.tree import (
     ListComp,
     Logic,
     Member,
-    Name,
     Negate,
     Not,
     Slice,
     Text,
 )
+from flowbuilder.compiler.expressions.walk import children
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -43,35 +39,22 @@ PERHAPS: Final = 1
 ALWAYS: Final = 2
 
 
-def parts(expr: Expr) -> Sequence[Expr]:
-    """Return the expressions directly inside one."""
-    return _PARTS[type(expr)](expr)
-
-
 def parts_with_certainty(expr: Expr) -> Iterator[tuple[Expr, int]]:
-    """Return the same, each with HIDDEN, PERHAPS or ALWAYS."""
-    inner = parts(expr)
+    """Return the parts of an expression, each with HIDDEN, PERHAPS or ALWAYS."""
+    inner = children(expr)
     if certainty := _CERTAINTY.get(type(expr)):
         return zip(inner, certainty(expr, len(inner)), strict=True)
     return zip(inner, (ALWAYS,) * len(inner), strict=True)
 
 
 def rebuilt(expr: Expr, new: Sequence[Expr]) -> Expr:
-    """Return an expression with other parts, given as `parts` has them; itself if they are the same."""
-    old = parts(expr)
+    """Return an expression with other parts, given as `children` has them; itself if they are the same."""
+    old = children(expr)
     for before, after in zip(old, new, strict=True):
         if before is not after:
             made: Expr = _REBUILD[type(expr)](expr, new)
             return made
     return expr
-
-
-def _loop_parts(loops: tuple[For, ...]) -> list[Expr]:
-    found: list[Expr] = []
-    for loop in loops:
-        found.append(loop.over)
-        found += loop.conditions
-    return found
 
 
 def _loops(loops: tuple[For, ...], new: Sequence[Expr]) -> tuple[For, ...]:
@@ -103,26 +86,6 @@ def _call(expr: Call, new: Sequence[Expr]) -> Call:
 def _compare(expr: Compare, new: Sequence[Expr]) -> Compare:
     return Compare(expr.at, new[0], tuple((op, v) for (op, _), v in zip(expr.rest, new[1:], strict=True)))
 
-
-_PARTS: dict[type, Callable[[Any], Sequence[Expr]]] = {
-    Const: lambda e: (),
-    Name: lambda e: (),
-    Member: lambda e: (e.of,),
-    Index: lambda e: (e.of, e.index),
-    Slice: lambda e: [p for p in (e.of, e.start, e.stop, e.step) if p is not None],
-    List: lambda e: e.items,
-    Dict: lambda e: [p for item in e.items for p in item],
-    ListComp: lambda e: [*_loop_parts(e.loops), e.value],
-    DictComp: lambda e: [*_loop_parts(e.loops), e.key, e.value],
-    Call: lambda e: [*e.args, *(v for _, v in e.named)] if e.named else e.args,
-    Negate: lambda e: (e.of,),
-    Binary: lambda e: (e.left, e.right),
-    Compare: lambda e: [e.first, *(v for _, v in e.rest)],
-    Not: lambda e: (e.of,),
-    Logic: lambda e: e.operands,
-    Choice: lambda e: (e.condition, e.then, e.otherwise),
-    Text: lambda e: e.parts,
-}
 
 _REBUILD: dict[type, Callable[[Any, Sequence[Expr]], Expr]] = {
     Member: lambda e, new: Member(e.at, new[0], e.name),
