@@ -4,6 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
+# Modules are compiled once and not at every start, whatever the shell says.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: run setup test check format bench soak clean
 run: setup
 	$(BIN)/flowbuilder run examples/quickstart/flow.yaml
@@ -13,6 +16,7 @@ setup: $(STAMP)
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m compileall -q src
 	touch $@
 
 test: setup

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import difflib
 import importlib
-import importlib.metadata
 import threading
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,6 +17,7 @@ from flowbuilder.core.errors import FlowBuilderError, NotFound
 from flowbuilder.tasks.catalogue import CATALOGUE
 
 if TYPE_CHECKING:
+    import importlib.metadata
     from collections.abc import Mapping
 
     from flowbuilder.tasks.api import Placed, TaskType
@@ -109,4 +109,6 @@ def _load_plugin(name: str, entry: importlib.metadata.EntryPoint) -> Any:
 
 
 def _plugins() -> dict[str, importlib.metadata.EntryPoint]:
+    import importlib.metadata  # start-up time: the types that come with the engine need no look-up
+
     return {entry.name: entry for entry in importlib.metadata.entry_points(group=GROUP)}

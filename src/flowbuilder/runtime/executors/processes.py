@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
 import sys
 from typing import TYPE_CHECKING, Any
 
 from flowbuilder.core.errors import TaskFailed
-from flowbuilder.runtime.executors import worker
 
 if TYPE_CHECKING:
     from pebble import ProcessPool
@@ -36,7 +34,10 @@ class Processes:
         Raises:
             TaskFailed: what the function raised; `executor.crashed` if its process died.
         """
-        from pebble import ProcessExpired  # start-up time: most flows need no process
+        # start-up time: most flows need no process
+        from pebble import ProcessExpired
+
+        from flowbuilder.runtime.executors import worker
 
         pool = await self._ready()
         arguments = (work.call.folder, work.name, work.args, work.kwargs)
@@ -67,7 +68,12 @@ class Processes:
 
     def _start(self) -> ProcessPool:
         """Start the pool.  Workers come from a clean process: forking this one would copy its locks."""
-        from pebble import ProcessPool  # start-up time, as above
+        # start-up time, as above
+        import multiprocessing
+
+        from pebble import ProcessPool
+
+        from flowbuilder.runtime.executors import worker
 
         if sys.platform == "win32":
             context = multiprocessing.get_context("spawn")
