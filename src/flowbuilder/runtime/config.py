@@ -111,9 +111,9 @@ class EngineConfig(msgspec.Struct, frozen=True):
     grace: Duration = 10.0
     """How long tasks that run may go on when the engine is asked to stop.  Default: `10s`; what has not
     ended by then is left for recovery."""
-    gc_objects: Annotated[int, msgspec.Meta(ge=0)] = 20_000
+    gc_objects: Annotated[int, msgspec.Meta(ge=0)] = 100_000
     """New objects that Python's garbage collector lets come together before it looks for cycles.
-    Default: 20000, where Python's own is 700: an engine makes many objects and hardly a cycle.  0 leaves
+    Default: 100000, where Python's own is 700: an engine makes many objects and hardly a cycle.  0 leaves
     the collector as it is."""
     uvloop: bool = True
     """Use uvloop as event loop where it is installed.  Default: true."""

@@ -247,6 +247,8 @@ class Runs:
     def forget(self, run: RunState) -> None:
         """Let go of a run in memory."""
         self.live.pop(run.id, None)
+        # hot: benchmarks/pure_tasks.py; a run and its graphs hold each other, and would wait for the collector
+        run.frame = run.phase = None
         if self._room:
             waiting, self._room = self._room, []
             for room in waiting:
