@@ -51,6 +51,8 @@ Kind = Literal["compute", "invoke", "sleep", "flow", "group"]
 SLOW: Final = 3
 """Slow executions in a row after which a region leaves the loop."""
 
+NO_ERRORS: Final[dict[int, Any]] = {}
+"""What `scope[ERRORS]` is before the first error; one for all, and never written to."""
 UNSET: Final = object()
 """A variable that no task has asked for yet."""
 

@@ -229,7 +229,8 @@ class Attempts:
             self._stopped(execution)
         else:
             self._failed(execution, error)
-        self._scheduler.pump(run)
+        if run.ready or run.parked:
+            self._scheduler.pump(run)
 
     def complete(self, execution: Execution, value: Any) -> None:
         """Take in what an attempt yielded: made plain, masked and encoded before anyone reads it."""
@@ -243,7 +244,7 @@ class Attempts:
         except OutputError as error:
             self.fail(execution, error.kind, str(error))
             return
-        self.succeed(execution, value, encoded)
+        self._end(execution, SUCCEEDED, value, encoded, None, None)
 
     def succeed(
         self, execution: Execution, value: Any, encoded: bytes | None, error: Error | None = None
@@ -358,11 +359,14 @@ class Attempts:
         execution.handle = None
         run = execution.frame.run
         run.executions.discard(execution)
-        self.unpark(execution)
-        for timer in (execution.timer, execution.deadline):
-            if timer is not None:
-                timer.cancel()
-        execution.timer = execution.deadline = None
+        if execution.parked:
+            self.unpark(execution)
+        if execution.timer is not None:
+            execution.timer.cancel()
+            execution.timer = None
+        if execution.deadline is not None:
+            execution.deadline.cancel()
+            execution.deadline = None
 
     # -- retrying --------------------------------------------------------------------
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from flowbuilder.runtime.machine import Machine
     from flowbuilder.runtime.state import Execution, RunState
 
+GROUP_RUNS = 1000
+"""Runs that are handed over as one: of a hundred thousand, the first need not wait for the last."""
 LOOSE_DELAY = 0.1
 """Seconds after which what a flow with `durability: none` did is flushed."""
 
@@ -125,7 +127,11 @@ class Committer:
         """Hand all that was touched to the store, as one group."""
         if self._dirty:
             dirty, self._dirty = self._dirty, []
-            self._hand_over(dirty)
+            if len(dirty) <= GROUP_RUNS:
+                self._hand_over(dirty)
+                return
+            for start in range(0, len(dirty), GROUP_RUNS):
+                self._hand_over(dirty[start : start + GROUP_RUNS])
 
     def flush_all(self) -> None:
         """Hand over also what would have waited for its time."""
@@ -158,7 +164,7 @@ class Committer:
             run.changed = None
             submit(Accept(run.row))
             if not run.ended:
-                run.row = copy.copy(run.row)  # what was submitted is the store's
+                run.row = run.context.row = copy.copy(run.row)  # what was submitted is the store's
         if run.records:
             if run.row.crashes and any(type(record) is records.Ended for record in run.records):
                 # it has come further than it was when its engine died: not what kills engines
@@ -182,6 +188,7 @@ class Committer:
             self._lost(list(runs.values()), error)
         else:
             self._kept(group, error.taken if isinstance(error, KeyTaken) else {}, error)
+            self.flush()  # what the gates let through is a turn of the loop ahead
         if self._on_room:
             waiting, self._on_room = self._on_room, []
             for room in waiting:
@@ -189,10 +196,14 @@ class Committer:
 
     @staticmethod
     def _tell(run: RunState, durable: int) -> None:
-        assert run.waiters is not None
-        told = [done for target, done in run.waiters if target <= durable]
-        run.waiters = [waiter for waiter in run.waiters if waiter[0] > durable] or None
-        for done in told:
+        waiters = run.waiters
+        assert waiters is not None
+        if waiters[-1][0] <= durable:  # targets only grow: all of them, as a rule
+            run.waiters = None
+        else:
+            run.waiters = [waiter for waiter in waiters if waiter[0] > durable]
+            waiters = [waiter for waiter in waiters if waiter[0] <= durable]
+        for _, done in waiters:
             done(None)
 
     def _kept(
@@ -210,16 +221,17 @@ class Committer:
                 self._tell(run, flush)
 
     def _open_gates(self, run: RunState) -> None:
-        assert run.gates is not None
+        gates = run.gates
+        assert gates is not None
         durable = run.durable
-        open = [execution for target, execution in run.gates if target <= durable]
+        open = [gate for gate in gates if gate[0] <= durable]
         if not open:
             return
-        closed = [gate for gate in run.gates if gate[0] > durable]
-        run.gates = closed or None
-        for execution in open:
+        run.gates = [gate for gate in gates if gate[0] > durable] if len(open) < len(gates) else None
+        for _, execution in open:
             self._launch(execution)
-        self._scheduler.pump(run)
+        if run.ready or run.parked:
+            self._scheduler.pump(run)
 
     @property
     def on_loop(self) -> bool:

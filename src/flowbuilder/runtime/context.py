@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from flowbuilder.core.plan import UNSET
 
@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
     from flowbuilder.core.plan import FlowPlan
     from flowbuilder.storage.api import RunRow
+
+_NO_VARS: Final[list[Any]] = []
+"""One for all flows without variables: nothing is ever put into it."""
 
 
 class Context:
@@ -24,7 +27,6 @@ class Context:
     __slots__ = (
         "_functions",
         "_occurrences",
-        "_row",
         "_run",
         "_vars_view",
         "config",
@@ -32,6 +34,7 @@ class Context:
         "inputs",
         "moment",
         "place",
+        "row",
         "secrets",
         "timezone",
         "trigger",
@@ -42,14 +45,14 @@ class Context:
         self.inputs = inputs
         self.env: Mapping[str, str] = plan.env
         self.secrets: Mapping[str, str] = {}
-        self._row = row
+        self.row = row
         self._run: dict[str, Any] | None = None
         self.trigger: Any = None
         self.config: dict[str, Any] = {}
         self.timezone = plan.timezone
         self.moment = 0.0
         self.place = ""
-        self.vars: list[Any] = [UNSET] * len(plan.vars) if plan.vars else []
+        self.vars: list[Any] = [UNSET] * len(plan.vars) if plan.vars else _NO_VARS
         self._functions = plan.vars
         self._occurrences: dict[str, int] | None = None
         self._vars_view: Context | None = None
@@ -58,7 +61,7 @@ class Context:
     def run(self) -> dict[str, Any]:
         """What expressions see of the run; made when the first of them asks."""
         if self._run is None:
-            row = self._row
+            row = self.row
             self._run = {
                 "id": row.id,
                 "key": row.key,
@@ -90,7 +93,7 @@ class Context:
         value = self.vars[number]
         if value is UNSET:
             view = self._vars_view or self._make_vars_view()
-            view.stand(f"{self._row.id}/vars/{number}", view.moment)
+            view.stand(f"{self.row.id}/vars/{number}", view.moment)
             value = self.vars[number] = self._functions[number](view)
         return value
 
@@ -103,7 +106,7 @@ class Context:
         view = Context.__new__(Context)
         for name in Context.__slots__:
             setattr(view, name, getattr(self, name))
-        view.moment = self._row.started_at or self._row.created_at
+        view.moment = self.row.started_at or self.row.created_at
         view._vars_view = view
         self._vars_view = view
         return view

@@ -84,22 +84,20 @@ class EventBus:
 
     def __init__(self) -> None:
         self._listeners: list[Listener] = []
-
-    @property
-    def active(self) -> bool:
+        self.active = False
         """Whether anybody listens."""
-        return bool(self._listeners)
 
     def listen(self, run_id: str | None = None, limit: int = 10_000) -> Listener:
         """Begin to collect events; call `leave` when done."""
         listener = Listener(run_id, limit)
         self._listeners.append(listener)
+        self.active = True
         return listener
 
     def leave(self, listener: Listener) -> None:
         """Stop collecting."""
         if listener in self._listeners:
-            self._listeners.remove(listener)
+            self._drop(listener)
             listener.close()
 
     def emit(self, event: Event) -> None:
@@ -108,4 +106,8 @@ class EventBus:
             if listener.run_id is None or listener.run_id == event.run_id:
                 listener.put(event)
             if listener.lost:
-                self._listeners.remove(listener)
+                self._drop(listener)
+
+    def _drop(self, listener: Listener) -> None:
+        self._listeners.remove(listener)
+        self.active = bool(self._listeners)

@@ -111,14 +111,13 @@ class Maps:
 
     def _fill(self, map: MapState) -> None:
         """Start elements while there is room, for no longer than a slice at a stretch."""
-        if map.filling:
-            return
         map.filling = True
         frame, task = map.frame, map.task
         run = frame.run
         total = len(map.items)
         most = task.concurrency
-        until = time.perf_counter() + SLICE
+        until = 0.0
+        started = 0
         try:
             while map.next < total and map.running < most and map.failed is None and not run.lost:
                 if frame.frozen is not None:
@@ -127,16 +126,20 @@ class Maps:
                 index = map.next
                 map.next += 1
                 self._start(map, index)
-                if not index & 63 and time.perf_counter() > until:
-                    self._machine.loop.call_soon(self._fill_on, map)
-                    return
+                started += 1
+                if not started & 31:
+                    if not until:
+                        until = time.perf_counter() + SLICE
+                    elif time.perf_counter() > until:
+                        self._machine.loop.call_soon(self._fill_on, map)
+                        return
         finally:
             map.filling = False
         if not map.running and (map.next >= total or map.failed is not None or map.stopped is not None):
             self._finish(map)
 
     def _fill_on(self, map: MapState) -> None:
-        if map.frame.run.lost:
+        if map.frame.run.lost or map.filling:
             return
         self._fill(map)
         self._scheduler.pump(map.frame.run)
@@ -228,7 +231,8 @@ class Maps:
             map.stopped = map.stopped or reason or "cancelled"
         else:
             self._note(map, execution.element, code, error)
-        self._fill(map)
+        if not map.filling:
+            self._fill(map)
 
     def _note(self, map: MapState, index: int, code: int, error: Error | None) -> None:
         """Remember an element's failure."""

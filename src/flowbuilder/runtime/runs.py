@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from flowbuilder.core.records import Ended
     from flowbuilder.runtime.machine import Machine
 
+_UNKNOWN: Final = object()
+_NO_LABELS: Final[dict[str, str]] = {}
+"""One for all runs; nobody writes to the labels of a row."""
+
 Outcome = tuple[str, Any]
 """How a run ended: its status, and its outputs or its error."""
 
@@ -38,8 +42,8 @@ class Runs:
     def __init__(self, machine: Machine, unique: int) -> None:
         self._machine = machine
         self._ids = RunIds(unique)
-        self._kept: set[str] = set()
-        """Versions of flows that the store has."""
+        self._kept: dict[str, asyncio.Task[None] | None] = {}
+        """Versions of flows that the store has (None), or is being given."""
         self._watchers: dict[str, list[Callable[[Outcome | None, Exception | None], None]]] = {}
         self._starting: dict[tuple[str, str], asyncio.Lock] = {}
         self._last_yield = 0.0
@@ -75,7 +79,7 @@ class Runs:
         checked = plan.check_inputs(inputs)
         if machine.stopping:
             raise EngineStopped
-        if plan.content_hash not in self._kept:
+        if self._kept.get(plan.content_hash, _UNKNOWN) is not None:
             await self._keep_plan(plan)
         if (
             time.perf_counter() - self._last_yield > SLICE
@@ -129,12 +133,23 @@ class Runs:
         return row
 
     async def _keep_plan(self, plan: FlowPlan) -> None:
-        put = self._machine.store.put_flow
-        await self._machine.in_thread(functools.partial(put, plan.content_hash, plan.name, plan.definition))
-        self._kept.add(plan.content_hash)
+        """Return when the store has this version; whoever comes meanwhile waits for the first."""
+        version = plan.content_hash
+        keeping = self._kept.get(version)
+        if keeping is None:
+            put = functools.partial(self._machine.store.put_flow, version, plan.name, plan.definition)
+            keeping = self._kept[version] = self._machine.loop.create_task(self._machine.in_thread(put))
+        try:
+            await asyncio.shield(keeping)
+        except BaseException:
+            if keeping.done() and self._kept.get(version) is keeping:
+                del self._kept[version]  # the next start tries again
+            raise
+        self._kept[version] = None
 
     async def _yield(self) -> None:
         """Let others have the loop; wait while there are as many runs as there may be."""
+        self._last_yield = time.perf_counter()  # one caller of many is enough
         await asyncio.sleep(0)
         machine = self._machine
         while (
@@ -168,7 +183,7 @@ class Runs:
             started_at=now,
             owner=self._machine.id,
             parent=parent,
-            labels={**plan.labels, **(labels or {})} if labels or plan.labels else {},
+            labels={**plan.labels, **(labels or {})} if labels or plan.labels else _NO_LABELS,
         )
         return self.enter(row, plan, inputs)
 

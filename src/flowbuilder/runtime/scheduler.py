@@ -15,7 +15,7 @@ import msgspec
 
 from flowbuilder.core import values
 from flowbuilder.core.errors import ExpressionError, OutputError
-from flowbuilder.core.plan import CODES, ERRORS, HEADER, SLOW, Region, TaskPlan
+from flowbuilder.core.plan import CODES, ERRORS, HEADER, NO_ERRORS, SLOW, Region, TaskPlan
 from flowbuilder.core.records import NULL, Ended, Readied, RegionEnded
 from flowbuilder.core.rules import (
     CANCELLED,
@@ -328,10 +328,14 @@ class Scheduler:
         scope[CODES][slot] = code
         if code == SUCCEEDED:
             scope[HEADER + slot] = output
-        if error is not None:
-            scope[ERRORS][slot] = error
-        if errors:
-            scope[ERRORS][~slot] = errors
+        if error is not None or errors:
+            known = scope[ERRORS]
+            if known is NO_ERRORS:
+                known = scope[ERRORS] = {}
+            if error is not None:
+                known[slot] = error
+            if errors:
+                known[~slot] = errors
         if code == FAILED and frame.error is None:
             frame.error = error
             if frame.run.plan.fail_fast and frame is frame.run.frame:

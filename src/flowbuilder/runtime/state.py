@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flowbuilder.core.plan import CODES, CONTEXT, ERRORS, PARENT, UNSET
+from flowbuilder.core.plan import CODES, CONTEXT, ERRORS, NO_ERRORS, PARENT, UNSET
 
 if TYPE_CHECKING:
     import asyncio
@@ -55,7 +55,7 @@ class Frame:
         scope[CONTEXT] = run.context
         scope[PARENT] = parent
         scope[CODES] = bytearray(size)
-        scope[ERRORS] = {}
+        scope[ERRORS] = NO_ERRORS
         self.scope = scope
         self.open = list(plan.opens)
         """For each unit, how many edges into it are still open."""

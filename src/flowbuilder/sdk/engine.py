@@ -108,9 +108,10 @@ class Engine:
             KeyConflict: the key's run has other inputs.
             StoreError: the run was not accepted.
         """
-        if isinstance(flow, str | Path):
-            flow = load(flow)
-        plan = flow.plan if isinstance(flow, LoadedFlow) else flow
+        if isinstance(flow, LoadedFlow):
+            plan = flow.plan
+        else:
+            plan = load(flow).plan if isinstance(flow, str | Path) else flow
         row = await self.core.machine.runs.start(
             plan, inputs or {}, key=key, priority=priority, labels=labels
         )

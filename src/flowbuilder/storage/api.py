@@ -19,7 +19,7 @@ RunStatus = Literal["queued", "running", "waiting", "paused", "succeeded", "fail
 LIVE: frozenset[str] = frozenset({"queued", "running", "waiting", "paused"})
 
 
-class RunRow(msgspec.Struct):
+class RunRow(msgspec.Struct, gc=False):
     """What people ask about a run, one row each.  Instants are seconds since 1970 UTC."""
 
     id: str

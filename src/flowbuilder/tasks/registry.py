@@ -17,8 +17,8 @@ from flowbuilder.core.errors import FlowBuilderError, NotFound
 from flowbuilder.tasks.catalogue import CATALOGUE
 
 if TYPE_CHECKING:
-    import importlib.metadata
     from collections.abc import Mapping
+    from importlib.metadata import EntryPoint
 
     from flowbuilder.tasks.api import Placed, TaskType
 
@@ -94,7 +94,7 @@ def _load(name: str) -> Any:
     return _load_plugin(name, plugins[name])
 
 
-def _load_plugin(name: str, entry: importlib.metadata.EntryPoint) -> Any:
+def _load_plugin(name: str, entry: EntryPoint) -> Any:
     try:
         made = entry.load()
         made = made() if isinstance(made, type) else made
@@ -108,7 +108,7 @@ def _load_plugin(name: str, entry: importlib.metadata.EntryPoint) -> Any:
     return made
 
 
-def _plugins() -> dict[str, importlib.metadata.EntryPoint]:
-    import importlib.metadata  # start-up time: the types that come with the engine need no look-up
+def _plugins() -> dict[str, EntryPoint]:
+    from importlib.metadata import entry_points  # start-up time: built-in types need no look-up
 
-    return {entry.name: entry for entry in importlib.metadata.entry_points(group=GROUP)}
+    return {entry.name: entry for entry in entry_points(group=GROUP)}

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 _GATHER = 0.05
 """Seconds that writes gather which nobody waits for; `durability: none` promises 0.1."""
+_MOST = 10_000
+"""Items after which a group ends with the next one that somebody waits for: a tenth of a second's work."""
 _UNAWAITED = frozenset({Accept, Append, Change, Log, Statistic})
 _AWAKE, _DOZING, _ASLEEP, _ENDED = 0, 1, 2, 3
 
@@ -229,6 +231,8 @@ class Writer:
         count = len(items)
         if whole:
             last = next((at for at in range(count, 0, -1) if type(items[at - 1]) not in _UNAWAITED), 0)
+            if last > _MOST:  # a group at least, and then as much as makes a short transaction
+                last = next(at for at in range(_MOST, last + 1) if type(items[at - 1]) not in _UNAWAITED)
             count = last or count
         taken = items[:count]
         del items[:count]
