@@ -49,13 +49,9 @@ class Committer:
         self._dirty: list[RunState] = []
         self._loose: list[RunState] = []
         self._thread = threading.get_ident()
-        self._outstanding = 0
-        self._on_room: list[Callable[[], None]] = []
-
-    @property
-    def outstanding(self) -> int:
+        self._let_in = machine.runs.admission.let_in
+        self.outstanding = 0
         """How many flushes of runs wait for the disk."""
-        return self._outstanding
 
     def touch(self, run: RunState) -> None:
         """Note that a run has something to be flushed."""
@@ -116,13 +112,6 @@ class Committer:
             run.waiters = []
         run.waiters.append((self.next_flush(run), done))
 
-    def when_room(self, most: int, done: Callable[[], None]) -> bool:
-        """Tell whether at most so many flushes are outstanding; else call `done` when they are."""
-        if self._outstanding <= most:
-            return True
-        self._on_room.append(done)
-        return False
-
     def flush(self) -> None:
         """Hand all that was touched to the store, as one group."""
         if self._dirty:
@@ -154,7 +143,7 @@ class Committer:
                 group.append((run, run.flushes))
         if not group:
             return
-        self._outstanding += len(group)
+        self.outstanding += len(group)
         self._store.when_durable(_Report(self, group))
 
     def _write(self, run: RunState) -> None:
@@ -180,7 +169,7 @@ class Committer:
 
     def report(self, group: list[tuple[RunState, int]], error: StoreError | None) -> None:
         """Take in, on the loop, that a group is on disk or failed."""
-        self._outstanding -= len(group)
+        self.outstanding -= len(group)
         if error is not None and not isinstance(error, KeyTaken):
             affected = self._store.lost()
             runs = {run.id: run for run, _ in group}
@@ -189,10 +178,7 @@ class Committer:
         else:
             self._kept(group, error.taken if isinstance(error, KeyTaken) else {}, error)
             self.flush()  # what the gates let through is a turn of the loop ahead
-        if self._on_room:
-            waiting, self._on_room = self._on_room, []
-            for room in waiting:
-                room()
+        self._let_in()
 
     @staticmethod
     def _tell(run: RunState, durable: int) -> None:

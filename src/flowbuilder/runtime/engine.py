@@ -159,6 +159,7 @@ class EngineCore:
         """
         machine = self.machine
         machine.stopping = True
+        machine.runs.admission.close()
         handles = [
             execution.handle
             for run in machine.runs.live.values()
@@ -180,6 +181,7 @@ class EngineCore:
         self._closed = True
         machine = self.machine
         machine.stopping = True
+        machine.runs.admission.close()
         for task in self._serving:
             task.cancel()
         await asyncio.gather(*self._serving, return_exceptions=True)
@@ -198,7 +200,7 @@ class EngineCore:
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.sleep(0)
         for run in list(machine.runs.live.values()):
-            machine.runs.tell(run.id, None, EngineStopped())
+            machine.runs.give_up(run.id, EngineStopped())
 
 
 def _give_up(machine: Machine, run: Any) -> list[asyncio.Task[Any]]:

@@ -29,10 +29,11 @@ class Phases:
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
         self._now = machine.clock.now
+        self._on_main_end = self._main_ended  # bound once: each run in memory holds it
 
     def begin(self, run: RunState) -> None:
         """Begin the main graph, or, with a journal, come again to where it ends."""
-        frame = Frame(run, run.plan.main, None, "", None, self._main_ended)
+        frame = Frame(run, run.plan.main, None, "", None, self._on_main_end)
         run.frame = run.phase = frame
         if run.cancel is not None:
             frame.frozen = run.cancel[0]

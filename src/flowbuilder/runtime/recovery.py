@@ -233,7 +233,7 @@ class Recovery:
                 again.append(run.id)
             for _, done in waiters or ():
                 done(error)
-            self._machine.runs.tell(run.id, None, error)
+            self._machine.runs.give_up(run.id, error)
         if runs:
             _log.error(
                 "%d runs were dropped from memory, since they could not be written: %s", len(runs), error

@@ -14,6 +14,7 @@ from flowbuilder.core.errors import EngineStopped, KeyConflict, StoreError
 from flowbuilder.core.ids import RunIds
 from flowbuilder.core.masking import Masker
 from flowbuilder.core.records import NULL
+from flowbuilder.runtime.admission import Admission
 from flowbuilder.runtime.context import Context
 from flowbuilder.runtime.events import RunEvent
 from flowbuilder.runtime.scheduler import SLICE
@@ -22,7 +23,7 @@ from flowbuilder.runtime.state import RunState
 from flowbuilder.storage.api import LIVE, RunRow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from flowbuilder.core.plan import FlowPlan
     from flowbuilder.core.records import Ended
@@ -31,9 +32,6 @@ if TYPE_CHECKING:
 _UNKNOWN: Final = object()
 _NO_LABELS: Final[dict[str, str]] = {}
 """One for all runs; nobody writes to the labels of a row."""
-
-Outcome = tuple[str, Any]
-"""How a run ended: its status, and its outputs or its error."""
 
 
 class Runs:
@@ -44,11 +42,11 @@ class Runs:
         self._ids = RunIds(unique)
         self._kept: dict[str, asyncio.Task[None] | None] = {}
         """Versions of flows that the store has (None), or is being given."""
-        self._watchers: dict[str, list[Callable[[Outcome | None, Exception | None], None]]] = {}
+        self._watchers: dict[str, list[asyncio.Future[RunRow]]] = {}
         self._starting: dict[tuple[str, str], asyncio.Lock] = {}
         self._last_yield = 0.0
-        self._room: list[asyncio.Future[None]] = []
         self.live: dict[str, RunState] = {}
+        self.admission = Admission(machine.loop, self._room)
 
     # -- coming in -----------------------------------------------------------------
 
@@ -81,11 +79,14 @@ class Runs:
             raise EngineStopped
         if self._kept.get(plan.content_hash, _UNKNOWN) is not None:
             await self._keep_plan(plan)
-        if (
-            time.perf_counter() - self._last_yield > SLICE
-            or len(self.live) >= machine.config.engine.live_runs
-        ):
-            await self._yield()
+        if time.perf_counter() - self._last_yield > SLICE:
+            self._last_yield = time.perf_counter()
+            await asyncio.sleep(0)  # let others have the loop
+        if parent is None and not self.admission.is_free:
+            # a child is let in at once: its parent, which has room already, could wait for it for ever
+            await self.admission.enter()
+            if machine.stopping:
+                raise EngineStopped
         if key is not None:
             return await self._start_with_key(plan, checked, key, priority, labels, parent)
         run = self._make(plan, checked, None, priority, labels, parent)
@@ -147,19 +148,11 @@ class Runs:
             raise
         self._kept[version] = None
 
-    async def _yield(self) -> None:
-        """Let others have the loop; wait while there are as many runs as there may be."""
-        self._last_yield = time.perf_counter()  # one caller of many is enough
-        await asyncio.sleep(0)
+    def _room(self) -> int:
+        """Return how many more runs may be started now."""
         machine = self._machine
-        while (
-            len(self.live) >= machine.config.engine.live_runs
-            or machine.committer.outstanding > machine.config.engine.live_runs
-        ):
-            room: asyncio.Future[None] = machine.loop.create_future()
-            self._room.append(room)
-            await room
-        self._last_yield = time.perf_counter()
+        limits = machine.config.engine
+        return min(limits.live_runs - len(self.live), limits.unflushed_runs - machine.committer.outstanding)
 
     def _make(
         self,
@@ -243,9 +236,14 @@ class Runs:
 
     # -- going out ---------------------------------------------------------------------
 
-    def watch(self, run_id: str, watcher: Callable[[Outcome | None, Exception | None], None]) -> None:
-        """Have `watcher` called once when the run's end is on disk, or the engine lost the run."""
-        self._watchers.setdefault(run_id, []).append(watcher)
+    def watch(self, run_id: str) -> asyncio.Future[RunRow]:
+        """Return what yields the run's row when its end is on disk, and fails when the engine loses the run.
+
+        The run may leave memory and come back meanwhile.
+        """
+        ended: asyncio.Future[RunRow] = self._machine.loop.create_future()
+        self._watchers.setdefault(run_id, []).append(ended)
+        return ended
 
     def ended(self, run: RunState) -> None:
         """Take in that a run has ended; whoever waits learns of it when that is on disk."""
@@ -255,7 +253,7 @@ class Runs:
         if error is not None:
             return  # `Recovery.lost` has told everybody
         self.forget(run)
-        self.tell(run.id, (run.row.status, run.result), None)
+        self._tell(run.id, run.row)
         row = run.row
         self._machine.sub_flows.child_ended(row.id, row.parent, row.status, row.result)
 
@@ -264,16 +262,26 @@ class Runs:
         self.live.pop(run.id, None)
         # hot: benchmarks/pure_tasks.py; a run and its graphs hold each other, and would wait for the collector
         run.frame = run.phase = None
-        if self._room:
-            waiting, self._room = self._room, []
-            for room in waiting:
-                if not room.done():
-                    room.set_result(None)
+        self.admission.let_in()
 
-    def tell(self, run_id: str, outcome: Outcome | None, error: Exception | None) -> None:
-        """Tell all that wait for a run how it ended, or why they cannot be told."""
-        for watcher in self._watchers.pop(run_id, ()):
-            watcher(outcome, error)
+    def unwatch(self, run_id: str, ended: asyncio.Future[RunRow]) -> None:
+        """Forget somebody who no longer waits."""
+        watchers = self._watchers.get(run_id)
+        if watchers is not None and ended in watchers:
+            watchers.remove(ended)
+            if not watchers:
+                del self._watchers[run_id]
+
+    def _tell(self, run_id: str, row: RunRow) -> None:
+        for ended in self._watchers.pop(run_id, ()):
+            if not ended.done():
+                ended.set_result(row)
+
+    def give_up(self, run_id: str, error: Exception) -> None:
+        """Tell all that wait for a run's end why they will not hear of it."""
+        for ended in self._watchers.pop(run_id, ()):
+            if not ended.done():
+                ended.set_exception(error)
 
     def leave(self, run: RunState, wake_at: float) -> None:
         """Send a run to the store until `wake_at`: it keeps no memory while it waits."""

@@ -172,15 +172,18 @@ class Engine:
         read = functools.partial(self._store.logs, run_id, task, after)
         return await self.core.machine.in_thread(read)  # type: ignore[no-any-return]
 
-    async def watch_elsewhere(self, run_id: str, ended: asyncio.Future[None], timeout: float | None) -> None:
-        """Wait for the end of a run that is in the store, or in another engine."""
+    async def watch_elsewhere(
+        self, run_id: str, ended: asyncio.Future[RunRow], timeout: float | None
+    ) -> RunRow:
+        """Wait for the end of a run that is in the store, or in another engine; returns its row then."""
         async with asyncio.timeout(timeout):
             while not ended.done():
                 row = await self.row(run_id)
                 if row.status not in LIVE:
-                    return
-                clock = self.core.machine.clock
-                await asyncio.wait(
-                    (ended, asyncio.ensure_future(clock.sleep(LOOK_AGAIN))), return_when="FIRST_COMPLETED"
-                )
-            ended.result()
+                    return row
+                pause = asyncio.ensure_future(self.core.machine.clock.sleep(LOOK_AGAIN))
+                try:
+                    await asyncio.wait((ended, pause), return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    pause.cancel()
+            return ended.result()

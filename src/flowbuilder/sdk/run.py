@@ -59,10 +59,13 @@ class Run:
             TimeoutError: the time was up; the run goes on.
         """
         row = self._row
-        core = self._engine.core
-        if row.status in LIVE or row.id in core.machine.runs.live:
-            await self._ended(timeout)
-            row = self._row
+        runs = self._engine.core.machine.runs
+        live = runs.live.get(row.id)
+        if live is not None and timeout is None:  # the usual case, and a coroutine less
+            loose = live.ended and live.plan.durability == "none"  # nobody tells of its end any more
+            row = self._row = live.row if loose else await runs.watch(row.id)
+        elif live is not None or row.status in LIVE:
+            row = await self._ended(timeout)
         outcome = None if row.result is None else values.decode(row.result)
         match row.status:
             case "succeeded":
@@ -72,32 +75,23 @@ class Run:
             case _:
                 raise RunFailed(row.id, outcome or {})
 
-    async def _ended(self, timeout: float | None) -> None:
+    async def _ended(self, timeout: float | None) -> RunRow:
+        """Wait for the run's end in this engine, in the store, or in another engine."""
         machine = self._engine.core.machine
-        ended: asyncio.Future[None] = machine.loop.create_future()
-
-        def tell(_outcome: Any, error: Exception | None) -> None:
-            if ended.done():
-                return
-            if error is not None:
-                ended.set_exception(error)
+        live = machine.runs.live.get(self.id)
+        if live is not None and live.ended and live.plan.durability == "none":
+            self._row = live.row
+            return live.row
+        ended = machine.runs.watch(self.id)
+        try:
+            if live is None:
+                self._row = await self._engine.watch_elsewhere(self.id, ended, timeout)
             else:
-                ended.set_result(None)
-
-        run = machine.runs.live.get(self.id)
-        if run is not None and run.ended and run.plan.durability == "none":
-            return
-        machine.runs.watch(self.id, tell)
-        if run is None:
-            # it is in the store: it may have ended there, or another engine drives it
-            await self._engine.watch_elsewhere(self.id, ended, timeout)
-        elif timeout is None:
-            await ended
-        else:
-            async with asyncio.timeout(timeout):
-                await ended
-        row = machine.runs.live[self.id].row if self.id in machine.runs.live else None
-        self._row = row or (run.row if run is not None else await self._engine.row(self.id))
+                async with asyncio.timeout(timeout):
+                    self._row = await ended
+        finally:
+            machine.runs.unwatch(self.id, ended)
+        return self._row
 
     async def wait(self, timeout: float | None = None) -> RunView:
         """Wait for the run's end, however it comes, and return the run as people see it."""
