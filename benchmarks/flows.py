@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flowbuilder.testing.run_flow import load_text
+from flowbuilder.testing.flows import load_text
 
 if TYPE_CHECKING:
     from pathlib import Path

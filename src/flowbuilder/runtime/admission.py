@@ -1,9 +1,12 @@
-"""Backpressure: starts come in while there is room, in the order in which they came."""
+"""Backpressure: starts come in while there is room, the most urgent first."""
 
 from __future__ import annotations
 
-from collections import deque
+import heapq
+import itertools
 from typing import TYPE_CHECKING
+
+from flowbuilder.core.urgency import Rank, Urgency, rank
 
 if TYPE_CHECKING:
     import asyncio
@@ -19,12 +22,17 @@ class Admission:
     Args:
         loop: the engine's.
         room: returns how many more starts there is room for now; not above 0 where there is none.
+        now: the time in seconds, on a clock that is not set.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, room: Callable[[], int]) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, room: Callable[[], int], now: Callable[[], float]
+    ) -> None:
         self._loop = loop
         self._room = room
-        self._queue: deque[asyncio.Future[None]] = deque()
+        self._now = now
+        self._order = itertools.count()
+        self._queue: list[tuple[Rank, int, asyncio.Future[None]]] = []
         self._coming = 0
         """Those that were woken and have not gone on yet: their room is taken."""
 
@@ -33,12 +41,12 @@ class Admission:
         """Whether a start need not wait."""
         return not self._queue and self._room() > self._coming
 
-    async def enter(self) -> None:
-        """Return when there is room."""
+    async def enter(self, priority: int) -> None:
+        """Return when there is room for a run of this priority."""
         if self.is_free:
             return
         turn: asyncio.Future[None] = self._loop.create_future()
-        self._queue.append(turn)
+        heapq.heappush(self._queue, (rank(Urgency(priority), self._now()), next(self._order), turn))
         try:
             await turn
         finally:
@@ -58,7 +66,7 @@ class Admission:
             return
         free = self._room() - self._coming
         while queue and free > 0:
-            turn = queue.popleft()
+            turn = heapq.heappop(queue)[2]
             if not turn.done():
                 turn.set_result(None)
                 self._coming += 1

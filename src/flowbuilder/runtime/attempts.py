@@ -21,6 +21,7 @@ from flowbuilder.core.plan import CONTEXT, ERROR, UNSET, Region, TaskPlan
 from flowbuilder.core.policies import next_delay
 from flowbuilder.core.records import NULL, AttemptFailed, AttemptStarted, Ended
 from flowbuilder.core.rules import CANCELLED, CONTINUED, FAILED, SUCCEEDED
+from flowbuilder.core.urgency import Urgency
 from flowbuilder.runtime.events import TaskEvent
 from flowbuilder.storage.api import Log
 from flowbuilder.tasks.api import Call
@@ -153,8 +154,10 @@ class Attempts:
                         self.complete(execution, value)
                         return
                 if coroutine is None:
+                    call.urgency = Urgency(run.row.priority, task.priority, task.remaining)
                     coroutine = self._placer.place(work, executor=executor, timeout=task.timeout, call=call)
             else:
+                call.urgency = Urgency(run.row.priority, task.priority, task.remaining)
                 coroutine = type.run(call)
         except Exception as error:
             self._failed(execution, error)

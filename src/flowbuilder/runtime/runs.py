@@ -46,7 +46,7 @@ class Runs:
         self._starting: dict[tuple[str, str], asyncio.Lock] = {}
         self._last_yield = 0.0
         self.live: dict[str, RunState] = {}
-        self.admission = Admission(machine.loop, self._room)
+        self.admission = Admission(machine.loop, self._room, machine.clock.monotonic)
 
     # -- coming in -----------------------------------------------------------------
 
@@ -84,7 +84,7 @@ class Runs:
             await asyncio.sleep(0)  # let others have the loop
         if parent is None and not self.admission.is_free:
             # a child is let in at once: its parent, which has room already, could wait for it for ever
-            await self.admission.enter()
+            await self.admission.enter(plan.priority if priority is None else priority)
             if machine.stopping:
                 raise EngineStopped
         if key is not None:

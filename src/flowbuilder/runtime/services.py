@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from flowbuilder.runtime.executors.children import Children
+from flowbuilder.runtime.executors.places import Places
 from flowbuilder.runtime.executors.threads import Threads
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     import aiohttp
 
     from flowbuilder.core.clock import Clock
+    from flowbuilder.core.urgency import Urgency
     from flowbuilder.runtime.config import Config
     from flowbuilder.storage.api import Store
 
@@ -37,21 +39,24 @@ class EngineServices:
         self.threads = Threads(config.executors.thread_count())
         self._config = config
         self._children = Children(_children_folder(store))
-        self._shells = asyncio.Semaphore(config.executors.shell_count())
+        self._places = {
+            "shells": Places(config.executors.shell_count(), clock.monotonic),
+            "http": Places(config.executors.http, clock.monotonic),
+        }
         self._session: aiohttp.ClientSession | None = None
         self.end_orphans()
 
     async def http(self) -> aiohttp.ClientSession:
         """Return the engine's one pooled session, made on first use.
 
-        It keeps no cookies: what one run is given is no other run's.  Calls
-        beyond `executors.http` wait for a connection.
+        It keeps no cookies: what one run is given is no other run's.  Hold a
+        place of kind `http` while using it.
         """
         if self._session is None or self._session.closed:
             import aiohttp  # start-up time: it takes longer than all else together
 
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=self._config.executors.http),
+                connector=aiohttp.TCPConnector(limit=0),  # `slot` bounds the calls
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=aiohttp.ClientTimeout(total=None),  # the engine does the timing
                 trust_env=True,
@@ -75,10 +80,9 @@ class EngineServices:
         """
         return self._children.end_orphans()
 
-    def slot(self, kind: Literal["shells"]) -> AbstractAsyncContextManager[object]:
-        """Hold one of the places for child processes while inside."""
-        assert kind == "shells"
-        return self._shells
+    def slot(self, kind: Literal["shells", "http"], urgency: Urgency) -> AbstractAsyncContextManager[object]:
+        """Hold one of the places for child processes, or for HTTP calls, while inside."""
+        return self._places[kind].hold(urgency)
 
     async def in_thread(self, function: Callable[[], Any]) -> Any:
         """Run a blocking function on the engine's threads."""

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import msgspec
 
+from flowbuilder.core.urgency import NORMAL, Urgency
+
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
@@ -32,8 +34,8 @@ class Services(Protocol):
         """Forget a process group that is gone."""
         ...
 
-    def slot(self, kind: Literal["shells"]) -> AbstractAsyncContextManager[object]:
-        """Hold one of the places for child processes while inside; wait for one first."""
+    def slot(self, kind: Literal["shells", "http"], urgency: Urgency) -> AbstractAsyncContextManager[object]:
+        """Hold one of the places for child processes, or for HTTP calls, while inside; wait for one first."""
         ...
 
     async def in_thread(self, function: Callable[[], Any]) -> Any:
@@ -62,6 +64,8 @@ class Call(msgspec.Struct):
     services: Services
     deadline: float | None = None
     """On `services.clock.monotonic()`; the engine cancels the attempt then."""
+    urgency: Urgency = NORMAL
+    """Which of those who wait for a place goes first."""
 
 
 class Work(msgspec.Struct, frozen=True):

@@ -74,16 +74,19 @@ class Http:
         monotonic = call.services.clock.monotonic
         began = monotonic()
         with contextlib.ExitStack() as files, _failures(request):
-            async with session.request(
-                request.method,
-                request.url,
-                headers=headers,
-                data=await _body(request, call, files),
-                allow_redirects=request.follow_redirects,
-                max_redirects=_REDIRECTS,
-                ssl=trust,
-                timeout=_CONNECT_TIMEOUT,
-            ) as response:
+            async with (
+                call.services.slot("http", call.urgency),
+                session.request(
+                    request.method,
+                    request.url,
+                    headers=headers,
+                    data=await _body(request, call, files),
+                    allow_redirects=request.follow_redirects,
+                    max_redirects=_REDIRECTS,
+                    ssl=trust,
+                    timeout=_CONNECT_TIMEOUT,
+                ) as response,
+            ):
                 if not request.accepts(response.status):
                     raise await self._refused(request, response, call)
                 output = await self._answer(request, response)

@@ -1,1 +1,35 @@
-"""What users (and our own tests) need to test flows and stores."""
+"""What users (and our own tests) need to test flows and stores.
+
+`run_flow` runs a flow in memory, on a `FakeClock` that jumps over waits;
+`CrashingStore` dies, fails or dawdles where a test tells it to;
+`StoreContract` is what every store promises, as a suite to subclass.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from flowbuilder.testing.crashing_store import Crash, CrashingStore
+    from flowbuilder.testing.fake_clock import FakeClock
+    from flowbuilder.testing.flows import run_flow
+    from flowbuilder.testing.store_contract import StoreContract
+
+__all__ = ["Crash", "CrashingStore", "FakeClock", "StoreContract", "run_flow"]
+
+_MODULES = {
+    "Crash": "crashing_store",
+    "CrashingStore": "crashing_store",
+    "FakeClock": "fake_clock",
+    "StoreContract": "store_contract",
+    "run_flow": "flows",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a name when it is asked for: the contract needs pytest, the rest does not."""
+    if name not in _MODULES:
+        raise AttributeError(f"module 'flowbuilder.testing' has no attribute '{name}'")
+    from importlib import import_module
+
+    return getattr(import_module(f"flowbuilder.testing.{_MODULES[name]}"), name)

@@ -9,6 +9,7 @@ import aiohttp
 import psutil
 import pytest
 
+from flowbuilder.core.urgency import NORMAL
 from flowbuilder.runtime.clock import SystemClock
 from flowbuilder.runtime.config import Config, ExecutorsConfig
 from flowbuilder.runtime.services import EngineServices
@@ -16,12 +17,10 @@ from flowbuilder.tasks.api import Call, Services
 from flowbuilder.tasks.shell import Shell
 
 
-async def test_the_http_session_is_one_and_bounded_and_keeps_no_cookies() -> None:
-    services = EngineServices(SystemClock(), Config(executors=ExecutorsConfig(http=7)))
+async def test_the_http_session_is_one_and_keeps_no_cookies() -> None:
+    services = EngineServices(SystemClock(), Config())
     session = await services.http()
     assert session is await services.http()
-    assert session.connector is not None
-    assert session.connector.limit == 7
     assert isinstance(session.cookie_jar, aiohttp.DummyCookieJar)
     await services.close()
     assert session.closed
@@ -33,7 +32,7 @@ async def test_places_for_child_processes_are_bounded() -> None:
 
     async def hold() -> None:
         nonlocal inside, most
-        async with services.slot("shells"):
+        async with services.slot("shells", NORMAL):
             inside += 1
             most = max(most, inside)
             await asyncio.sleep(0)

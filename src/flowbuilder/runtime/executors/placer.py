@@ -16,6 +16,7 @@ from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Final
 
 from flowbuilder.core.errors import TaskFailed
+from flowbuilder.runtime.executors.places import Places
 from flowbuilder.runtime.executors.processes import Processes
 from flowbuilder.runtime.executors.raised import CAUGHT, as_failure
 
@@ -65,6 +66,7 @@ class Placer:
     def __init__(self, services: EngineServices, config: Config) -> None:
         self._threads = services.threads
         self._processes = Processes(config.executors.process_count())
+        self._process_places = Places(config.executors.process_count(), services.clock.monotonic)
         self._learned: dict[Callable[..., Any], _Learned] = {}
         self._inline: dict[Callable[..., Any], _Learned] = {}
         """Those that run in place; a part of `_learned`."""
@@ -164,7 +166,8 @@ class Placer:
         if executor == "worker":
             raise TaskFailed("input", "'executor: worker' needs a cluster, which this release has not")
         if executor == "process" or (timeout is not None and executor == "auto" and not learned.is_async):
-            return await self._processes.run(work)
+            async with self._process_places.hold(call.urgency):
+                return await self._processes.run(work)
         if learned.is_async or executor == "inline":
             return await self._on_loop(function, work)
         return await self._on_thread(function, learned, work)
@@ -217,7 +220,7 @@ class Placer:
                 raised = error
             return time.perf_counter() - started, value, raised
 
-        job = self._threads.start(timed)
+        job = self._threads.start(timed, work.call.urgency)
         try:
             taken, value, error = await asyncio.shield(job.future)
         except asyncio.CancelledError:
