@@ -17,6 +17,7 @@ import msgspec
 from flowbuilder.compiler.expressions.tree import Const, Dict, Expr, List, Member, Name
 from flowbuilder.compiler.ir import Compute, Flow, Graph, Group, Invoke, Sleep, SubFlow, Task
 from flowbuilder.compiler.order import in_order, waits_of
+from flowbuilder.core.plan import Weight
 from flowbuilder.core.policies import Placement
 
 INLINE_AFTER: Final = 20
@@ -127,6 +128,12 @@ def estimate(
     estimator.graph(flow.on_failure, "on_failure:", total, 0.0)
     estimator.graph(flow.finally_, "finally:", total, 0.0)
     return Costs(estimator.costs, total, _width_of(flow.outputs, 64.0))
+
+
+def weights(flow: Flow, figures: Mapping[str, Figures]) -> dict[str, Weight]:
+    """Return what the scheduler wants to know of each task, by path without indexes."""
+    costs = estimate(flow, figures)
+    return {path: Weight(cost.remaining, cost.placement == "inline") for path, cost in costs.tasks.items()}
 
 
 class _Times(msgspec.Struct, frozen=True):

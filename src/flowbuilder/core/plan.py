@@ -25,7 +25,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from flowbuilder.core.policies import Durability, Effect, OnCrash, Placement, RetryPolicy, RunWhen
@@ -55,6 +55,13 @@ NO_ERRORS: Final[dict[int, Any]] = {}
 """What `scope[ERRORS]` is before the first error; one for all, and never written to."""
 UNSET: Final = object()
 """A variable that no task has asked for yet."""
+
+
+class Weight(NamedTuple):
+    """What earlier runs say of a task: `TaskPlan.remaining` and `TaskPlan.quick`."""
+
+    remaining: float
+    quick: bool
 
 
 @dataclasses.dataclass(slots=True, eq=False)
@@ -127,6 +134,8 @@ class TaskPlan:
     priority: int = 50
     remaining: float = 0.0
     """Seconds of the longest path from here to the end, by what is known of earlier runs."""
+    quick: bool = False
+    """Earlier calls were so short that it may begin in place; the engine goes on looking."""
 
 
 @dataclasses.dataclass(slots=True, eq=False)
@@ -196,6 +205,9 @@ class FlowPlan:
     fail_fast: bool
     priority: int
     durability: Durability
+    weigh: Callable[[Mapping[str, Any]], None]
+    """Takes figures of earlier runs by task path (`storage.api.TaskStatistics`), and puts ready work in the
+    order that follows from them, here in this plan."""
     list_code: Callable[[], str]
     """Returns the generated code as text, for people."""
     input_schemas: Mapping[str, Any]

@@ -149,7 +149,10 @@ class Attempts:
                 coroutine = self._placer.known_async(work) if executor != "process" else None
                 if coroutine is None and task.timeout is None and executor in ("auto", "inline"):
                     placer = self._placer
-                    done, value = placer.try_inline(work) if executor == "auto" else placer.call_inline(work)
+                    if executor == "auto":
+                        done, value = placer.try_inline(work, known_quick=task.quick)
+                    else:
+                        done, value = placer.call_inline(work)
                     if done:
                         self.complete(execution, value)
                         return

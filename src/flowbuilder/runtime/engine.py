@@ -37,6 +37,7 @@ from flowbuilder.runtime.sub_flows import SubFlows
 from flowbuilder.runtime.timers import Timers
 from flowbuilder.runtime.upkeep import Upkeep
 from flowbuilder.runtime.waits import Waits
+from flowbuilder.runtime.weighing import Weighing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -139,6 +140,7 @@ class EngineCore:
         machine.phases = Phases(machine)
         machine.cancellation = Cancellation(machine)
         machine.observations = Observations(machine)
+        machine.weighing = Weighing(machine)
         return machine
 
     def only_waits(self) -> bool:

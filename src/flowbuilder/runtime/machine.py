@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from flowbuilder.runtime.sub_flows import SubFlows
     from flowbuilder.runtime.timers import Timers
     from flowbuilder.runtime.waits import Waits
+    from flowbuilder.runtime.weighing import Weighing
     from flowbuilder.storage.api import Store
 
 
@@ -59,6 +60,7 @@ class Machine:
     phases: Phases = dataclasses.field(init=False)
     cancellation: Cancellation = dataclasses.field(init=False)
     observations: Observations = dataclasses.field(init=False)
+    weighing: Weighing = dataclasses.field(init=False)
     stopping: bool = False
     """Nothing new starts; what runs may end."""
 

@@ -21,6 +21,7 @@ class Observations:
     """What the engine saw tasks cost since it last told the store."""
 
     def __init__(self, machine: Machine) -> None:
+        self._machine = machine
         self._loop = machine.loop
         self._store = machine.store
         self._seen: dict[tuple[str, str, str], list[tuple[float, int, bool, int]]] = {}
@@ -48,6 +49,8 @@ class Observations:
             path = plain_path(prefix + id)
             for duration, output_bytes, failed, items in samples:
                 self._store.submit(Statistic(flow, path, duration, output_bytes, failed, items))
+        if seen and not self._machine.stopping:
+            self._machine.weighing.look_again(flow for flow, _, _ in seen)
 
 
 def plain_path(path: str) -> str:

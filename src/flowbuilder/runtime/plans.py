@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +9,6 @@ import msgspec
 
 from flowbuilder.compiler.codegen import generate
 from flowbuilder.compiler.collector import collector_paused
-from flowbuilder.compiler.costs import Figures, estimate
 from flowbuilder.compiler.inputs import input_checker
 from flowbuilder.compiler.limits import Limits
 from flowbuilder.compiler.passes import optimize
@@ -44,18 +42,15 @@ class Plans:
     Args:
         limits: what bounds the files.
         steps: what bounds one evaluation of an expression.
-        known: returns what is known of a flow's tasks from earlier runs, by task path.
     """
 
     def __init__(
         self,
         limits: Limits | None = None,
         steps: int = 1_000_000,
-        known: Callable[[str], Mapping[str, Figures]] = lambda _flow: {},
     ) -> None:
         self._limits = limits or Limits()
         self._steps = steps
-        self._known = known
         self._plans: dict[str, FlowPlan] = {}
 
     def compile_file(self, path: Path) -> Checked:
@@ -127,12 +122,10 @@ class Plans:
 
     def _make(self, flow: ir.Flow, definition: Definition) -> FlowPlan:
         better = optimize(flow).flow
-        costs = estimate(better, self._known(flow.name))
         return generate(
             better,
             definition=msgspec.msgpack.encode(definition),
             check_inputs=input_checker(flow),
-            remaining={path: cost.remaining for path, cost in costs.tasks.items()},
             steps=self._steps,
         )
 

@@ -178,6 +178,7 @@ class Recovery:
             if definition is None:
                 raise StoreError(f"the flow of run {row.id} is not in the store")
             plan = self._machine.plans.of_definition(row.flow_hash, definition)
+            self._machine.weighing.at_first(plan)
             batches = store.journal(row.id)
             return Loaded(row, plan, replay(batches, store.blobs().get), len(batches))
         except (FlowBuilderError, msgspec.DecodeError) as error:

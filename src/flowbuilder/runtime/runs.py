@@ -138,8 +138,8 @@ class Runs:
         version = plan.content_hash
         keeping = self._kept.get(version)
         if keeping is None:
-            put = functools.partial(self._machine.store.put_flow, version, plan.name, plan.definition)
-            keeping = self._kept[version] = self._machine.loop.create_task(self._machine.in_thread(put))
+            keep = functools.partial(self._keep, plan)
+            keeping = self._kept[version] = self._machine.loop.create_task(self._machine.in_thread(keep))
         try:
             await asyncio.shield(keeping)
         except BaseException:
@@ -147,6 +147,12 @@ class Runs:
                 del self._kept[version]  # the next start tries again
             raise
         self._kept[version] = None
+
+    def _keep(self, plan: FlowPlan) -> None:
+        """Give the store a version, and the version what the store knows of it; on a thread."""
+        machine = self._machine
+        machine.store.put_flow(plan.content_hash, plan.name, plan.definition)
+        machine.weighing.at_first(plan)
 
     def _room(self) -> int:
         """Return how many more runs may be started now."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from flowbuilder.compiler import ir
+from flowbuilder.compiler.codegen.arrange import arrange, in_order
 from flowbuilder.compiler.codegen.module import Module
 from flowbuilder.compiler.codegen.names import Level, ScopeNames, VariableNames
 from flowbuilder.compiler.codegen.regions import maybe_skipped, region_function
+from flowbuilder.compiler.costs import weights
 from flowbuilder.compiler.expressions.references import mentions_secrets, uses_now
 from flowbuilder.core.plan import (
     HEADER,
@@ -31,7 +33,6 @@ def generate(
     *,
     definition: bytes,
     check_inputs: Callable[[Mapping[str, Any]], dict[str, Any]],
-    remaining: Mapping[str, float] | None = None,
     steps: int = 1_000_000,
 ) -> FlowPlan:
     """Make the plan of a flow that was checked, and optimised or not.
@@ -40,18 +41,19 @@ def generate(
         flow: the flow; graphs without regions run task by task.
         definition: all texts it was made of, kept with each run.
         check_inputs: returns a run's inputs with defaults, or raises `InputError`.
-        remaining: seconds of the longest path from a task to the end, by task path without indexes.
         steps: how many steps one evaluation of an expression may take.
     """
-    return _FlowGenerator(flow, remaining or {}, steps).plan(definition, check_inputs)
+    plan = _FlowGenerator(flow, steps).plan(definition, check_inputs)
+    plan.weigh = lambda known: arrange(plan, weights(flow, known))
+    plan.weigh({})
+    return plan
 
 
 class _FlowGenerator:
     """The plan of one flow in the making; functions arrive when the module is compiled."""
 
-    def __init__(self, flow: ir.Flow, remaining: Mapping[str, float], steps: int) -> None:
+    def __init__(self, flow: ir.Flow, steps: int) -> None:
         self._flow = flow
-        self._remaining = remaining
         self._steps = steps
         self._module = Module(flow.at.file, steps)
         self._variables = {var.name: number for number, var in enumerate(flow.vars)}
@@ -87,6 +89,7 @@ class _FlowGenerator:
             fail_fast=flow.fail_fast,
             priority=flow.priority,
             durability=flow.durability,
+            weigh=lambda _figures: None,
             list_code=str,
             input_schemas={entry.name: entry.schema for entry in flow.inputs},
         )
@@ -160,7 +163,6 @@ class _FlowGenerator:
             retry=task.retry.policy if task.retry is not None else None,
             on_crash=task.on_crash,
             priority=task.priority,
-            remaining=self._remaining.get(path, 0.0),
             uses_now=any(map(uses_now, expressions)),
             uses_secrets=bool(self._flow.secrets) and any(map(self._is_secret, expressions)),
         )
@@ -257,25 +259,16 @@ def _wire(tasks: tuple[TaskPlan, ...], units: list[TaskPlan | Region]) -> GraphP
                 waiting[slot].append(task.unit)
                 opens[task.unit] += 1
     for task, dependants in zip(tasks, waiting, strict=True):
-        task.dependants = tuple(sorted(dependants, key=lambda unit: _urgency(units[unit])))
-    for unit in units:
-        if isinstance(unit, Region):
-            unit.dependants = tuple(number for task in unit.tasks for number in task.dependants)
-    first = [number for number, count in enumerate(opens) if not count]
-    first.sort(key=lambda number: _urgency(units[number]))
-    return GraphPlan(
+        task.dependants = tuple(dependants)
+    graph = GraphPlan(
         tasks=tasks,
         units=tuple(units),
         opens=tuple(opens),
-        first=tuple(first),
+        first=tuple(number for number, count in enumerate(opens) if not count),
         template=[None] * (HEADER + len(tasks)),
     )
-
-
-def _urgency(unit: TaskPlan | Region) -> tuple[int, float]:
-    """Return what sorts the most urgent unit first."""
-    task = unit.tasks[0] if isinstance(unit, Region) else unit
-    return -task.priority, -task.remaining
+    in_order(graph)
+    return graph
 
 
 def _slots(graph: ir.Graph) -> dict[str, int]:

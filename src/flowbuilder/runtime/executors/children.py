@@ -95,7 +95,7 @@ class Children:
 
     def close(self) -> None:
         """End what is still alive, and the guardian."""
-        end_orphans(self._alive.values())
+        end_orphans(list(self._alive.values()))  # the loop may strike some off meanwhile
         self._alive.clear()
         if self._guardian is not None:
             assert self._guardian.stdin is not None

@@ -75,10 +75,15 @@ class Placer:
         self._abandoned: dict[tuple[str, str], asyncio.Future[Any]] = {}
         """By run and task: functions on threads whose attempts have ended without them."""
 
-    def try_inline(self, work: Work) -> tuple[bool, Any]:
+    def try_inline(self, work: Work, *, known_quick: bool = False) -> tuple[bool, Any]:
         """Call the function in place if that is known not to take long; tell whether that was done.
 
         If not, call `place` with the same work.
+
+        Args:
+            work: what the task type returned.
+            known_quick: calls in earlier runs were; a function that this engine has seen no call of is
+                then called in place at once.
 
         Raises:
             TaskFailed: what the function raised.
@@ -90,7 +95,12 @@ class Placer:
         except TypeError:  # a callable that cannot be hashed
             return _NOT_INLINE
         if learned is None:
-            return _NOT_INLINE
+            if not known_quick or function in self._learned or hasattr(function, "load"):
+                return _NOT_INLINE
+            learned = self._about(function)
+            if learned.is_async:
+                return _NOT_INLINE
+            self._inline[function] = learned
         started = time.perf_counter()
         try:
             value = function(*work.args, **work.kwargs)
