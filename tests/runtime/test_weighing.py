@@ -7,7 +7,7 @@ import pytest
 from flowbuilder import Engine, load
 from flowbuilder.storage.api import Statistic
 from flowbuilder.storage.memory import MemoryStore
-from flowbuilder.testing import FakeClock
+from flowbuilder.testing import FakeClock, run_flow
 
 FLOW = """
 flow: two-ways
@@ -27,11 +27,13 @@ def note(name):
 
 
 @pytest.fixture
-def flow(tmp_path: Path):
+async def flow(tmp_path: Path):
     (tmp_path / "order_of_two.py").write_text(CODE)
     path = tmp_path / "two.yaml"
     path.write_text(FLOW)
-    return load(path)
+    loaded = load(path)
+    await run_flow(loaded)  # imports the module: from then on its functions are called in place
+    return loaded
 
 
 async def order_of(engine: Engine, flow) -> list[str]:
