@@ -16,6 +16,8 @@ import msgspec
 from flowbuilder.core.errors import StoreError
 
 RunStatus = Literal["queued", "running", "waiting", "paused", "succeeded", "failed", "cancelled"]
+LOG_BYTES = 10_000_000
+"""What is kept of the log of one task unless the settings say otherwise."""
 LIVE: frozenset[str] = frozenset({"queued", "running", "waiting", "paused"})
 
 

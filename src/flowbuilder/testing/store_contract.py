@@ -22,7 +22,17 @@ import pytest
 
 from flowbuilder.core.errors import NotFound, StoreCorrupt, StoreError
 from flowbuilder.core.ids import RunIds
-from flowbuilder.storage.api import Accept, Append, Change, KeyTaken, Log, RunFilter, RunRow, Statistic
+from flowbuilder.storage.api import (
+    LOG_BYTES,
+    Accept,
+    Append,
+    Change,
+    KeyTaken,
+    Log,
+    RunFilter,
+    RunRow,
+    Statistic,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -349,7 +359,7 @@ class StoreContract:
             assert notice.level == "warning"
             assert f"{30 - len(kept)} earlier lines were dropped" in notice.message
             assert [int(line.message.split()[0]) for line in kept] == list(range(30 - len(kept), 30))
-            assert 8_000_000 < sum(len(line.message) for line in kept) <= 10 * 2**20
+            assert 8_000_000 < sum(len(line.message) for line in kept) <= LOG_BYTES
             assert [line.message for _, line in store.logs("r", "other")] == ["kept"]
             assert store.logs("r", "t", after=found[0][0]) == found[1:]
 

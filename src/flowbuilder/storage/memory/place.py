@@ -16,6 +16,7 @@ from flowbuilder.core.errors import StoreError
 from flowbuilder.core.ids import base32
 from flowbuilder.storage.api import (
     LIVE,
+    LOG_BYTES,
     Accept,
     Append,
     Change,
@@ -33,15 +34,15 @@ from flowbuilder.storage.sketch import Sketch
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-LOG_BYTES = 10 * 1024 * 1024
-"""What is kept of one task's log; the oldest lines go first."""
 _FIELDS = frozenset(RunRow.__struct_fields__) - {"id"}
 
 
 class Place:
     """The contents of a memory store; any number of `MemoryStore`s may share one."""
 
-    def __init__(self) -> None:
+    def __init__(self, log_bytes: int = LOG_BYTES) -> None:
+        self.log_bytes = log_bytes
+        """What is kept of one task's log; the oldest lines go first."""
         self.lock = threading.RLock()
         """Held by whoever looks or writes."""
         self.runs: dict[str, RunRow] = {}
@@ -49,6 +50,8 @@ class Place:
         self.journals: dict[str, dict[int, bytes]] = defaultdict(dict)
         self.flows: dict[str, tuple[str, bytes]] = {}
         self.logs: dict[str, list[tuple[int, Log]]] = defaultdict(list)
+        self.log_sizes: dict[tuple[str, str], int] = defaultdict(int)
+        """Of a run's task: the bytes of its lines."""
         self.dropped: dict[tuple[str, str], tuple[int, int]] = {}
         """Of a run's task: how many lines were dropped, and the number of the last."""
         self.sketches: dict[str, dict[str, Sketch]] = defaultdict(dict)
@@ -100,8 +103,9 @@ class Place:
             del self.keys[row.flow, row.key]
         self.journals.pop(run_id, None)
         self.logs.pop(run_id, None)
-        for place in [place for place in self.dropped if place[0] == run_id]:
-            del self.dropped[place]
+        for place in [place for place in self.log_sizes if place[0] == run_id]:
+            del self.log_sizes[place]
+            self.dropped.pop(place, None)
         for number in [number for number, command in self.commands.items() if command.run_id == run_id]:
             del self.commands[number]
         return True
@@ -122,13 +126,14 @@ class Place:
     def _log(self, line: Log) -> None:
         lines = self.logs[line.run_id]
         lines.append((self.number(), line))
-        size = sum(_size(kept) for _, kept in lines if kept.task == line.task)
-        while size > LOG_BYTES:
+        size = self.log_sizes[line.run_id, line.task] + _size(line)
+        while size > self.log_bytes:
             at = next(at for at, (_, kept) in enumerate(lines) if kept.task == line.task)
             number, oldest = lines.pop(at)
             size -= _size(oldest)
             count, _ = self.dropped.get((line.run_id, line.task), (0, 0))
             self.dropped[line.run_id, line.task] = (count + 1, number)
+        self.log_sizes[line.run_id, line.task] = size
 
     def _count(self, statistic: Statistic) -> None:
         sketch = self.sketches[statistic.flow].setdefault(statistic.task, Sketch(buckets={}))

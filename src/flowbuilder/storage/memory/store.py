@@ -18,6 +18,7 @@ import msgspec
 from flowbuilder.core.errors import NotFound, StoreError
 from flowbuilder.storage.api import (
     LIVE,
+    LOG_BYTES,
     Command,
     Done,
     Engine,
@@ -28,7 +29,7 @@ from flowbuilder.storage.api import (
     TaskStatistics,
     Write,
 )
-from flowbuilder.storage.memory.place import LOG_BYTES, Place, select
+from flowbuilder.storage.memory.place import Place, select
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -41,10 +42,11 @@ class MemoryStore:
 
     Args:
         place: the contents of another memory store, to share them with it.
+        log_bytes: what is kept of the log of one task.
     """
 
-    def __init__(self, place: Place | None = None) -> None:
-        self.place = place or Place()
+    def __init__(self, place: Place | None = None, log_bytes: int = LOG_BYTES) -> None:
+        self.place = place or Place(log_bytes)
         self._engine: str | None = None
         self._open = False
         self._gathered: list[Write] = []
@@ -351,7 +353,5 @@ class MemoryStore:
 
 def _notice(run_id: str, task: str, count: int, lines: list[tuple[int, Log]]) -> Log:
     at = next((line.at for _, line in lines if line.task == task), 0.0)
-    message = (
-        f"{count:,} earlier lines were dropped: the last {LOG_BYTES // 2**20} MB of a task's log are kept"
-    )
+    message = f"{count:,} earlier lines were dropped: the log was longer than `limits.log_bytes`"
     return Log(run_id, task, at, "warning", message)

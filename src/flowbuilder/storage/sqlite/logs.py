@@ -1,4 +1,4 @@
-"""What tasks wrote: 10 MB of each task of a run are kept, the oldest lines dropped and that said."""
+"""What tasks wrote: so much of each task of a run is kept, the oldest lines are dropped and that is said."""
 
 from __future__ import annotations
 
@@ -7,22 +7,15 @@ from typing import TYPE_CHECKING
 
 from flowbuilder.storage.api import Log
 from flowbuilder.storage.sqlite.bulk import Bulk
-from flowbuilder.storage.sqlite.query import all_rows
+from flowbuilder.storage.sqlite.query import all_rows, first_value
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import apsw
 
-KEPT_BYTES = 10 * 1024 * 1024
-_ROOM = KEPT_BYTES // 10
-"""Bytes that are dropped beyond what must be, so that not each line drops another."""
 _LINE_BYTES = 64
 """What a line costs beside its text."""
-
-_TOO_LONG = (
-    f"SELECT run_id, task, bytes FROM log_sizes INDEXED BY log_sizes_to_trim WHERE bytes > {KEPT_BYTES}"
-)
 
 _insert = Bulk("INSERT INTO logs (run_id, task, at, level, message, data) VALUES ", 6)
 _count = Bulk(
@@ -32,8 +25,11 @@ _count = Bulk(
 )
 
 
-def append(cursor: apsw.Cursor, lines: Sequence[Log]) -> None:
-    """Add lines; drops the oldest of tasks that have written too much."""
+def append(cursor: apsw.Cursor, lines: Sequence[Log], most: int) -> None:
+    """Add lines; drops the oldest of tasks that have written more than `most` bytes.
+
+    A tenth more is dropped than must be, so that not each line drops another.
+    """
     sizes: Counter[tuple[str, str]] = Counter()
     rows = []
     for line in lines:
@@ -41,8 +37,12 @@ def append(cursor: apsw.Cursor, lines: Sequence[Log]) -> None:
         sizes[line.run_id, line.task] += _size(line.message, line.data)
     _insert.execute(cursor, rows)
     _count.execute(cursor, [(run_id, task, size) for (run_id, task), size in sizes.items()])
-    for run_id, task, size in all_rows(cursor, _TOO_LONG):
-        _trim(cursor, run_id, task, size - KEPT_BYTES + _ROOM)
+    for run_id, task in sizes:
+        size = first_value(
+            cursor, "SELECT bytes FROM log_sizes WHERE run_id = ? AND task = ?", (run_id, task)
+        )
+        if size > most:
+            _trim(cursor, run_id, task, size - most + most // 10)
 
 
 def read(cursor: apsw.Cursor, run_id: str, task: str | None, after: int) -> list[tuple[int, Log]]:
@@ -71,9 +71,7 @@ def read(cursor: apsw.Cursor, run_id: str, task: str | None, after: int) -> list
 
 def _notice(run_id: str, task: str, count: int, lines: list[tuple[int, Log]]) -> Log:
     at = next((line.at for _, line in lines if line.task == task), 0.0)
-    message = (
-        f"{count:,} earlier lines were dropped: the last {KEPT_BYTES // 2**20} MB of a task's log are kept"
-    )
+    message = f"{count:,} earlier lines were dropped: the log was longer than `limits.log_bytes`"
     return Log(run_id, task, at, "warning", message)
 
 

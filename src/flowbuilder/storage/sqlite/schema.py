@@ -79,7 +79,6 @@ CREATE TABLE log_sizes (
     dropped_to INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (run_id, task)
 ) WITHOUT ROWID;
-CREATE INDEX log_sizes_to_trim ON log_sizes (bytes) WHERE bytes > 10485760;
 
 CREATE TABLE statistics (
     flow TEXT NOT NULL,

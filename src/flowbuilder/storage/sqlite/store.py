@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from flowbuilder.core.errors import NotFound, StoreError
+from flowbuilder.storage.api import LOG_BYTES
 from flowbuilder.storage.blobs import FileBlobs
 from flowbuilder.storage.sqlite import (
     commands,
@@ -43,9 +44,11 @@ class SqliteStore:
 
     Args:
         path: the file; made on `open` where it is missing.
+        log_bytes: what is kept of the log of one task.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, log_bytes: int = LOG_BYTES) -> None:
+        self._log_bytes = log_bytes
         self.path = Path(path).absolute()
         self._engines = engines.Engines(self.path.with_name(self.path.name + ".engines"))
         self._blobs = FileBlobs(self.path.with_name(self.path.name + ".blobs"))
@@ -160,7 +163,9 @@ class SqliteStore:
             if self._writer is None:
                 if self._readers is None:
                     raise StoreError(f"the store {self.path} is not open")
-                self._writer = Writer(SqliteCommitter(self.path, statistics.Tally()), self.path)
+                self._writer = Writer(
+                    SqliteCommitter(self.path, statistics.Tally(), self._log_bytes), self.path
+                )
                 # hot: the loop's own calls go to the writer without a step between
                 self.submit = self._writer.submit  # type: ignore
                 self.when_durable = self._writer.demand  # type: ignore

@@ -93,6 +93,5 @@ CREATE INDEX runs_by_owner ON runs (owner, id)
 CREATE INDEX runs_to_wake ON runs (wake_at, id)
     WHERE wake_at IS NOT NULL AND owner IS NULL AND status = 'waiting';
 CREATE INDEX logs_by_run ON logs (run_id, number);
-CREATE INDEX log_sizes_to_trim ON log_sizes (bytes) WHERE bytes > 10485760;
 CREATE INDEX commands_by_run ON commands (run_id);
 COMMIT;
