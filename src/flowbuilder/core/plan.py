@@ -210,6 +210,5 @@ class FlowPlan:
     order that follows from them, here in this plan."""
     list_code: Callable[[], str]
     """Returns the generated code as text, for people."""
-    input_schemas: Mapping[str, Any]
     folder: Path = dataclasses.field(default_factory=Path)
     """The flow file's folder: relative paths and `cwd` start there."""

@@ -91,7 +91,6 @@ class _FlowGenerator:
             durability=flow.durability,
             weigh=lambda _figures: None,
             list_code=str,
-            input_schemas={entry.name: entry.schema for entry in flow.inputs},
         )
         if flow.outputs is not None:
             self._set(plan, "outputs", flow.outputs, main_level, flow.at.line)
