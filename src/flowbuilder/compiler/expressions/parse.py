@@ -10,7 +10,8 @@ part    = atom {"." NAME ["(" args ")"] | "[" expr "]" | "[" [expr] ":" [expr] [
 ```
 
 Depth is bounded by the scanner (brackets) and here (signs, conditions), the
-length of chains here: so nothing that walks a tree can run out of stack.
+length of chains here, and the levels of the whole tree (chains inside of
+brackets inside of chains): so nothing that walks a tree can run out of stack.
 """
 
 from __future__ import annotations
@@ -43,10 +44,13 @@ from flowbuilder.compiler.expressions.tree import (
     Origin,
     Slice,
 )
+from flowbuilder.compiler.expressions.walk import is_deeper
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+MAX_LEVELS: Final = 240
+"""Levels of a tree: a chain of `MAX_LINKS`, and what people may write around it."""
 KEYWORDS: Final = frozenset({"and", "or", "not", "in", "is", "if", "else", "for"})
 _CONSTANTS: Final = {"true": True, "True": True, "false": False, "False": False, "null": None, "None": None}
 ROOTS: Final = frozenset(
@@ -113,6 +117,8 @@ class Parser:
         expr = self._expr()
         if self._token.kind != "end":
             self._unexpected()
+        if is_deeper(expr, MAX_LEVELS):
+            raise self._too_deep(self._tokens[0])
         return expr
 
     # -- tokens --------------------------------------------------------------------
@@ -169,9 +175,11 @@ class Parser:
     def _deeper(self) -> None:
         self._depth += 1
         if self._depth > MAX_DEPTH * 4:
-            raise self._wrong(
-                TOO_LARGE, "the expression is nested too deeply", "name the inner part in `vars`"
-            )
+            raise self._too_deep(self._token)
+
+    def _too_deep(self, token: Token) -> Exception:
+        what = "the expression is nested too deeply"
+        return self._wrong(TOO_LARGE, what, "name the inner part in `vars`", token=token)
 
     def _links(self, count: int) -> None:
         if count > MAX_LINKS:

@@ -92,14 +92,7 @@ def scan(text: str, start: int, origin: Origin, *, closed: bool) -> tuple[list[T
     match = _TOKEN.match
     while at < length:
         if at - start > MAX_CHARACTERS:
-            raise problem(
-                origin,
-                TOO_LARGE,
-                start,
-                start + 1,
-                f"an expression has at most {MAX_CHARACTERS:,} characters",
-                "name parts of it in `vars` or in `set` tasks",
-            )
+            raise _too_long(origin, start)
         found = match(text, at)
         if found is None:
             raise _no_token(text, at, origin)
@@ -147,8 +140,15 @@ def scan(text: str, start: int, origin: Origin, *, closed: bool) -> tuple[list[T
     if open_brackets:
         opened, place = open_brackets[-1]
         raise problem(origin, SYNTAX, place, place + 1, f"'{opened}' is not closed")
+    if length - start > MAX_CHARACTERS:
+        raise _too_long(origin, start)
     tokens.append(Token("end", None, length, length))
     return tokens, length
+
+
+def _too_long(origin: Origin, start: int) -> Exception:
+    what = f"an expression has at most {MAX_CHARACTERS:,} characters"
+    return problem(origin, TOO_LARGE, start, start + 1, what, "name parts of it in `vars` or in `set` tasks")
 
 
 _PREFIXES = frozenset({"f", "r", "b", "u", "rb", "br", "fr", "rf"})
