@@ -317,25 +317,27 @@ class Parser:
             left = Binary(self._at(start), op, left, right)  # type: ignore[arg-type]
         return left
 
-    def _sign(self) -> Expr:
+    def _sign(self, *, negative: bool = False) -> Expr:
         if self._is("+"):
             raise self._wrong(REFUSED, "there is no sign `+`", "leave it out")
         if not self._is("-"):
-            return self._power()
+            return self._power(negative)
         start = self._next().start
         self._deeper()
-        of = self._sign()
+        of = self._sign(negative=True)
         self._depth -= 1
-        if type(of) is Const and type(of.value) in (int, float):
+        if type(of) is Const and type(of.value) in (int, float) and -of.value <= INT_MAX:  # type: ignore[operator]
             return Const(self._at(start), -of.value)  # type: ignore[operator]
         return Negate(self._at(start), of)
 
-    def _power(self) -> Expr:
+    def _power(self, negative: bool) -> Expr:
         start = self._token.start
         base = self._part()
         if not self._is("**"):
-            self._bounded(base)
+            if not negative:
+                self._bounded(base)
             return base
+        self._bounded(base)
         self._next()
         self._deeper()
         exponent = self._sign()
@@ -345,10 +347,8 @@ class Parser:
     def _bounded(self, expr: Expr) -> None:
         """Refuse the one integer that the scanner lets through for the sake of its negative."""
         if type(expr) is Const and type(expr.value) is int and expr.value > INT_MAX:
-            before = self._tokens[self._place - 2] if self._place >= 2 else None
-            if before is None or before.value != "-":
-                token = self._tokens[self._place - 1]
-                raise self._wrong(LITERAL, "an integer has at most 64 bits", token=token)
+            token = self._tokens[self._place - 1]
+            raise self._wrong(LITERAL, "an integer has at most 64 bits", token=token)
 
     def _part(self) -> Expr:
         start = self._token.start

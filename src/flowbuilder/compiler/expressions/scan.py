@@ -170,13 +170,17 @@ def _refuse_doubled(text: str, at: int, end: int, origin: Origin) -> None:
     pair = text[at : at + 2]
     if pair in ("<<", ">>", "||", ":=", "->"):
         raise problem(origin, REFUSED, at, at + 2, f"there is no operator `{pair}`", _INSTEAD[pair])
-    if text[at:end] == "=" and text.startswith("==", end):
-        raise problem(origin, REFUSED, at, end + 2, "there is no operator `===`", "write `==`")
+    if text[at:end] in ("==", "!=") and text.startswith("=", end):
+        what = f"there is no operator `{text[at:end]}=`"
+        raise problem(origin, REFUSED, at, end + 1, what, f"write `{text[at:end]}`")
 
 
 def _no_token(text: str, at: int, origin: Origin) -> Exception:
     character = text[at]
     pair = text[at : at + 2]
+    if text.startswith("${{", at):
+        what = "`${{` stands inside of an expression"
+        return problem(origin, REFUSED, at, at + 3, what, "leave these marks out: names stand alone here")
     if pair in _INSTEAD:
         return problem(origin, REFUSED, at, at + 2, f"there is no operator `{pair}`", _INSTEAD[pair])
     if character.isascii() and character.isdigit():

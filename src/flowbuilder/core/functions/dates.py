@@ -81,7 +81,10 @@ def date(value: Any, month: Any = None, day: Any = None) -> dt.date:
         except ValueError:
             return wrong_value("there is no such date")
     if _DATETIME.fullmatch(plain):
-        return datetime(plain, "UTC").date()
+        try:
+            return dt.datetime.fromisoformat(plain).date()
+        except ValueError:
+            return wrong_value("there is no such date")
     return wrong_value("a date is written as 2026-01-05")
 
 
