@@ -132,6 +132,10 @@ class Explainer:
         exec(compile(module, "<part of an expression>", "exec"), namespace)
         try:
             return namespace["part"](scope)
+        except ExpressionError:
+            if budget[0] < 0 and before < self._steps:  # it is the search that ran out of steps
+                raise _Enough from None
+            raise
         finally:
             self._left -= before - budget[0]
 

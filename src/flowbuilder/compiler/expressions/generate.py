@@ -77,6 +77,8 @@ _FREE: Final = 16
 """So many additions and comparisons of texts outside of loops are not counted: to count costs more."""
 _LIGHT: Final = 24
 """Parts of an expression that are evaluated in about one step."""
+_UNKNOWN: Final = frozenset({ast.Name, ast.Subscript, ast.Call, ast.Attribute})
+"""What Python cannot know the value of."""
 _LAZY: Final = frozenset({"any", "all", "first"})
 _SCALARS: Final = frozenset({str, int, float, bool, type(None)})
 
@@ -417,10 +419,13 @@ def constant(value: Any) -> ast.expr:
 
 
 def _member(of: ast.expr, name: str) -> ast.expr:
-    """Return what takes a mapping's member; of a display, in which Python would warn of it, by a helper."""
-    if type(of) in (ast.Constant, ast.List, ast.ListComp):
-        return _call("_index", of, ast.Constant(name))
-    return ast.Subscript(of, ast.Constant(name), ast.Load())
+    """Return what takes a mapping's member.
+
+    What Python itself might know to be no mapping, of which it would warn, is asked by a helper.
+    """
+    if type(of) in _UNKNOWN:
+        return ast.Subscript(of, ast.Constant(name), ast.Load())
+    return _call("_index", of, ast.Constant(name))
 
 
 def _weight(loops: Sequence[For], values: Sequence[Expr]) -> int:
