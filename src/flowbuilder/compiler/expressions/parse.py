@@ -88,6 +88,8 @@ _REFUSED: Final = {
     "undefined": "write `null`, or `exists(x)` to ask",
     "nil": "write `null`",
 }
+RESERVED: Final = ROOTS | KEYWORDS | _CONSTANTS.keys() | _REFUSED.keys()
+"""Words that stand for something else than a name of the author's."""
 
 
 def parse_expression(text: str, origin: Origin, start: int = 0) -> Expr:
