@@ -158,6 +158,7 @@ def meaning_of(spec: TaskSpec, key: str, schema: Mapping[str, Any], required: bo
         "literal": "takes no expressions",
         "shell": "values become quoted variables",
         "url": "values behind the host are percent-encoded",
+        "condition": "`${{ }}` may be left out",
     }
     parts += [notes[role] for role in spec.roles.get(key, ()) if notes[role] not in parts[0].lower()]
     return "; ".join(part for part in parts if part)

@@ -319,5 +319,5 @@ _FUNCTIONS: dict[str, Any] = {
     "sum": _sum,
     "sorted": _sorted,
     "str": _written,
-    "reversed": lambda value: _list(value)[::-1],
+    "reversed": lambda value: value[::-1] if type(value) is str else _list(value)[::-1],
 }

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import functools
 from typing import TYPE_CHECKING, Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from flowbuilder.compiler.codegen import generate
 from flowbuilder.compiler.costs import estimate
 from flowbuilder.compiler.explain import FORMATS, explain, render
 from flowbuilder.compiler.graph import GRAPH_FORMATS, draw_graph
@@ -86,6 +88,34 @@ def test_optimizing_twice_changes_nothing_more(case: Case) -> None:
 @given(cases())
 def test_optimizing_is_deterministic(case: Case) -> None:
     assert optimize(compiled(case)) == optimize(compiled(case))
+
+
+@bounded(max_examples=60)
+@given(cases())
+def test_the_code_of_a_flow_asks_attributes_of_nothing_but_the_context(case: Case) -> None:
+    flow = optimize(compiled(case)).flow
+    code = generate(flow, definition=b"", check_inputs=dict).list_code()
+
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Attribute):
+            of_context = node.attr in ("inputs", "env", "run", "trigger", "secrets", "var") and is_place(
+                node.value
+            )
+            of_errors = node.attr == "get" and is_place(node.value)
+            assert of_context or of_errors, ast.unparse(node)
+        if isinstance(node, ast.BinOp | ast.JoinedStr | ast.Starred | ast.Import | ast.NamedExpr | ast.Await):
+            raise AssertionError(ast.unparse(node))
+
+
+def is_place(node: ast.expr) -> bool:
+    """Tell whether generated code means a place of a scope by it, or a variable's context."""
+    while (
+        isinstance(node, ast.Subscript)
+        and isinstance(node.slice, ast.Constant)
+        and type(node.slice.value) is int
+    ):
+        node = node.value
+    return isinstance(node, ast.Name) and node.id == "s"
 
 
 @bounded(max_examples=30)

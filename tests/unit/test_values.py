@@ -4,6 +4,7 @@ import dataclasses
 import datetime as dt
 import enum
 import zoneinfo
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -79,6 +80,9 @@ def test_what_python_returns_is_made_plain(made: object, kept: object) -> None:
         (dt.datetime(2026, 1, 1), "output.type", "$"),
         ({1: 0, "1": 0}, "output.type", "$"),
         ({None: 0}, "output.type", "$"),
+        ("\ud800", "output.type", "$"),
+        ([{"a": "x\udfff"}], "output.type", "$"),
+        ({"\ud800": 1}, "output.type", "$"),
     ],
 )
 def test_what_is_no_value_is_refused_by_its_place(made: object, kind: str, path: str) -> None:
@@ -97,13 +101,38 @@ def test_depth_is_bounded() -> None:
         values.encode(deep)
 
 
-def test_a_bomb_of_shared_parts_is_refused_before_it_is_written() -> None:
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize(
+    "twice", [lambda v: [v, v], lambda v: {"a": v, "b": v}, lambda v: (v, v), lambda v: [v, {"x": v}]]
+)
+@pytest.mark.parametrize("levels", [25, 50])
+def test_a_bomb_of_shared_parts_is_refused_before_it_is_written(
+    twice: Callable[[object], object], levels: int
+) -> None:
     bomb: object = [1, 1]
-    for _ in range(50):
-        bomb = [bomb, bomb]
+    for _ in range(levels):
+        bomb = twice(bomb)
 
-    with pytest.raises(OutputError, match="elements"):
+    with pytest.raises(OutputError, match=r"elements|deep"):
         values.encode(bomb)
+
+
+def test_parts_that_stand_at_many_places_are_kept_at_each() -> None:
+    part = {"xs": [1.5, None], "d": dt.date(2026, 1, 2), "t": (1, 2)}
+    value = [[part, part], {"a": part}] * 50_000
+
+    kept = {"xs": [1.5, None], "d": dt.date(2026, 1, 2), "t": [1, 2]}
+    assert values.plain(value) == [[kept, kept], {"a": kept}] * 50_000
+
+
+def test_a_part_that_fits_at_one_place_may_be_too_deep_at_another() -> None:
+    part: object = [[1.5, None, [dt.date(2026, 1, 2)]]]
+    deep = part
+    for _ in range(61):
+        deep = [deep]
+
+    with pytest.raises(OutputError, match="deep"):
+        values.encode([[part] * 60_000, deep])
 
 
 def test_a_datetime_keeps_its_zone_on_both_sides_of_a_clock_change() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from flowbuilder.compiler.expressions.walk import children
+from flowbuilder.compiler.expressions.walk import is_deeper
 
 if TYPE_CHECKING:
     from flowbuilder.compiler.expressions.tree import Expr
@@ -15,9 +15,4 @@ MAX_DEPTH: Final = 120
 
 def is_deep(expr: Expr) -> bool:
     """Tell whether an expression has more than `MAX_DEPTH` levels; takes no recursion itself."""
-    level = [expr]
-    for _ in range(MAX_DEPTH):
-        level = [part for node in level for part in children(node)]
-        if not level:
-            return False
-    return True
+    return is_deeper(expr, MAX_DEPTH)

@@ -143,7 +143,7 @@ def _plain_kind(schema: Mapping[str, Any]) -> type | None:
 def _shown(value: Any, name: str, violations: list[tuple[str, str]]) -> Any:
     """Return a copy of a value as JSON has it, or `_BAD` with the reason in `violations`."""
     kind = type(value)
-    if kind is str or kind is bool or value is None:
+    if kind is bool or value is None or (kind is str and value.isascii()):
         return value
     try:
         shown = msgspec.json.decode(msgspec.json.encode(to_json(value)))

@@ -91,8 +91,11 @@ def _parameters(spec: TaskSpec) -> dict[str, Any]:
     written: dict[str, Any] = {"description": spec.summary, **spec.params}
     properties = {}
     for name, schema in spec.params.get("properties", {}).items():
-        literal = "literal" in spec.roles.get(name, ())
-        properties[name] = schema if literal or not schema else _or_expression(schema)
+        roles = spec.roles.get(name, ())
+        if "condition" in roles:
+            properties[name] = {**schema, "type": ["boolean", "string"]}
+        else:
+            properties[name] = schema if "literal" in roles or not schema else _or_expression(schema)
     written["properties"] = properties
     return written
 

@@ -9,12 +9,12 @@ import msgspec
 
 from flowbuilder.core.policies import Effect
 
-Role = Literal["secret", "literal", "shell", "url"]
+Role = Literal["secret", "literal", "shell", "url", "condition"]
 """What may stand in a parameter.
 
 secret: may mention `secrets`.  literal: takes no expressions.  shell: a script in which values
 become quoted variables.  url: values behind the host are percent-encoded, and it may mention
-no secrets.
+no secrets.  condition: the marks around an expression may be left out, and it is no text.
 """
 
 

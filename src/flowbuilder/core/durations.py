@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
-_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
-_PLAIN = re.compile(rf"(?:{_PART.pattern})+")
+_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)", re.ASCII)
+_PLAIN = re.compile(rf"(?:{_PART.pattern})+", re.ASCII)
 _ISO = re.compile(
     r"P(?=.)(?:(\d+(?:\.\d+)?)W)?(?:(\d+(?:\.\d+)?)D)?"
-    r"(?:T(?=.)(?:(\d+(?:\.\d+)?)H)?(?:(\d+(?:\.\d+)?)M)?(?:(\d+(?:\.\d+)?)S)?)?"
+    r"(?:T(?=.)(?:(\d+(?:\.\d+)?)H)?(?:(\d+(?:\.\d+)?)M)?(?:(\d+(?:\.\d+)?)S)?)?",
+    re.ASCII,
 )
 _ISO_SECONDS = (604800.0, 86400.0, 3600.0, 60.0, 1.0)
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s?(B|kB|KB|MB|GB|TB|KiB|MiB|GiB|TiB)")
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s?(B|kB|KB|MB|GB|TB|KiB|MiB|GiB|TiB)", re.ASCII)
 _BYTES = {"B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 _BYTES |= {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 
@@ -32,7 +33,7 @@ def parse_duration(text: str) -> float:
         return sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text))
     if match := _ISO.fullmatch(text):
         return sum(float(n) * s for n, s in zip(match.groups(), _ISO_SECONDS, strict=True) if n)
-    if re.fullmatch(r"\d+(\.\d+)?", text):
+    if re.fullmatch(r"\d+(\.\d+)?", text, re.ASCII):
         raise ValueError(f"'{text}' has no unit: write '{text}s', '{text}m' or '{text}h'")
     raise ValueError(f"'{text}' is no duration: write for example '250ms', '10s', '1h30m', '2d' or 'PT10S'")
 

@@ -14,6 +14,7 @@ import dataclasses
 import datetime as dt
 import math
 import zoneinfo
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -36,6 +37,8 @@ _INT_MIN, _INT_MAX = -(2**63), 2**63 - 1
 _PLAIN = frozenset({str, bool, type(None)})
 _SCALARS = frozenset({str, bool, type(None), int, float})
 _INTEGERS = {int}
+_MANY = 100_000
+"""Elements from which on it pays to look for parts that stand at several places."""
 
 
 def encode(value: Any, *, max_bytes: int = MAX_BYTES) -> bytes:
@@ -53,13 +56,22 @@ def encode(value: Any, *, max_bytes: int = MAX_BYTES) -> bytes:
         if _INT_MIN <= value <= _INT_MAX:
             return _encoder.encode(value)
     elif kind in _PLAIN or (kind is dict and len(value) <= _FEW and _is_flat(value)):
-        return _encoder.encode(value)
-    data = _encoder.encode(_Preparation().prepare(value, 0))
+        return _encoded(value)
+    data = _encoded(_Preparation().prepare(value, 0))
     if len(data) > max_bytes:
         raise OutputError(
             "output.size", f"{len(data):,} bytes are more than {max_bytes:,} (limits.output_bytes)"
         )
     return data
+
+
+def _encoded(value: Any) -> bytes:
+    try:
+        return _encoder.encode(value)
+    except UnicodeEncodeError:
+        raise OutputError(
+            "output.type", "a text with half a character in it (a lone surrogate), which no UTF-8 can hold"
+        ) from None
 
 
 _FEW = 16
@@ -131,10 +143,12 @@ def prepare_list(values: list[Any]) -> list[Any]:
 class _Preparation:
     """Makes one value encodable: checks each part, replaces what MessagePack does not know."""
 
-    __slots__ = ("nodes",)
+    __slots__ = ("nodes", "seen")
 
     def __init__(self) -> None:
         self.nodes = 0
+        self.seen: dict[int, tuple[Any, Any, int, int]] = {}
+        """By identity: the part itself, what it became, its elements, and how deep it stood."""
 
     def prepare(self, value: Any, depth: int) -> Any:
         kind = type(value)
@@ -166,6 +180,24 @@ class _Preparation:
         # hot: benchmarks/values.py; asking for all types at once is 4 × faster than one by one
         if self._all_scalar(set(map(type, items)), items):
             return items
+        return self._items(items, depth) if self.nodes < _MANY else self._once(self._items, items, depth)
+
+    def _once(self, prepare: Callable[[Any, int], Any], part: Any, depth: int) -> Any:
+        """Prepare a part that may stand at many places once only, but count it each time.
+
+        A value of few parts can be one of 2 ** 64 elements: going through
+        them all, up to the limit, would keep the engine from its work.
+        """
+        known = self.seen.get(id(part))
+        if known is not None and depth <= known[3]:
+            self._count(known[2] - 1, depth)
+            return known[1]
+        before = self.nodes
+        made = prepare(part, depth)
+        self.seen[id(part)] = (part, made, self.nodes - before, depth)
+        return made
+
+    def _items(self, items: list[Any], depth: int) -> list[Any]:
         changed: list[Any] | None = None
         for index, item in enumerate(items):
             try:
@@ -183,6 +215,11 @@ class _Preparation:
         keys_are_texts = not mapping or set(map(type, mapping)) == {str}
         if keys_are_texts and self._all_scalar(set(map(type, mapping.values())), mapping.values()):
             return mapping
+        return (
+            self._members(mapping, depth) if self.nodes < _MANY else self._once(self._members, mapping, depth)
+        )
+
+    def _members(self, mapping: dict[Any, Any], depth: int) -> dict[str, Any]:
         result = {}
         for key, item in mapping.items():
             if type(key) is not str:
@@ -218,6 +255,13 @@ class _Preparation:
             return msgspec.msgpack.Ext(_DURATION, str(micros).encode())
         if isinstance(value, bytes | bytearray | memoryview):
             return bytes(value)
+        return (
+            self._other_kind(value, depth)
+            if self.nodes < _MANY
+            else self._once(self._other_kind, value, depth)
+        )
+
+    def _other_kind(self, value: Any, depth: int) -> Any:
         return self.prepare(_plainer(value), depth)
 
 

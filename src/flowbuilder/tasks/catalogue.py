@@ -340,6 +340,7 @@ ASSERT: Final = TaskSpec(
     ),
     output=_NOTHING,
     effect="read",
+    roles={"that": ("condition",)},
     calls=False,
     icon="circle-check",
 )

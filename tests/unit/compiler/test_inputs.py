@@ -118,3 +118,11 @@ def test_a_pattern_takes_linear_time() -> None:
 
     with pytest.raises(InputError):
         check({"a": "a" * 50_000 + "!"})
+
+
+@pytest.mark.parametrize("name", ["anything", "day"])
+def test_a_text_that_utf8_cannot_hold_is_a_violation(name: str) -> None:
+    found = violations({"day": "2026-01-05", name: "\ud800"})
+
+    assert set(found) == {f"$.{name}"}
+    assert "cannot be written as JSON" in found[f"$.{name}"]

@@ -256,3 +256,29 @@ def test_ten_thousand_errors_are_cut_off_and_take_no_time() -> None:
         check(text)
 
     assert len(caught.value.diagnostics) == 1000
+
+
+@pytest.mark.parametrize(
+    ("that", "code"),
+    [
+        ("tasks.x.output > 3", None),
+        ("'${{ tasks.x.output > 3 }}'", None),
+        ("true", None),
+        ("\"tasks.x.output == 'a' and inputs.n\"", "FB310"),
+        ("'x ${{ tasks.x.output }}'", "FB303"),
+        ("\"'false'\"", "FB318"),
+        ("\"${{ 'false' }}\"", "FB318"),
+        ("5", "FB214"),
+        ("[1]", "FB203"),
+        ("''", "FB203"),
+    ],
+)
+def test_what_is_asserted_is_a_condition(that: str, code: str | None) -> None:
+    text = f"flow: f\ntasks:\n  x: {{type: set, with: 1}}\n  a: {{type: assert, with: {{that: {that}}}}}\n"
+    found: list[str] = []
+    try:
+        check(text)
+    except FlowError as error:
+        found = [one.code for one in error.diagnostics]
+
+    assert found == ([code] if code else [])

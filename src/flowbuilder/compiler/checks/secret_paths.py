@@ -82,14 +82,31 @@ def secret_variables(flow: ir.Flow) -> frozenset[str]:
     return frozenset(found)
 
 
+def _is_whole(expr: Member) -> bool:
+    """Tell whether a chain of members ends at a secret or before one: `secrets.T`, `vars.login.user`."""
+    names = 1
+    node = expr.of
+    while type(node) is Member:
+        names += 1
+        node = node.of
+    return type(node) is Name and (node.id != "secrets" or names == 1)
+
+
 def _wrong_paths(expr: Expr, tainted: frozenset[str]) -> Iterator[Expr]:
     """Yield the outermost parts of an expression that do to a secret what may not be done."""
     match expr:
-        case Const() | Name() | Member():
+        case Const() | Name():
+            return
+        case Member():
+            if not _is_whole(expr) and mentions_secrets(expr, tainted):
+                yield expr
             return
         case Text(parts=parts) | List(items=parts):
             inner = parts
         case Dict(items=pairs):
+            for key, _ in pairs:
+                if mentions_secrets(key, tainted):
+                    yield key
             inner = tuple(value for _, value in pairs)
         case Binary(op="+", left=left, right=right):
             inner = (left, right)

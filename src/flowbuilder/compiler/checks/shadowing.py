@@ -49,11 +49,13 @@ def _with_alias(task: ir.Task, aliases: dict[str, Span], findings: Findings) -> 
     if task.map is None or task.map.alias is None:
         return aliases
     alias = task.map.alias
-    if alias in aliases:
+    names = (alias, f"{alias}_index")
+    hidden = next((name for name in names if name in aliases), None)
+    if hidden is not None:
         findings.error(
             "FB223",
-            f"`as: {alias}` hides the name of a loop around it",
+            f"`as: {alias}` hides the name '{hidden}' of a loop around it",
             task.at,
-            f"the other is at {aliases[alias]}; choose another name",
+            f"the other is at {aliases[hidden]}; choose another name",
         )
-    return {**aliases, alias: task.at}
+    return {**aliases, **dict.fromkeys(names, task.at)}

@@ -214,8 +214,9 @@ def _unknown_function(node: Call, span: Span) -> Diagnostic:
 
 def _arguments(node: Call, span: Span) -> Iterator[Diagnostic]:
     signature = FUNCTIONS[node.function].signature
+    takes_any_name = any(part.kind is part.VAR_KEYWORD for part in signature.parameters.values())
     try:
-        signature.bind(*node.args, **dict(node.named))
+        signature.bind(*node.args, **({} if takes_any_name else dict(node.named)))
     except TypeError as error:
         shown = ", ".join(
             parameter.name + ("=…" if parameter.default is not parameter.empty else "")

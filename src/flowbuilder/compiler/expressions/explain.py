@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import ast
 import difflib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from flowbuilder.compiler.expressions.generate import GLOBALS, Generator, Names
+from flowbuilder.compiler.expressions.generate import BUDGET, GLOBALS, Generator, Names
 from flowbuilder.compiler.expressions.tree import (
     Call,
     Choice,
@@ -33,6 +33,25 @@ MOST_NEAR = 100
 """Keys that near misses are looked for among, and characters of each."""
 
 
+_PATIENCE: Final = 3
+"""Times the steps of one evaluation that the search for the part at fault may take."""
+_TRIES: Final = 1_000
+"""Parts that it may look at."""
+_COUNTER: Final = "_counter"
+
+
+class _Enough(Exception):
+    """The search for the part at fault has taken long enough."""
+
+
+class _Counted(Generator):
+    """Makes code whose steps are counted from outside."""
+
+    def budget(self) -> list[ast.stmt]:
+        """Return what a function must begin with: the budget that it is given."""
+        return [ast.Assign([ast.Name(BUDGET, ast.Store())], ast.Name(_COUNTER, ast.Load()))]
+
+
 class Explainer:
     """Turns what an evaluation raised into an error that names the part at fault."""
 
@@ -41,9 +60,12 @@ class Explainer:
         self._names = names
         self._steps = steps
         self._globals = names_of_module
+        self._left = self._tries = 0
 
     def __call__(self, scope: Any, error: Exception) -> ExpressionError:
         """Return the error to raise."""
+        self._left = _PATIENCE * self._steps
+        self._tries = _TRIES
         culprit, cause = self._expr, error
         while (inner := self._failing_part(culprit, scope)) is not None:
             culprit, cause = inner
@@ -54,6 +76,8 @@ class Explainer:
         for part in self._parts(expr, scope):
             try:
                 self._evaluate(part, scope)
+            except _Enough:
+                return None
             except Exception as error:
                 return part, error
         return None
@@ -92,11 +116,28 @@ class Explainer:
         return reached
 
     def _evaluate(self, expr: Expr, scope: Any) -> Any:
-        definition = Generator(self._names, self._steps).function(expr, "part")
+        """Evaluate a part by itself.
+
+        Raises:
+            _Enough: so much has been evaluated that the search ends here.
+        """
+        self._tries -= 1
+        if self._left <= 0 or self._tries < 0:
+            raise _Enough
+        budget = [min(self._steps, self._left)]
+        before = budget[0]
+        definition = _Counted(self._names, self._steps).function(expr, "part")
         module = ast.fix_missing_locations(ast.Module([definition], []))
-        namespace = {**GLOBALS, **self._globals}
+        namespace = {**GLOBALS, **self._globals, _COUNTER: budget}
         exec(compile(module, "<part of an expression>", "exec"), namespace)
-        return namespace["part"](scope)
+        try:
+            return namespace["part"](scope)
+        except ExpressionError:
+            if budget[0] < 0 and before < self._steps:  # it is the search that ran out of steps
+                raise _Enough from None
+            raise
+        finally:
+            self._left -= before - budget[0]
 
     def _what(self, expr: Expr, error: Exception, scope: Any) -> tuple[str, str]:
         """Return the kind and the words for what one part raised."""
@@ -112,7 +153,7 @@ class Explainer:
             case OverflowError() | MemoryError() | RecursionError():
                 return "expression.limit", "the value would be too large"
             case ValueError():
-                return "expression.value", f"a value does not fit: {error}"
+                return "expression.value", "a value does not fit"
             case _:
                 return "expression.type", "a value is of the wrong kind"
 

@@ -38,6 +38,7 @@ from flowbuilder.compiler.expressions.tree import (
     Slice,
     Text,
 )
+from flowbuilder.compiler.expressions.walk import children
 from flowbuilder.core.functions import dates, lists, operators, support, table, writing
 
 if TYPE_CHECKING:
@@ -62,10 +63,6 @@ def _condition(value: Any) -> bool:
     return bool(value)
 
 
-def _budget(steps: int) -> list[int]:
-    return [steps]
-
-
 _OPERATORS: Final = {
     "+": "_add",
     "-": "_subtract",
@@ -76,12 +73,19 @@ _OPERATORS: Final = {
     "**": "_power",
 }
 _COMPARISONS: Final = {"<": "_less", "<=": "_less_equal", ">": "_greater", ">=": "_greater_equal"}
+_FREE: Final = 16
+"""So many additions and comparisons of texts outside of loops are not counted: to count costs more."""
+_LIGHT: Final = 24
+"""Parts of an expression that are evaluated in about one step."""
+_UNKNOWN: Final = frozenset({ast.Name, ast.Subscript, ast.Call, ast.Attribute})
+"""What Python cannot know the value of."""
 _LAZY: Final = frozenset({"any", "all", "first"})
 _SCALARS: Final = frozenset({str, int, float, bool, type(None)})
 
 HELPERS: Final[Mapping[str, Any]] = MappingProxyType(
     {
         "_add": operators.add,
+        "_add_charged": operators.add_charged,
         "_subtract": operators.subtract,
         "_multiply": operators.multiply,
         "_divide": operators.divide,
@@ -94,6 +98,7 @@ HELPERS: Final[Mapping[str, Any]] = MappingProxyType(
         "_less_equal": operators.less_equal,
         "_greater": operators.greater,
         "_greater_equal": operators.greater_equal,
+        "_ordered": operators.ordered,
         "_contains": operators.contains,
         "_chained": operators.chained,
         "_index": operators.index,
@@ -111,7 +116,6 @@ HELPERS: Final[Mapping[str, Any]] = MappingProxyType(
         "_today": dates.today,
         "_uuid": table.uuid,
         "_condition": _condition,
-        "_budget": _budget,
         **{f"_f_{name}": function.call for name, function in table.FUNCTIONS.items() if not function.special},
     }
 )
@@ -136,12 +140,13 @@ class Generator:
         """For each comprehension around, what its names meant outside."""
         self._locals = itertools.count()
         self._needs_budget = False
+        self._free = _FREE
 
     def budget(self) -> list[ast.stmt]:
         """Return what a function must begin with for the expressions that were made so far."""
         if not self._needs_budget:
             return []
-        made = _call("_budget", ast.Constant(self._steps))
+        made = ast.List([ast.Constant(self._steps)], ast.Load())
         return [ast.Assign([ast.Name(BUDGET, ast.Store())], made)]
 
     def function(
@@ -185,19 +190,19 @@ class Generator:
                 parts = [
                     constant(None) if part is None else self.expression(part) for part in (start, stop, step)
                 ]
-                return _call("_cut", self.expression(of), *parts)
+                return _call("_cut", self._steps_left(), self.expression(of), *parts)
             case List(items=items):
                 return ast.List([self.expression(item) for item in items], ast.Load())
             case Dict(items=items):
                 keys: list[ast.expr | None] = [self._key(key) for key, _ in items]
                 return ast.Dict(keys, [self.expression(value) for _, value in items])
             case ListComp(value=value, loops=loops):
-                with_names = self._loops(loops)
+                with_names = self._loops(loops, value)
                 made = ast.ListComp(self.expression(value), with_names)
                 self._unbind()
                 return made
             case DictComp(key=key, value=value, loops=loops):
-                with_names = self._loops(loops)
+                with_names = self._loops(loops, key, value)
                 made_dict = ast.DictComp(self._key(key), self.expression(value), with_names)
                 self._unbind()
                 return made_dict
@@ -205,6 +210,10 @@ class Generator:
                 return self._function_call(expr)
             case Negate(of=of):
                 return _call("_negate", self.expression(of))
+            case Binary(op="+", left=left, right=right) if not _is_number(left, right) and self._is_charged():
+                return _call(
+                    "_add_charged", self._steps_left(), self.expression(left), self.expression(right)
+                )
             case Binary(op=op, left=left, right=right):
                 return _call(_OPERATORS[op], self.expression(left), self.expression(right))
             case Compare():
@@ -239,10 +248,10 @@ class Generator:
                     raise AssertionError(f"the checks let the name '{id}' through")
                 return ast.Name(self._bound[id], ast.Load())
             case Member(of=of, name=name):
-                return ast.Subscript(self.expression(of), ast.Constant(name), ast.Load())
+                return _member(self.expression(of), name)
             case Index(of=of, index=index):
                 if type(index) is Const and type(index.value) is str:
-                    return ast.Subscript(self.expression(of), ast.Constant(index.value), ast.Load())
+                    return _member(self.expression(of), index.value)
                 return _call("_index", self.expression(of), self.expression(index))
 
     def _key(self, key: Expr) -> ast.expr:
@@ -252,16 +261,19 @@ class Generator:
 
     # -- comprehensions ----------------------------------------------------------------
 
-    def _loops(self, loops: Sequence[For]) -> list[ast.comprehension]:
-        """Return the loops of a comprehension; their names stay bound until `_unbind`."""
+    def _loops(self, loops: Sequence[For], *values: Expr) -> list[ast.comprehension]:
+        """Return the loops of a comprehension of `values`; their names stay bound until `_unbind`."""
         made: list[ast.comprehension] = []
+        weight = _weight(loops, values)
+        heavy = [ast.Constant(weight)] if weight > 1 else []
         self._shadowed.append({})
         for loop in loops:
             over = self.expression(loop.over)
             if len(loop.names) == 1:
-                iterable = _call("_each", self._steps_left(), over)
+                iterable = _call("_each", self._steps_left(), over, *heavy)
             else:
-                iterable = _call("_each_of", self._steps_left(), over, ast.Constant(len(loop.names)))
+                count = ast.Constant(len(loop.names))
+                iterable = _call("_each_of", self._steps_left(), over, count, *heavy)
             targets: list[ast.expr] = [ast.Name(self._bind(name), ast.Store()) for name in loop.names]
             target = targets[0] if len(targets) == 1 else ast.Tuple(targets, ast.Store())
             conditions = [self.expression(condition) for condition in loop.conditions]
@@ -285,6 +297,16 @@ class Generator:
         self._needs_budget = True
         return ast.Name(BUDGET, ast.Load())
 
+    def _is_charged(self) -> bool:
+        """Tell whether `+` or `<` pays for texts and lists: inside of loops, and where there are many.
+
+        Outside the texts are few, and what they cost is bounded anyway.
+        """
+        if self._shadowed:
+            return True
+        self._free -= 1
+        return self._free < 0
+
     # -- comparisons -------------------------------------------------------------------
 
     def _compare(self, expr: Compare) -> ast.expr:
@@ -297,14 +319,16 @@ class Generator:
         return _call("_chained", *parts)
 
     def _compare_two(self, op: str, left: Expr, right: Expr) -> ast.expr:
+        sign: ast.cmpop
         match op:
-            case "is null":
-                return ast.Compare(self.expression(left), [ast.Is()], [ast.Constant(None)])
-            case "is not null":
-                return ast.Compare(self.expression(left), [ast.IsNot()], [ast.Constant(None)])
+            case "is null" | "is not null":
+                if type(left) is Const:  # Python warns of a literal there
+                    return ast.Constant((left.value is None) is (op == "is null"))
+                sign = ast.Is() if op == "is null" else ast.IsNot()
+                return ast.Compare(self.expression(left), [sign], [ast.Constant(None)])
             case "==" | "!=":
                 if _is_scalar(left) or _is_scalar(right):
-                    sign: ast.cmpop = ast.Eq() if op == "==" else ast.NotEq()
+                    sign = ast.Eq() if op == "==" else ast.NotEq()
                     return ast.Compare(self.expression(left), [sign], [self.expression(right)])
                 equal = _call("_equal", self._steps_left(), self.expression(left), self.expression(right))
                 return equal if op == "==" else ast.UnaryOp(ast.Not(), equal)
@@ -312,7 +336,10 @@ class Generator:
                 found = _call("_contains", self._steps_left(), self.expression(left), self.expression(right))
                 return found if op == "in" else ast.UnaryOp(ast.Not(), found)
             case _:
-                return _call(_COMPARISONS[op], self.expression(left), self.expression(right))
+                pair = self.expression(left), self.expression(right)
+                if not _is_number(left, right) and self._is_charged():
+                    return _call("_ordered", self._steps_left(), ast.Constant(op), *pair)
+                return _call(_COMPARISONS[op], *pair)
 
     # -- functions -----------------------------------------------------------------------
 
@@ -331,7 +358,7 @@ class Generator:
 
     def _lazy(self, expr: Call, over: ListComp) -> ast.expr:
         """Return a call that looks no further than it must."""
-        loops = self._loops(over.loops)
+        loops = self._loops(over.loops, over.value)
         generator = ast.GeneratorExp(self.expression(over.value), loops)
         self._unbind()
         if expr.function != "first":
@@ -389,6 +416,38 @@ def constant(value: Any) -> ast.expr:
         keys: list[ast.expr | None] = [ast.Constant(key) for key in value]
         return ast.Dict(keys, [constant(item) for item in value.values()])
     return ast.Constant(value)
+
+
+def _member(of: ast.expr, name: str) -> ast.expr:
+    """Return what takes a mapping's member.
+
+    What Python itself might know to be no mapping, of which it would warn, is asked by a helper.
+    """
+    if type(of) in _UNKNOWN:
+        return ast.Subscript(of, ast.Constant(name), ast.Load())
+    return _call("_index", of, ast.Constant(name))
+
+
+def _weight(loops: Sequence[For], values: Sequence[Expr]) -> int:
+    """Return how many steps one element of a comprehension counts for: more where much is done for it."""
+    stack = [*values, *(condition for loop in loops for condition in loop.conditions)]
+    size = 0
+    while stack:
+        node = stack.pop()
+        size += 1 if type(node) is not Const else _elements(node.value)
+        stack += children(node)
+    return 1 + size // _LIGHT
+
+
+def _elements(value: Any) -> int:
+    if type(value) is list:
+        return 1 + sum(map(_elements, value))
+    return 1 + sum(map(_elements, value.values())) if type(value) is dict else 1
+
+
+def _is_number(*operands: Expr) -> bool:
+    """Tell whether one of two operands is known to be a number, so that the other must be."""
+    return any(type(operand) is Const and type(operand.value) in (int, float) for operand in operands)
 
 
 def _is_scalar(expr: Expr) -> bool:

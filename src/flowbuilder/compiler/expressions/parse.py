@@ -10,7 +10,8 @@ part    = atom {"." NAME ["(" args ")"] | "[" expr "]" | "[" [expr] ":" [expr] [
 ```
 
 Depth is bounded by the scanner (brackets) and here (signs, conditions), the
-length of chains here: so nothing that walks a tree can run out of stack.
+length of chains here, and the levels of the whole tree (chains inside of
+brackets inside of chains): so nothing that walks a tree can run out of stack.
 """
 
 from __future__ import annotations
@@ -43,10 +44,13 @@ from flowbuilder.compiler.expressions.tree import (
     Origin,
     Slice,
 )
+from flowbuilder.compiler.expressions.walk import is_deeper
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+MAX_LEVELS: Final = 240
+"""Levels of a tree: a chain of `MAX_LINKS`, and what people may write around it."""
 KEYWORDS: Final = frozenset({"and", "or", "not", "in", "is", "if", "else", "for"})
 _CONSTANTS: Final = {"true": True, "True": True, "false": False, "False": False, "null": None, "None": None}
 ROOTS: Final = frozenset(
@@ -84,6 +88,8 @@ _REFUSED: Final = {
     "undefined": "write `null`, or `exists(x)` to ask",
     "nil": "write `null`",
 }
+RESERVED: Final = ROOTS | KEYWORDS | _CONSTANTS.keys() | _REFUSED.keys()
+"""Words that stand for something else than a name of the author's."""
 
 
 def parse_expression(text: str, origin: Origin, start: int = 0) -> Expr:
@@ -113,6 +119,8 @@ class Parser:
         expr = self._expr()
         if self._token.kind != "end":
             self._unexpected()
+        if is_deeper(expr, MAX_LEVELS):
+            raise self._too_deep(self._tokens[0])
         return expr
 
     # -- tokens --------------------------------------------------------------------
@@ -169,9 +177,11 @@ class Parser:
     def _deeper(self) -> None:
         self._depth += 1
         if self._depth > MAX_DEPTH * 4:
-            raise self._wrong(
-                TOO_LARGE, "the expression is nested too deeply", "name the inner part in `vars`"
-            )
+            raise self._too_deep(self._token)
+
+    def _too_deep(self, token: Token) -> Exception:
+        what = "the expression is nested too deeply"
+        return self._wrong(TOO_LARGE, what, "name the inner part in `vars`", token=token)
 
     def _links(self, count: int) -> None:
         if count > MAX_LINKS:
@@ -309,25 +319,27 @@ class Parser:
             left = Binary(self._at(start), op, left, right)  # type: ignore[arg-type]
         return left
 
-    def _sign(self) -> Expr:
+    def _sign(self, *, negative: bool = False) -> Expr:
         if self._is("+"):
             raise self._wrong(REFUSED, "there is no sign `+`", "leave it out")
         if not self._is("-"):
-            return self._power()
+            return self._power(negative)
         start = self._next().start
         self._deeper()
-        of = self._sign()
+        of = self._sign(negative=True)
         self._depth -= 1
-        if type(of) is Const and type(of.value) in (int, float):
+        if type(of) is Const and type(of.value) in (int, float) and -of.value <= INT_MAX:  # type: ignore[operator]
             return Const(self._at(start), -of.value)  # type: ignore[operator]
         return Negate(self._at(start), of)
 
-    def _power(self) -> Expr:
+    def _power(self, negative: bool) -> Expr:
         start = self._token.start
         base = self._part()
         if not self._is("**"):
-            self._bounded(base)
+            if not negative:
+                self._bounded(base)
             return base
+        self._bounded(base)
         self._next()
         self._deeper()
         exponent = self._sign()
@@ -337,10 +349,8 @@ class Parser:
     def _bounded(self, expr: Expr) -> None:
         """Refuse the one integer that the scanner lets through for the sake of its negative."""
         if type(expr) is Const and type(expr.value) is int and expr.value > INT_MAX:
-            before = self._tokens[self._place - 2] if self._place >= 2 else None
-            if before is None or before.value != "-":
-                token = self._tokens[self._place - 1]
-                raise self._wrong(LITERAL, "an integer has at most 64 bits", token=token)
+            token = self._tokens[self._place - 1]
+            raise self._wrong(LITERAL, "an integer has at most 64 bits", token=token)
 
     def _part(self) -> Expr:
         start = self._token.start

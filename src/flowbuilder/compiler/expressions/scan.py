@@ -92,14 +92,7 @@ def scan(text: str, start: int, origin: Origin, *, closed: bool) -> tuple[list[T
     match = _TOKEN.match
     while at < length:
         if at - start > MAX_CHARACTERS:
-            raise problem(
-                origin,
-                TOO_LARGE,
-                start,
-                start + 1,
-                f"an expression has at most {MAX_CHARACTERS:,} characters",
-                "name parts of it in `vars` or in `set` tasks",
-            )
+            raise _too_long(origin, start)
         found = match(text, at)
         if found is None:
             raise _no_token(text, at, origin)
@@ -147,8 +140,15 @@ def scan(text: str, start: int, origin: Origin, *, closed: bool) -> tuple[list[T
     if open_brackets:
         opened, place = open_brackets[-1]
         raise problem(origin, SYNTAX, place, place + 1, f"'{opened}' is not closed")
+    if length - start > MAX_CHARACTERS:
+        raise _too_long(origin, start)
     tokens.append(Token("end", None, length, length))
     return tokens, length
+
+
+def _too_long(origin: Origin, start: int) -> Exception:
+    what = f"an expression has at most {MAX_CHARACTERS:,} characters"
+    return problem(origin, TOO_LARGE, start, start + 1, what, "name parts of it in `vars` or in `set` tasks")
 
 
 _PREFIXES = frozenset({"f", "r", "b", "u", "rb", "br", "fr", "rf"})
@@ -170,13 +170,17 @@ def _refuse_doubled(text: str, at: int, end: int, origin: Origin) -> None:
     pair = text[at : at + 2]
     if pair in ("<<", ">>", "||", ":=", "->"):
         raise problem(origin, REFUSED, at, at + 2, f"there is no operator `{pair}`", _INSTEAD[pair])
-    if text[at:end] == "=" and text.startswith("==", end):
-        raise problem(origin, REFUSED, at, end + 2, "there is no operator `===`", "write `==`")
+    if text[at:end] in ("==", "!=") and text.startswith("=", end):
+        what = f"there is no operator `{text[at:end]}=`"
+        raise problem(origin, REFUSED, at, end + 1, what, f"write `{text[at:end]}`")
 
 
 def _no_token(text: str, at: int, origin: Origin) -> Exception:
     character = text[at]
     pair = text[at : at + 2]
+    if text.startswith("${{", at):
+        what = "`${{` stands inside of an expression"
+        return problem(origin, REFUSED, at, at + 3, what, "leave these marks out: names stand alone here")
     if pair in _INSTEAD:
         return problem(origin, REFUSED, at, at + 2, f"there is no operator `{pair}`", _INSTEAD[pair])
     if character.isascii() and character.isdigit():

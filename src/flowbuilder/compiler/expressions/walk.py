@@ -39,6 +39,16 @@ def children(expr: Expr) -> Sequence[Expr]:
     return _CHILDREN[type(expr)](expr)
 
 
+def is_deeper(expr: Expr, levels: int) -> bool:
+    """Tell whether an expression has more than so many levels; takes no recursion itself."""
+    level = [expr]
+    for _ in range(levels):
+        level = [part for node in level for part in children(node)]
+        if not level:
+            return False
+    return True
+
+
 def walk(expr: Expr) -> Iterator[Expr]:
     """Yield a node and all that is below it, each before its parts."""
     stack = [expr]

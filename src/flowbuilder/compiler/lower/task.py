@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from flowbuilder.compiler import ir
+from flowbuilder.compiler.expressions.codes import BOUND_NAME
+from flowbuilder.compiler.expressions.parse import RESERVED
 from flowbuilder.compiler.expressions.tree import Const, Dict, Text
 from flowbuilder.compiler.lower import on_error, retry
 from flowbuilder.compiler.lower.draft import Draft, Mentions
@@ -68,7 +70,12 @@ def _read_needs(ctx: Context, node: Node, key: str) -> list[Scalar]:
 
 def _read_alias(ctx: Context, node: Node, key: str) -> Scalar | None:
     text = TEXT.read(ctx, node, key)
-    return node if text is not None and type(node) is Scalar and check_name(ctx, node, "name") else None
+    if text is None or type(node) is not Scalar or not check_name(ctx, node, "name"):
+        return None
+    if text in RESERVED:
+        ctx.error(BOUND_NAME, f"'{text}' means something already", node, "choose another name")
+        return None
+    return node
 
 
 def _read_for_each(ctx: Context, node: Node, key: str) -> Expr | None:

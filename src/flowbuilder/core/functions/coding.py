@@ -19,6 +19,7 @@ from flowbuilder.core.functions.support import (
     Budget,
     bounded_text,
     charge,
+    charge_text,
     kind_of,
     measure,
     text,
@@ -43,7 +44,9 @@ def from_json(budget: Budget, value: Any) -> Any:
     bounded_text(len(data))
     try:
         made = msgspec.json.decode(data)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except RecursionError:
+        return too_much(f"lists and mappings more than {MAX_DEPTH} deep")
+    except msgspec.DecodeError as error:
         return wrong_value(f"'from_json' takes a text that is JSON: {error}")
     _check(made, 0)
     measure(budget, made)
@@ -89,7 +92,7 @@ def urlencode(budget: Budget, value: Any) -> str:
     if type(value) is dict:
         measure(budget, value)
         pairs = [
-            (key, item if type(item) is str else written(item))
+            (key, item if type(item) is str else written(item, budget))
             for key, listed_or_not in value.items()
             for item in (listed_or_not if type(listed_or_not) is list else [listed_or_not])
             if item is not None
@@ -98,7 +101,7 @@ def urlencode(budget: Budget, value: Any) -> str:
     else:
         if value is None:
             return wrong_type("'urlencode' takes a text or a mapping, not null")
-        plain = value if type(value) is str else written(value)
+        plain = value if type(value) is str else written(value, budget)
         charge(budget, (len(plain) >> 4) + 1)
         made = urllib.parse.quote(plain, safe="")
     bounded_text(len(made))
@@ -115,12 +118,12 @@ def urldecode(budget: Budget, value: Any) -> str:
 def url_parse(budget: Budget, value: Any) -> dict[str, Any]:
     """Return the parts of a URL: scheme, host, port, path, query (a mapping), fragment, user."""
     plain = text(value, "'url_parse'")
-    charge(budget, (len(plain) >> 4) + 1)
+    charge(budget, (len(plain) >> 4) + 16 * plain.count("&") + 1)
     try:
         parts = urllib.parse.urlsplit(plain)
         port = parts.port
-    except ValueError as error:
-        return wrong_value(f"'url_parse' takes a URL: {error}")
+    except ValueError:
+        return wrong_value("'url_parse' takes a URL, such as https://host:8080/path?query")
     query: dict[str, Any] = {}
     for key, item in urllib.parse.parse_qsl(parts.query, keep_blank_values=True):
         if key not in query:
@@ -146,7 +149,7 @@ def url_join(budget: Budget, base: Any, *parts: Any) -> str:
     for part in parts:
         if part is None or type(part) in (list, dict):
             wrong_type(f"'url_join' takes texts and numbers, not {kind_of(part)}")
-        segment = (part if type(part) is str else written(part)).strip("/")
+        segment = (part if type(part) is str else written(part, budget)).strip("/")
         made += "/" + urllib.parse.quote(segment, safe="")
     charge(budget, (bounded_text(len(made)) >> 4) + 1)
     return made
@@ -155,9 +158,10 @@ def url_join(budget: Budget, base: Any, *parts: Any) -> str:
 def html_escape(budget: Budget, value: Any) -> str:
     """Return a text in which HTML has no marks."""
     plain = text(value, "'html_escape'")
-    bounded_text(len(plain) * 6)
     charge(budget, (len(plain) >> 4) + 1)
-    return html.escape(plain)
+    made = html.escape(plain)
+    bounded_text(len(made))
+    return made
 
 
 def sha256(budget: Budget, value: Any) -> str:
@@ -197,11 +201,15 @@ def uuid5(budget: Budget, name: Any, namespace: Any = None) -> str:
     return str(uuid.uuid5(space, plain))
 
 
-def basename(value: Any) -> str:
+def basename(budget: Budget, value: Any) -> str:
     """Return the last part of a path."""
-    return posixpath.basename(text(value, "'basename'"))
+    plain = text(value, "'basename'")
+    charge_text(budget, len(plain))
+    return posixpath.basename(plain)
 
 
-def dirname(value: Any) -> str:
+def dirname(budget: Budget, value: Any) -> str:
     """Return a path without its last part."""
-    return posixpath.dirname(text(value, "'dirname'"))
+    plain = text(value, "'dirname'")
+    charge_text(budget, len(plain))
+    return posixpath.dirname(plain)

@@ -14,6 +14,8 @@ from typing import Any
 
 from flowbuilder.core.durations import parse_duration
 from flowbuilder.core.functions.support import (
+    Budget,
+    charge,
     integer,
     kind_of,
     number,
@@ -34,6 +36,8 @@ _UNITS = ("year", "month", "week", "day", "hour", "minute", "second")
 @functools.lru_cache(maxsize=64)
 def zone(name: str) -> dt.tzinfo:
     """Return a time zone by its name, such as `Europe/Berlin`, or an offset such as `+02:00`."""
+    if len(name) > 100:
+        wrong_value("there is no time zone with so long a name")
     if name in ("UTC", "Z"):
         return dt.UTC
     if re.fullmatch(r"[+-]\d{2}:\d{2}", name):
@@ -44,7 +48,7 @@ def zone(name: str) -> dt.tzinfo:
     try:
         return zoneinfo.ZoneInfo(name)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-        return wrong_value(f"there is no time zone '{name[:60]}'")
+        return wrong_value("there is no such time zone; write for example 'Europe/Berlin' or '+02:00'")
 
 
 def now(context: Any) -> dt.datetime:
@@ -70,14 +74,17 @@ def date(value: Any, month: Any = None, day: Any = None) -> dt.date:
         return value
     if type(value) is dt.datetime:
         return value.date()
-    plain = text(value, "'date'").strip()
+    plain = _short(value, "'date'")
     if _DATE.fullmatch(plain):
         try:
             return dt.date.fromisoformat(plain)
         except ValueError:
             return wrong_value("there is no such date")
     if _DATETIME.fullmatch(plain):
-        return datetime(plain, "UTC").date()
+        try:
+            return dt.datetime.fromisoformat(plain).date()
+        except ValueError:
+            return wrong_value("there is no such date")
     return wrong_value("a date is written as 2026-01-05")
 
 
@@ -96,7 +103,7 @@ def datetime(value: Any, zone_name: Any = None) -> dt.datetime:
             return dt.datetime.fromtimestamp(value, place or dt.UTC)
         except (ValueError, OverflowError, OSError):
             return too_much("a moment out of range")
-    plain = text(value, "'datetime'").strip()
+    plain = _short(value, "'datetime'")
     if _DATE.fullmatch(plain):
         return dt.datetime.combine(date(plain), dt.time(), place or _needs_zone())
     if not _DATETIME.fullmatch(plain):
@@ -110,6 +117,13 @@ def datetime(value: Any, zone_name: Any = None) -> dt.datetime:
     return made if place is None else made.astimezone(place)
 
 
+def _short(value: Any, what: str) -> str:
+    """Return a text without white space around it, which cannot be what is asked for if it is long."""
+    if len(text(value, what)) > 1000:
+        wrong_value(f"{what} takes a text of at most 1,000 characters")
+    return value.strip()  # type: ignore[no-any-return]
+
+
 def _needs_zone() -> dt.tzinfo:
     return wrong_value("a datetime without an offset needs a zone: `datetime(x, 'Europe/Berlin')`")
 
@@ -121,11 +135,11 @@ def duration(value: Any) -> dt.timedelta:
     try:
         if type(value) is int or type(value) is float:
             return dt.timedelta(seconds=value)
-        return dt.timedelta(seconds=parse_duration(text(value, "'duration'").strip()))
+        return dt.timedelta(seconds=parse_duration(_short(value, "'duration'")))
     except OverflowError:
         return too_much("a duration out of range")
-    except ValueError as error:
-        return wrong_value(str(error))
+    except ValueError:
+        return wrong_value("a duration is written as 250ms, 10s, 1h30m, 2d or PT10S")
 
 
 def _span(**parts: Any) -> dt.timedelta:
@@ -162,7 +176,7 @@ def in_zone(value: Any, zone_name: Any) -> dt.datetime:
     return _moment(value, "'in_zone'").astimezone(zone(text(zone_name, "'in_zone'")))
 
 
-def format_date(value: Any, pattern: Any = "%Y-%m-%d") -> str:
+def format_date(budget: Budget, value: Any, pattern: Any = "%Y-%m-%d") -> str:
     """Return a date or datetime as text, by `%Y %m %d %H %M %S %f %j %y %B %b %A %a %p %I %z %Z %V %u %%`.
 
     Names are English on every machine.
@@ -173,6 +187,7 @@ def format_date(value: Any, pattern: Any = "%Y-%m-%d") -> str:
         return wrong_type(f"'format_date' takes a date or datetime, not {kind_of(value)}")
     if len(text(pattern, "'format_date'")) > 1000:
         wrong_value("'format_date' takes a pattern of at most 1,000 characters")
+    charge(budget, 20 * pattern.count("%") + 1)
     return _DIRECTIVES.sub(lambda found: _directive(found[1], day, moment), pattern)
 
 

@@ -53,7 +53,7 @@ def float_(value: Any) -> float:
 def bool_(value: Any) -> bool:
     """Return a boolean: of a text `true` or `false`, of all else whether it is something."""
     if type(value) is str:
-        match value.strip():
+        match value.strip() if len(value) <= 100 else "":
             case "true":
                 return True
             case "false":

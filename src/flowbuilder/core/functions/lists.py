@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import itertools
 from collections.abc import Iterable
 from typing import Any
@@ -13,6 +14,9 @@ from flowbuilder.core.functions.support import (
     Budget,
     bounded_list,
     charge,
+    charge_order,
+    charge_text,
+    fits,
     integer,
     key_text,
     kind_of,
@@ -88,10 +92,13 @@ def sorted_(budget: Budget, values: Any, by: Any = None, reverse: Any = False) -
     items = _elements(values, "'sorted'")
     if type(reverse) is not bool:
         wrong_type("'sorted' takes a boolean as `reverse`")
-    charge(budget, len(items) * max(1, len(items).bit_length()))
-    keys = items if by is None else [member(item, by, "'sorted'") for item in items]
+    charge(budget, len(items))
+    keys = items if by is None else [member(item, by, "'sorted'", place) for place, item in enumerate(items)]
     _one_kind(keys)
-    if by is None:
+    charge_order(budget, keys, max(1, len(items).bit_length()) - 1)
+    if keys and type(keys[0]) is dt.datetime:
+        keys = [moment.astimezone(dt.UTC) for moment in keys]
+    elif by is None:
         return sorted(items, reverse=reverse)
     order = sorted(range(len(items)), key=keys.__getitem__, reverse=reverse)
     return [items[place] for place in order]
@@ -113,6 +120,7 @@ def _elements(values: Any, what: str) -> list[Any]:
 def reversed_(budget: Budget, value: Any) -> Any:
     """Return a list or text from its end to its start."""
     if type(value) is str:
+        charge_text(budget, len(value))
         return value[::-1]
     items = listed(value, "'reversed'")
     charge(budget, len(items))
@@ -123,19 +131,21 @@ def unique(budget: Budget, values: Any, by: Any = None) -> list[Any]:
     """Return a list without what stands in it before, by the elements or by a member of each."""
     items = listed(values, "'unique'")
     charge(budget, len(items))
-    keys = items if by is None else [member(item, by, "'unique'") for item in items]
-    if set(map(type, keys)) <= SCALARS:
-        seen: set[Any] = set()
-        return [item for item, key in zip(items, keys, strict=True) if not (key in seen or seen.add(key))]  # type: ignore[func-returns-value]
-    measure(budget, keys)
-    kept: list[Any] = []
-    kept_keys: list[Any] = []
-    for item, key in zip(items, keys, strict=True):
-        charge(budget, len(kept_keys))
-        if key not in kept_keys:
-            kept.append(item)
-            kept_keys.append(key)
-    return kept
+    keys = items if by is None else [member(item, by, "'unique'", place) for place, item in enumerate(items)]
+    if not set(map(type, keys)) <= SCALARS:
+        measure(budget, keys)
+        keys = [_hashable(key) for key in keys]
+    seen: set[Any] = set()
+    return [item for item, key in zip(items, keys, strict=True) if not (key in seen or seen.add(key))]  # type: ignore[func-returns-value]
+
+
+def _hashable(value: Any) -> Any:
+    """Return what is equal whenever the values are, and can be looked up."""
+    if type(value) is list:
+        return tuple([item if type(item) in SCALARS else _hashable(item) for item in value])
+    if type(value) is dict:
+        return frozenset([(key, _hashable(item)) for key, item in value.items()])
+    return value
 
 
 def flatten(budget: Budget, values: Any, depth: Any = 1) -> list[Any]:
@@ -176,23 +186,25 @@ def enumerate_(budget: Budget, values: Any, start: Any = 0) -> list[list[Any]]:
     """Return `[number, element]` for each element, counted from `start`."""
     items = listed(values, "'enumerate'")
     charge(budget, 2 * len(items))
-    return [[number, item] for number, item in enumerate(items, integer(start, "'enumerate'"))]
+    fits(integer(start, "'enumerate'") + len(items))
+    return [[number, item] for number, item in enumerate(items, start)]
 
 
-def any_(values: Any) -> bool:
+def any_(budget: Budget, values: Any) -> bool:
     """Tell whether any element holds; looks no further than the first that does."""
-    return any(values if type(values) is not dict else list(values)) if _goes(values) else False
+    return any(_tested(budget, values, "'any'"))
 
 
-def all_(values: Any) -> bool:
+def all_(budget: Budget, values: Any) -> bool:
     """Tell whether all elements hold; looks no further than the first that does not."""
-    return all(values if type(values) is not dict else list(values)) if _goes(values) else False
+    return all(_tested(budget, values, "'all'"))
 
 
-def _goes(values: Any) -> bool:
-    if type(values) is str or type(values) in SCALARS:
-        wrong_type(f"'any' and 'all' take a list, not {kind_of(values)}")
-    return True
+def _tested(budget: Budget, values: Any, what: str) -> list[Any] | dict[str, Any]:
+    if type(values) is not list and type(values) is not dict:
+        wrong_type(f"{what} takes a list, not {kind_of(values)}")
+    charge(budget, len(values))
+    return values
 
 
 def group_by(budget: Budget, values: Any, by: Any) -> dict[str, list[Any]]:
@@ -200,8 +212,8 @@ def group_by(budget: Budget, values: Any, by: Any) -> dict[str, list[Any]]:
     items = listed(values, "'group_by'")
     charge(budget, len(items))
     groups: dict[str, list[Any]] = {}
-    for item in items:
-        groups.setdefault(key_text(member(item, by, "'group_by'")), []).append(item)
+    for place, item in enumerate(items):
+        groups.setdefault(key_text(member(item, by, "'group_by'", place)), []).append(item)
     return groups
 
 
@@ -209,7 +221,7 @@ def index_by(budget: Budget, values: Any, by: Any) -> dict[str, Any]:
     """Return the elements of a list by what a member of each says; of equal ones the last."""
     items = listed(values, "'index_by'")
     charge(budget, len(items))
-    return {key_text(member(item, by, "'index_by'")): item for item in items}
+    return {key_text(member(item, by, "'index_by'", place)): item for place, item in enumerate(items)}
 
 
 def product(budget: Budget, lists: list[list[Any]]) -> list[tuple[Any, ...]]:

@@ -43,7 +43,7 @@ def items(budget: Budget, of: Any) -> list[list[Any]]:
     return [[key, value] for key, value in of.items()]
 
 
-def dict_(budget: Budget, pairs: Any = None, **named: Any) -> dict[str, Any]:
+def dict_(budget: Budget, pairs: Any = None, /, **named: Any) -> dict[str, Any]:
     """Return a mapping of `[key, value]` pairs, or of another mapping, and of what is named."""
     if pairs is None:
         return dict(named)
@@ -70,26 +70,25 @@ def merge(budget: Budget, *mappings: Any) -> dict[str, Any]:
 
 def pick(budget: Budget, of: Any, *names: Any) -> dict[str, Any]:
     """Return a mapping with the members of these names only, as far as they are there."""
-    wanted = _names(names, "'pick'")
-    charge(budget, len(wanted))
+    wanted = _names(budget, names, "'pick'")
     mapping(of, "'pick'")
     return {name: of[name] for name in wanted if name in of}
 
 
 def omit(budget: Budget, of: Any, *names: Any) -> dict[str, Any]:
     """Return a mapping without the members of these names."""
-    unwanted = set(_names(names, "'omit'"))
+    unwanted = set(_names(budget, names, "'omit'"))
     charge(budget, len(mapping(of, "'omit'")))
     return {name: value for name, value in of.items() if name not in unwanted}
 
 
-def _names(names: tuple[Any, ...], what: str) -> list[str]:
-    if len(names) == 1 and type(names[0]) is list:
-        return [text(name, what) for name in names[0]]
-    return [text(name, what) for name in names]
+def _names(budget: Budget, names: tuple[Any, ...], what: str) -> list[str]:
+    wanted = names[0] if len(names) == 1 and type(names[0]) is list else names
+    charge(budget, len(wanted))
+    return [text(name, what) for name in wanted]
 
 
-def matrix(budget: Budget, of: Any = None, **named: Any) -> list[dict[str, Any]]:
+def matrix(budget: Budget, of: Any = None, /, **named: Any) -> list[dict[str, Any]]:
     """Return every combination of one value for each name: `matrix({'os': [...], 'py': [...]})`."""
     axes = {**(mapping(of, "'matrix'") if of is not None else {}), **named}
     for name, axis in axes.items():

@@ -10,11 +10,13 @@ from flowbuilder.core.functions.operators import less
 from flowbuilder.core.functions.support import (
     Budget,
     charge,
+    charge_order,
     finite,
     fits,
     integer,
     kind_of,
     listed,
+    missing,
     number,
     too_much,
     wrong_type,
@@ -58,6 +60,8 @@ def sum_(budget: Budget, values: Any, start: Any = 0) -> Any:
     items = listed(values, "'sum'")
     charge(budget, len(items))
     kinds = set(map(type, items))
+    if not items and type(start) is dt.timedelta:
+        return start
     if kinds <= {int}:
         return _plus(start, fits(sum(items)))
     if kinds <= {int, float}:
@@ -66,8 +70,12 @@ def sum_(budget: Budget, values: Any, start: Any = 0) -> Any:
         except OverflowError:
             return too_much("a number beyond what a float can hold")
     if kinds == {dt.timedelta}:
+        if type(start) is not dt.timedelta:
+            if type(start) is not int or start != 0:
+                wrong_type(f"'sum' starts durations with a duration, not with {kind_of(start)}")
+            start = dt.timedelta()
         try:
-            return sum(items, start if type(start) is dt.timedelta else dt.timedelta())
+            return sum(items, start)
         except OverflowError:
             return too_much("a duration out of range")
     odd = (
@@ -102,10 +110,10 @@ def _extreme(
     budget: Budget, what: str, values: tuple[Any, ...], default: Any, by: Any, *, smallest: bool
 ) -> Any:
     items = listed(values[0], what) if len(values) == 1 else list(values)
-    charge(budget, len(items))
     if not items:
         return wrong_value(f"{what} of nothing needs `default=`") if default is _NOTHING else default
-    keys = items if by is None else [member(item, by, what) for item in items]
+    keys = items if by is None else [member(item, by, what, place) for place, item in enumerate(items)]
+    charge_order(budget, keys, 1)
     best = 0
     for place in range(1, len(keys)):
         if less(keys[place], keys[best]) if smallest else less(keys[best], keys[place]):
@@ -115,11 +123,12 @@ def _extreme(
     return items[best]
 
 
-def member(item: Any, by: Any, what: str) -> Any:
-    """Return the member by which elements are compared; it must be there and not null."""
+def member(item: Any, by: Any, what: str, place: int) -> Any:
+    """Return the member by which the element at `place` is compared; it must be there and not null."""
     if type(item) is not dict or type(by) is not str:
         return wrong_type(f"{what} with `by=` takes a list of mappings, and a member's name")
     value = item.get(by)
     if value is None:
-        return wrong_value(f"{what}: an element has no '{by}', or it is null")
+        said = "is null in" if by in item else "is missing in"
+        return missing(f"{what}: '{by[:100]}' {said} the element [{place}]")
     return value

@@ -11,6 +11,8 @@ from flowbuilder.core.functions.support import (
     bounded_list,
     bounded_text,
     charge,
+    charge_search,
+    charge_text,
     finite,
     fits,
     key_text,
@@ -43,6 +45,17 @@ def add(a: Any, b: Any) -> Any:
     if ta in _DATES or tb in _DATES:
         return _add_dates(a, b)
     return wrong_type(f"'+' takes two numbers, texts or lists, not {kind_of(a)} and {kind_of(b)}")
+
+
+def add_charged(budget: Budget, a: Any, b: Any) -> Any:
+    """Return `a + b`, where many may be made: texts and lists are paid for first."""
+    kind = type(a)
+    if kind is type(b):
+        if kind is str:
+            charge_text(budget, len(a) + len(b))
+        elif kind is list:
+            charge(budget, len(a) + len(b))
+    return add(a, b)
 
 
 def _add_dates(a: Any, b: Any) -> Any:
@@ -84,8 +97,22 @@ def subtract(a: Any, b: Any) -> Any:
     if tb is dt.timedelta and ta in _DATES:
         return shift(a, -b)
     if ta is tb and ta in _DATES:
-        return a - b
+        # Python would subtract what the clocks of one zone show, not the time between
+        return _utc(a) - _utc(b) if ta is dt.datetime else a - b
     return wrong_type(f"'-' takes two numbers, dates or durations, not {kind_of(a)} and {kind_of(b)}")
+
+
+def _utc(moment: dt.datetime) -> dt.datetime:
+    """Return a moment by UTC's clock.
+
+    Python compares two datetimes of one zone by what its clock shows, which
+    shows some times twice a year; and calls such a time unequal to the same
+    moment in another zone.
+    """
+    try:
+        return moment.astimezone(dt.UTC)
+    except OverflowError:
+        return too_much("a date or duration out of range")
 
 
 def multiply(a: Any, b: Any) -> Any:
@@ -186,6 +213,11 @@ def equal(budget: Budget, a: Any, b: Any) -> bool:
     if ta in SCALARS or tb in SCALARS:
         if ta is not tb and ta in (dt.date, dt.datetime) and tb in (dt.date, dt.datetime):
             wrong_type("a date and a datetime do not compare; take the datetime's `date`")
+        if ta is tb:
+            if ta is dt.datetime:
+                return _utc(a) == _utc(b)
+            if (ta is str or ta is bytes) and len(a) == len(b):
+                charge_text(budget, len(a))
         return bool(a == b)
     measure(budget, a)
     measure(budget, b)
@@ -194,38 +226,46 @@ def equal(budget: Budget, a: Any, b: Any) -> bool:
 
 def less(a: Any, b: Any) -> bool:
     """Return `a < b`."""
-    _comparable("<", a, b)
-    return bool(a < b)
+    ta = type(a)
+    if ta is dt.datetime or not (ta is type(b) and ta in _ORDERED):
+        a, b = _comparable("<", a, b)
+    return a < b  # type: ignore[no-any-return]
 
 
 def less_equal(a: Any, b: Any) -> bool:
     """Return `a <= b`."""
-    _comparable("<=", a, b)
-    return bool(a <= b)
+    ta = type(a)
+    if ta is dt.datetime or not (ta is type(b) and ta in _ORDERED):
+        a, b = _comparable("<=", a, b)
+    return a <= b  # type: ignore[no-any-return]
 
 
 def greater(a: Any, b: Any) -> bool:
     """Return `a > b`."""
-    _comparable(">", a, b)
-    return bool(a > b)
+    ta = type(a)
+    if ta is dt.datetime or not (ta is type(b) and ta in _ORDERED):
+        a, b = _comparable(">", a, b)
+    return a > b  # type: ignore[no-any-return]
 
 
 def greater_equal(a: Any, b: Any) -> bool:
     """Return `a >= b`."""
-    _comparable(">=", a, b)
-    return bool(a >= b)
+    ta = type(a)
+    if ta is dt.datetime or not (ta is type(b) and ta in _ORDERED):
+        a, b = _comparable(">=", a, b)
+    return a >= b  # type: ignore[no-any-return]
 
 
 _ORDERED = frozenset({int, float, str, dt.date, dt.datetime, dt.timedelta})
 
 
-def _comparable(op: str, a: Any, b: Any) -> None:
+def _comparable(op: str, a: Any, b: Any) -> tuple[Any, Any]:
     ta, tb = type(a), type(b)
-    if ta is tb and ta in _ORDERED:
-        return
+    if ta is tb is dt.datetime:
+        return _utc(a), _utc(b)
     if (ta is int or ta is float) and (tb is int or tb is float):
-        return
-    wrong_type(f"'{op}' compares two numbers, texts or dates, not {kind_of(a)} and {kind_of(b)}")
+        return a, b
+    return wrong_type(f"'{op}' compares two numbers, texts or dates, not {kind_of(a)} and {kind_of(b)}")
 
 
 def contains(budget: Budget, item: Any, within: Any) -> bool:
@@ -234,11 +274,7 @@ def contains(budget: Budget, item: Any, within: Any) -> bool:
     if kind is dict:
         return key_text(item) in within
     if kind is list:
-        if type(item) in SCALARS:
-            charge(budget, len(within))
-        else:
-            measure(budget, within)
-            measure(budget, item)
+        charge_search(budget, item, within)
         return item in within
     if kind is str:
         if type(item) is not str:
@@ -284,7 +320,14 @@ def compare(budget: Budget, op: str, left: Any, right: Any) -> bool:
         case "is not null":
             return left is not None
         case _:
-            return _COMPARISONS[op](left, right)
+            return ordered(budget, op, left, right)
+
+
+def ordered(budget: Budget, op: str, left: Any, right: Any) -> bool:
+    """Return one of `< <= > >=`, where many may be asked for: texts are paid for first."""
+    if type(left) is str and type(right) is str:
+        charge_text(budget, min(len(left), len(right)))
+    return _COMPARISONS[op](left, right)
 
 
 # -- taking apart ------------------------------------------------------------------
@@ -307,7 +350,7 @@ def index(of: Any, at: Any) -> Any:
     return missing("null has no elements") if of is None else wrong_type(f"{kind_of(of)} has no elements")
 
 
-def cut(of: Any, start: Any, stop: Any, step: Any) -> Any:
+def cut(budget: Budget, of: Any, start: Any, stop: Any, step: Any) -> Any:
     """Return `of[start:stop:step]` of a list or text."""
     if type(of) is not list and type(of) is not str:
         return (
@@ -318,23 +361,28 @@ def cut(of: Any, start: Any, stop: Any, step: Any) -> Any:
             wrong_type(f"a slice takes integers, not {kind_of(part)}")
     if step == 0:
         wrong_value("the step of a slice cannot be 0")
+    count = len(range(*slice(start, stop, step).indices(len(of))))
+    charge(budget, count if type(of) is list else count >> 6)
     return of[start:stop:step]
 
 
-def each(budget: Budget, over: Any) -> list[Any]:
-    """Return what a `for` goes over: a list, or the keys of a mapping."""
+def each(budget: Budget, over: Any, weight: int = 1) -> list[Any]:
+    """Return what a `for` goes over: a list, or the keys of a mapping.
+
+    What is done for one element counts as `weight` steps.
+    """
     if type(over) is list:
-        charge(budget, len(over))
+        charge(budget, len(over) * weight)
         return over
     if type(over) is dict:
-        charge(budget, len(over))
+        charge(budget, len(over) * weight)
         return list(over)
     return wrong_type(f"a `for` goes over a list or a mapping, not over {kind_of(over)}")
 
 
-def each_of(budget: Budget, over: Any, count: int) -> list[Any]:
+def each_of(budget: Budget, over: Any, count: int, weight: int = 1) -> list[Any]:
     """Return what a `for` with several names goes over: lists of so many elements."""
-    items = each(budget, over)
+    items = each(budget, over, weight)
     for item in items:
         if type(item) is not list or len(item) != count:
             wrong_type(f"a `for` with {count} names goes over lists of {count}, such as `m.items()`")

@@ -45,11 +45,24 @@ def compiled(pattern: str) -> Any:
         return wrong_value(f"the pattern cannot be read: {shown} (RE2: no look-around, no back-references)")
 
 
+@functools.lru_cache(maxsize=512)
+def _sized(pattern: str) -> tuple[Any, int]:
+    regex = compiled(pattern)
+    return regex, regex.programsize
+
+
 def _subject(budget: Budget, value: Any, pattern: Any, what: str) -> Any:
+    """Return the pattern, its cost paid: linear in the text, but a large pattern is slow at each place.
+
+    RE2 leaves its fast way where a pattern has too many states for it: it
+    then goes through the whole program for each byte.
+    """
     text(value, what)
-    text(pattern, what)
-    charge(budget, (len(value) >> 3) + len(pattern) + 1)
-    return compiled(pattern)
+    charge(budget, (len(value) >> 3) + len(text(pattern, what)) + 1)
+    regex, size = _sized(pattern)
+    length = len(value) if value.isascii() else 3 * len(value)
+    charge(budget, (size >> 3) + (length * size >> 9))
+    return regex
 
 
 def matches(budget: Budget, value: Any, pattern: Any) -> bool:

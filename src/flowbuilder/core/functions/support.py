@@ -78,6 +78,37 @@ def charge(budget: Budget, steps: int) -> None:
         too_much("more steps than one evaluation may take (limits.expression_steps)")
 
 
+def charge_text(budget: Budget, length: int) -> int:
+    """Count the steps of a text that is about to be read or made, and return its length."""
+    if length >= 64:
+        charge(budget, length >> 6)
+    return length
+
+
+def charge_order(budget: Budget, keys: list[Any], rounds: int) -> None:
+    """Count the steps of so many comparisons of each of `keys`; long texts take longer."""
+    characters = sum(map(len, keys)) if keys and set(map(type, keys)) == {str} else 0
+    charge(budget, (len(keys) + (characters >> 6)) * rounds)
+
+
+def charge_search(budget: Budget, item: Any, within: list[Any]) -> None:
+    """Count the steps of comparing `item` with each element of a list."""
+    kind = type(item)
+    if kind not in SCALARS:
+        measure(budget, within)
+        measure(budget, item)
+        return
+    charge(budget, len(within))
+    if (kind is str or kind is bytes) and len(item) >= _LONG:
+        # only what is of the same length is looked at from its start to its end
+        alike = sum(type(other) is kind and len(other) == len(item) for other in within)
+        charge(budget, (len(item) >> 6) * alike)
+
+
+_LONG: Final = 4096
+"""Characters of a text that takes longer to compare than to be found."""
+
+
 def text(value: Any, what: str) -> str:
     """Return a value that must be a text."""
     if type(value) is str:
@@ -158,7 +189,7 @@ def measure(budget: Budget, value: Any, depth: int = 0) -> None:
             too_much(f"lists and mappings more than {MAX_DEPTH} deep")
         charge(budget, len(value) + 1)
         for item in value if kind is list else value.values():
-            if type(item) not in SCALARS or type(item) is str:
+            if type(item) not in SCALARS or type(item) is str or type(item) is bytes:
                 measure(budget, item, depth + 1)
-    elif kind is str and len(value) >= 64:
+    elif (kind is str or kind is bytes) and len(value) >= 64:
         charge(budget, len(value) >> 6)

@@ -9,6 +9,8 @@ from flowbuilder.core.functions.support import (
     bounded_list,
     bounded_text,
     charge,
+    charge_search,
+    charge_text,
     integer,
     kind_of,
     missing,
@@ -82,20 +84,23 @@ def removesuffix(budget: Budget, value: Any, suffix: Any) -> str:
     return _read(budget, value, "'removesuffix'").removesuffix(text(suffix, "'removesuffix'"))
 
 
-def startswith(value: Any, prefix: Any) -> bool:
+def startswith(budget: Budget, value: Any, prefix: Any) -> bool:
     """Tell whether a text begins with another, or with one of a list."""
-    return text(value, "'startswith'").startswith(_ends(prefix, "'startswith'"))
+    return text(value, "'startswith'").startswith(_ends(budget, prefix, "'startswith'"))
 
 
-def endswith(value: Any, suffix: Any) -> bool:
+def endswith(budget: Budget, value: Any, suffix: Any) -> bool:
     """Tell whether a text ends with another, or with one of a list."""
-    return text(value, "'endswith'").endswith(_ends(suffix, "'endswith'"))
+    return text(value, "'endswith'").endswith(_ends(budget, suffix, "'endswith'"))
 
 
-def _ends(ends: Any, what: str) -> str | tuple[str, ...]:
+def _ends(budget: Budget, ends: Any, what: str) -> str | tuple[str, ...]:
     if type(ends) is list:
-        return tuple(text(end, what) for end in ends)
-    return text(ends, what)
+        charge(budget, len(ends))
+        charge(budget, sum(len(text(end, what)) >> 6 for end in ends))
+        return tuple(ends)
+    charge_text(budget, len(text(ends, what)))
+    return ends  # type: ignore[no-any-return]
 
 
 def replace(budget: Budget, value: Any, old: Any, new: Any, count: Any = -1) -> str:
@@ -134,24 +139,25 @@ def splitlines(budget: Budget, value: Any) -> list[str]:
     return lines
 
 
-def zfill(value: Any, width: Any) -> str:
+def zfill(budget: Budget, value: Any, width: Any) -> str:
     """Return a text of digits, padded with zeros in front."""
-    return text(value, "'zfill'").zfill(_width(width, "'zfill'"))
+    return text(value, "'zfill'").zfill(_width(budget, width, "'zfill'"))
 
 
-def ljust(value: Any, width: Any, fill: Any = " ") -> str:
+def ljust(budget: Budget, value: Any, width: Any, fill: Any = " ") -> str:
     """Return a text, padded at its end."""
-    return text(value, "'ljust'").ljust(_width(width, "'ljust'"), _fill(fill, "'ljust'"))
+    return text(value, "'ljust'").ljust(_width(budget, width, "'ljust'"), _fill(fill, "'ljust'"))
 
 
-def rjust(value: Any, width: Any, fill: Any = " ") -> str:
+def rjust(budget: Budget, value: Any, width: Any, fill: Any = " ") -> str:
     """Return a text, padded in front."""
-    return text(value, "'rjust'").rjust(_width(width, "'rjust'"), _fill(fill, "'rjust'"))
+    return text(value, "'rjust'").rjust(_width(budget, width, "'rjust'"), _fill(fill, "'rjust'"))
 
 
-def _width(width: Any, what: str) -> int:
+def _width(budget: Budget, width: Any, what: str) -> int:
     if integer(width, what) > MAX_WIDTH:
         wrong_value(f"{what} pads to at most {MAX_WIDTH:,} characters")
+    charge_text(budget, width)
     return width  # type: ignore[no-any-return]
 
 
@@ -164,15 +170,15 @@ def _fill(fill: Any, what: str) -> str:
 def count(budget: Budget, value: Any, part: Any) -> int:
     """Return how often a part stands in a text, or an element in a list."""
     if type(value) is list:
-        charge(budget, len(value))
-        return sum(type(item) is type(part) and item == part for item in value)
+        charge_search(budget, part, value)
+        return value.count(part)
     return _read(budget, value, "'count'").count(text(part, "'count'"))
 
 
 def index(budget: Budget, value: Any, part: Any) -> int:
     """Return where a part first stands in a text, or an element in a list."""
     if type(value) is list:
-        charge(budget, len(value))
+        charge_search(budget, part, value)
         if part in value:
             return value.index(part)
         return missing("'index' finds no such element")
@@ -187,24 +193,29 @@ def join(budget: Budget, value: Any, separator: Any = "") -> str:
     if type(value) is not list:
         return wrong_type(f"'join' takes a list and a separator, not {kind_of(value)}")
     charge(budget, len(value))
-    parts = [item if type(item) is str else written(item) for item in value]
+    parts = [item if type(item) is str else written(item, budget) for item in value]
     length = sum(map(len, parts)) + max(0, len(parts) - 1) * len(text(separator, "'join'"))
     charge(budget, bounded_text(length) >> 6)
     return str(separator).join(parts)
 
 
-def truncate(value: Any, length: Any, end: Any = "…") -> str:
+def truncate(budget: Budget, value: Any, length: Any, end: Any = "…") -> str:
     """Return a text of at most `length` characters; what is cut ends in `end`."""
     plain = text(value, "'truncate'")
     most = integer(length, "'truncate'")
     if most < len(text(end, "'truncate'")):
         wrong_value("'truncate' takes a length that has room for its end")
-    return plain if len(plain) <= most else plain[: most - len(end)] + str(end)
+    if len(plain) <= most:
+        return plain
+    charge_text(budget, most)
+    return plain[: most - len(end)] + str(end)
 
 
-def fixed(value: Any, digits: Any = 2) -> str:
+def fixed(budget: Budget, value: Any, digits: Any = 2) -> str:
     """Return a number as text with so many digits behind the point."""
     if not 0 <= integer(digits, "'fixed'") <= 20:
         wrong_value("'fixed' takes 0 to 20 digits")
     exact = number(value, "'fixed'")
-    return f"{exact:.{digits}f}"
+    made = f"{exact:.{digits}f}"
+    charge_text(budget, len(made))
+    return made

@@ -7,13 +7,20 @@ from typing import Any
 
 import msgspec
 
-from flowbuilder.core.functions.support import Budget, bounded_text, measure, missing, wrong_value
+from flowbuilder.core.functions.support import (
+    STEPS,
+    Budget,
+    bounded_text,
+    measure,
+    missing,
+    wrong_value,
+)
 from flowbuilder.core.values import duration_text, to_json
 
 _PLAIN = frozenset({int, float, bool, type(None)})
 
 
-def written(value: Any) -> str:
+def written(value: Any, budget: Budget | None = None) -> str:
     """Return a value as it stands in a longer text: text as it is, all else as compact JSON."""
     kind = type(value)
     if kind is str:
@@ -27,20 +34,24 @@ def written(value: Any) -> str:
     if kind is dt.timedelta:
         return duration_text(value)
     if kind not in _PLAIN:
-        measure([10_000_000], value)
+        measure(budget or [STEPS], value)
     return _json(value)
 
 
 def joined(*parts: Any) -> str:
     """Return a longer text: each part written out."""
-    texts = [part if type(part) is str else written(part) for part in parts]
-    bounded_text(sum(map(len, texts)))
+    texts: list[str] = []
+    length = 0
+    for part in parts:
+        text = part if type(part) is str else written(part)
+        length = bounded_text(length + len(text))
+        texts.append(text)
     return "".join(texts)
 
 
-def str_(value: Any) -> str:
+def str_(budget: Budget, value: Any) -> str:
     """Return a value as text: as it would be written out; null is `null`."""
-    return "null" if value is None else written(value)
+    return "null" if value is None else written(value, budget)
 
 
 def to_json_(budget: Budget, value: Any, indent: int = 0) -> str:

@@ -9,7 +9,7 @@ from flowbuilder.compiler.expressions.tree import Const, Expr
 from flowbuilder.compiler.lower.parameters import check_parameters
 from flowbuilder.compiler.lower.shell import lower_script
 from flowbuilder.compiler.lower.url import encode_values
-from flowbuilder.compiler.lower.values import lower_value, mapping_of
+from flowbuilder.compiler.lower.values import lower_condition, lower_value, mapping_of
 from flowbuilder.compiler.nodes import Mapping, Node, Scalar
 
 if TYPE_CHECKING:
@@ -74,6 +74,9 @@ def _parameters(
 def _parameter(ctx: Context, spec: TaskSpec, name: str, node: Node) -> tuple[Expr, Expr]:
     """Return a parameter as written, and as its role has it."""
     roles = spec.roles.get(name, ())
+    if "condition" in roles:
+        condition = lower_condition(ctx, node, name) or ctx.unknown(node)
+        return condition, condition
     value = lower_value(ctx, node)
     if "literal" in roles and type(value) is not Const:
         instead = _INSTEAD.get(name)
