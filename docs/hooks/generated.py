@@ -6,6 +6,7 @@ and `fill` too, so that every command, setting and task type is found there.
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from flowbuilder.cli.exits import MEANINGS
 from flowbuilder.cli.helping import argument_meaning, option_meaning, option_names, usage
 from flowbuilder.runtime.config import DEFAULT, SECTIONS
 from flowbuilder.runtime.descriptions import describe, describe_section
-from flowbuilder.runtime.settings import variable_of
+from flowbuilder.runtime.settings import variable_of, written
 from flowbuilder.tasks.catalogue import CATALOGUE
 
 if TYPE_CHECKING:
@@ -91,20 +92,17 @@ def settings_file() -> Iterator[str]:
     for section, kind in SECTIONS.items():
         yield f"[{section}]"
         for field in kind.__struct_fields__:
-            yield f"{field} = {toml_value(getattr(getattr(DEFAULT, section), field))}"
+            yield f"{field} = {toml_setting(f'{section}.{field}')}"
         yield ""
     yield "```"
 
 
-def toml_value(value: Any) -> str:
-    """Return a default as `flowbuilder.toml` would say it."""
-    from flowbuilder.core.durations import format_duration
-
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, float):
-        return f'"{format_duration(value)}"'
-    return f'"{value}"' if isinstance(value, str) else str(value)
+def toml_setting(name: str) -> str:
+    """Return a setting's default as `flowbuilder.toml` would say it."""
+    section, _, field = name.partition(".")
+    value = getattr(getattr(DEFAULT, section), field)
+    text = written(name, value)
+    return text if text in ('""', "true", "false") or text.isdecimal() else f'"{text}"'
 
 
 def task_types() -> Iterator[str]:
@@ -152,7 +150,7 @@ def meaning_of(spec: TaskSpec, key: str, schema: Mapping[str, Any], required: bo
     if required:
         parts.append("required")
     if "default" in schema:
-        parts.append(f"default `{toml_value(schema['default'])}`")
+        parts.append(f"default `{json.dumps(schema['default'])}`")
     notes = {
         "secret": "may hold secrets",
         "literal": "takes no expressions",
