@@ -74,6 +74,36 @@ def test_what_keeps_a_detached_run_from_starting_is_reported_here(cli: Cli) -> N
     assert missing.stdout == small.stdout == ""
 
 
+SLEEPING = """
+    flow: sleeping
+    tasks: {nap: {type: sleep, with: {for: 1h}}}
+"""
+
+
+def test_a_run_that_sleeps_beside_a_living_engine_waits_for_nobody_else(cli: Cli) -> None:
+    run = cli("run", cli.flow(SLEEPING), "--detach").stdout.strip()
+    pids = engine_pids(cli)
+
+    other = cli("run", cli.flow("flow: other\ntasks:\n  a: {type: set, with: 1}\n", "other.yaml"))
+    cancelled = cli("runs", "cancel", run)
+    watched = cli("runs", "watch", run)
+
+    assert other.returncode == 0
+    assert run not in other.stderr
+    assert run in cancelled.stderr
+    assert watched.returncode == 9
+    wait_for_exit(pids[0])
+
+
+def test_a_detached_start_prints_the_same_object_as_any_other(cli: Cli) -> None:
+    found = cli.json("run", cli.flow(SLEEPING), "--detach", "--json")
+    cli("runs", "cancel", found["run_id"])
+
+    assert list(found) == ["run_id", "flow", "status", "outputs", "error", "tasks"]
+    assert found["status"] in ("queued", "running", "waiting")
+    assert cli("runs", "watch", found["run_id"]).returncode == 9
+
+
 def engine_pids(cli: Cli) -> list[int]:
     """Return the processes of the engines that are alive on the project's store."""
     from flowbuilder.sdk.reader import Reader

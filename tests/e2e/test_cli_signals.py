@@ -153,3 +153,20 @@ def test_sigterm_leaves_what_does_not_end_for_recovery(cli: Cli) -> None:
     assert process.returncode == 130, stderr
     assert cli.json("runs", "list", "--json")["runs"][0]["status"] == "running"
     assert "finally" not in (cli.folder / "effects.txt").read_text()
+    assert "flowbuilder runs resume" in stderr
+
+
+def test_an_interrupt_cancels_in_order_though_nobody_reads_what_is_said(cli: Cli) -> None:
+    cli.fifo("began")
+    process = cli.start("run", cli.flow(SLOW))
+    began(cli)
+    assert process.stderr is not None
+    assert process.stdout is not None
+    process.stderr.close()  # as of `2>&1 | tee`, which Ctrl-C ends too
+    process.stdout.close()
+
+    process.send_signal(signal.SIGINT)
+    code = process.wait(timeout=PATIENCE)
+
+    assert code == 130
+    assert (cli.folder / "effects.txt").read_text() == "first\nended\nfinally\n"

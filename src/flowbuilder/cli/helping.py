@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from flowbuilder.cli import exits
 from flowbuilder.cli.command import GROUPS, TABLE, command_of
-from flowbuilder.cli.terminal import is_rich
+from flowbuilder.cli.terminal import is_rich, put
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,7 +78,7 @@ def show_help(name: str, *, asked: bool) -> int:
     width = min(shutil.get_terminal_size().columns, 100)
     page = Page(coloured=is_rich(stream), width=width)
     write_help(page, name)
-    stream.write(page.text())
+    put(page.text(), stream)
     return exits.DONE if asked else exits.USAGE
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from flowbuilder.cli import exits
 from flowbuilder.cli.flows import prepare, warn
 from flowbuilder.cli.inputs import gather_inputs
+from flowbuilder.cli.next_steps import typed
 from flowbuilder.cli.parsing import UsageError
 from flowbuilder.cli.results import LIVE_STATUSES, as_json, exit_code, show_result
 from flowbuilder.cli.terminal import data, say
@@ -45,7 +46,7 @@ def run_flow(arguments: argparse.Namespace) -> int:
         priority=arguments.priority,
         shown=not arguments.quiet,
     )
-    show_result(view, json=arguments.json, quiet=arguments.quiet)
+    show_result(view, workspace.store, json=arguments.json, quiet=arguments.quiet, left=interrupted)
     return exit_code(view, interrupted=interrupted)
 
 
@@ -93,11 +94,12 @@ async def name_waiting(engine: Engine, store: Path, but: str) -> None:
     from flowbuilder.sdk.reader import Reader  # start-up time: mostly there are no others
 
     with Reader(store) as reader:
-        left = [row for row in reader.waiting() if row.id != but]
+        left = [row for row in reader.waiting(but=engine.core.machine.id) if row.id != but]
     if left:
         some = ", ".join(row.id for row in left[:3]) + (" …" if len(left) > 3 else "")
-        say(f"{len(left)} other run{'s' * (len(left) > 1)} of this store wait to be carried on: {some}")
-        say("  flowbuilder runs resume --all")
+        one = len(left) == 1
+        say(f"{len(left)} other {'run waits' if one else 'runs wait'} in this store to be carried on: {some}")
+        say(f"  {typed('runs resume --all', store)}\n")
 
 
 def _in_background(
@@ -116,12 +118,13 @@ def _in_background(
             shown=not arguments.quiet,
             cancels=True,
         )
-        show_result(view, json=arguments.json, quiet=arguments.quiet)
+        show_result(view, workspace.store, json=arguments.json, quiet=arguments.quiet)
         return exit_code(view, interrupted=interrupted)
     if arguments.json:
-        data(as_json({"run_id": run_id}))
+        with Reader(workspace.store) as reader:
+            data(as_json(reader.show(run_id).to_json()))
     else:
         data(run_id)
-        if not arguments.quiet:
-            say("  runs in the background: `flowbuilder runs watch` follows it")
+    if not arguments.quiet:
+        say(f"  runs in the background; follow it with: {typed(f'runs watch {run_id}', workspace.store)}")
     return exits.DONE

@@ -10,7 +10,7 @@ import shutil
 import unicodedata
 from typing import TYPE_CHECKING, Final, TextIO
 
-from flowbuilder.cli.terminal import is_rich
+from flowbuilder.cli.terminal import is_rich, put
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -54,11 +54,12 @@ def show_table(
         numbers: columns that are set to the right.
     """
     coloured = is_rich(stream)
-    cleaned = [[_one_line(cell) for cell in row] for row in rows]
+    cleaned = [[one_line(cell) for cell in row] for row in rows]
     widths = [max(map(width_of, cells)) for cells in zip(columns, *cleaned, strict=True)]
     if coloured:
         room = shutil.get_terminal_size().columns - sum(widths[:-1]) - len(_GAP) * (len(widths) - 1)
         widths[-1] = min(widths[-1], max(room, 12))
+    lines = []
     for row in (columns, *cleaned):
         cells = []
         for column, cell, width in zip(columns, row, widths, strict=True):
@@ -66,7 +67,8 @@ def show_table(
             pad = " " * (width - width_of(text))
             shown = _styled(text, column, heading=row is columns) if coloured else text
             cells.append(pad + shown if column in numbers else shown + pad)
-        stream.write(_GAP.join(cells).rstrip() + "\n")
+        lines.append(_GAP.join(cells).rstrip() + "\n")
+    put("".join(lines), stream)
 
 
 def width_of(text: str) -> int:
@@ -83,7 +85,7 @@ def width_of(text: str) -> int:
     )
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
     """Return a text without line breaks and control characters, which would move the cursor."""
     return "".join(c if c.isprintable() else " " for c in text)
 

@@ -38,8 +38,8 @@ class TaskView(msgspec.Struct):
     child: str | None = None
     """The run that it started."""
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the task as `--json` shows it; what does not hold for it is left out at the end."""
+    def to_json(self, *, full: bool = False) -> dict[str, Any]:
+        """Return the task as `--json` shows it; `full` adds what holds for maps and sub-flows."""
         shown: dict[str, Any] = {
             "status": self.status,
             "reason": self.reason,
@@ -51,7 +51,7 @@ class TaskView(msgspec.Struct):
         }
         for name in ("items", "items_done", "errors", "child"):
             value = getattr(self, name)
-            if value is not None:
+            if full and value is not None:
                 shown[name] = values.to_json(value)
         return shown
 
@@ -78,21 +78,28 @@ class RunView(msgspec.Struct):
     elements: dict[str, TaskView]
     """Elements of maps, by path."""
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the object that `--json` prints; its shape is stable."""
-        return {
+    def to_json(self, *, full: bool = False) -> dict[str, Any]:
+        """Return the object that `--json` prints; its shape is stable.  `full` adds all else that is known."""
+        shown = {
             "run_id": self.run_id,
             "flow": self.flow,
             "status": self.status,
             "outputs": values.to_json(self.outputs),
             "error": values.to_json(self.error),
-            "tasks": {id: task.to_json() for id, task in self.tasks.items()},
-            "inputs": values.to_json(self.inputs),
-            "key": self.key,
-            "created_at": iso(self.created_at),
-            "started_at": iso(self.started_at),
-            "ended_at": iso(self.ended_at),
+            "tasks": {id: task.to_json(full=full) for id, task in self.tasks.items()},
         }
+        if full:
+            shown |= {
+                "inputs": values.to_json(self.inputs),
+                "key": self.key,
+                "priority": self.priority,
+                "created_at": iso(self.created_at),
+                "started_at": iso(self.started_at),
+                "ended_at": iso(self.ended_at),
+                "parent": self.parent,
+                "labels": self.labels,
+            }
+        return shown
 
 
 def iso(seconds: float | None) -> str | None:

@@ -8,13 +8,13 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from flowbuilder.core.errors import NotFound
 from flowbuilder.runtime.engine import EngineCore
 from flowbuilder.runtime.project import find_project, secrets_path
 from flowbuilder.runtime.secrets import Secrets
 from flowbuilder.runtime.settings import read_settings
 from flowbuilder.runtime.views import RunView, view
 from flowbuilder.sdk.load import LoadedFlow, load
+from flowbuilder.sdk.reader import find_row
 from flowbuilder.sdk.run import Run
 from flowbuilder.storage.api import LIVE, RunFilter, RunRow
 from flowbuilder.storage.factory import make_store
@@ -126,10 +126,8 @@ class Engine:
 
     async def row(self, run_id: str) -> RunRow:
         """Return what is known of a run without its tasks."""
-        row = await self.core.machine.in_thread(functools.partial(self._store.run, run_id))
-        if row is None:
-            raise NotFound("run", run_id, "`flowbuilder runs list` shows the runs of this store")
-        return row  # type: ignore[no-any-return]
+        find = functools.partial(find_row, self._store, run_id)
+        return await self.core.machine.in_thread(find)  # type: ignore[no-any-return]
 
     async def show(self, run_id: str) -> RunView:
         """Return a run with its tasks as people see it."""

@@ -11,7 +11,7 @@ from flowbuilder.cli.exits import DONE, INTERRUPTED
 from flowbuilder.cli.inputs import gather_inputs
 from flowbuilder.cli.parsing import UsageError
 from flowbuilder.cli.results import exit_code
-from flowbuilder.cli.terminal import data, say
+from flowbuilder.cli.terminal import data, put, say
 from flowbuilder.cli.workspace import reader_here, workspace_at
 
 if TYPE_CHECKING:
@@ -110,6 +110,5 @@ def _agreed(flow: Flow) -> bool:
     if not sys.stdin.isatty():
         raise UsageError(f"--analyze would run what changes the world: {some}", "explain", "add --yes")
     say(f"These tasks change the world: {some}")
-    sys.stderr.write("Run them? [y/N] ")
-    sys.stderr.flush()
+    put("Run them? [y/N] ", sys.stderr)
     return sys.stdin.readline().strip().lower() in ("y", "yes")

@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
     views, interrupted = _resume(workspace, ids, shown=not arguments.quiet)
     if not arguments.quiet:
         for view in views:
-            show_summary(view)
+            show_summary(view, workspace.store, left=interrupted)
         if not views:
             say("no run waits to be carried on")
     return max((exit_code(view, interrupted=interrupted) for view in views), default=DONE)
