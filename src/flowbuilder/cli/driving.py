@@ -121,9 +121,7 @@ async def _progress_of(engine: Engine, run: Run) -> Progress | None:
     if not is_rich(sys.stderr):
         return None
     view = await engine.show(run.id)
-    progress = Progress(view.flow, run.id, len(view.tasks), shown=True)
-    progress.look(view)
-    return progress
+    return Progress(view, shown=True)
 
 
 async def _watch(run: Run, progress: Progress) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 import textwrap
 from typing import TYPE_CHECKING
 
 from flowbuilder.cli import exits
 from flowbuilder.cli.command import GROUPS, TABLE, command_of
-from flowbuilder.cli.terminal import is_rich, put
+from flowbuilder.cli.terminal import columns_of, is_rich, put
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,7 +74,7 @@ def show_help(name: str, *, asked: bool) -> int:
         asked: whether help was asked for; else a command was left out, which is a mistake.
     """
     stream = sys.stdout if asked else sys.stderr
-    width = min(shutil.get_terminal_size().columns, 100)
+    width = min(columns_of(stream), 100)
     page = Page(coloured=is_rich(stream), width=width)
     write_help(page, name)
     put(page.text(), stream)

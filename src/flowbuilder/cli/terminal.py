@@ -43,6 +43,17 @@ def is_rich(stream: TextIO) -> bool:
         return False
 
 
+def columns_of(stream: TextIO) -> int:
+    """Return how many characters a line of a stream has room for; 80 where that cannot be told."""
+    wanted = os.environ.get("COLUMNS", "")
+    if wanted.isdecimal() and int(wanted):
+        return int(wanted)
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or 80
+    except (OSError, ValueError):
+        return 80
+
+
 def console(stream: TextIO) -> Console:
     """Return a console that draws on a stream; for streams that are rich."""
     from rich.console import Console  # start-up time: plain output never needs it

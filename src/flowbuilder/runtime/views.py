@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from flowbuilder.core.plan import FlowPlan, GraphPlan, TaskPlan
     from flowbuilder.runtime.state import RunState
     from flowbuilder.storage.api import RunRow, Store
+
+
+ENDED: Final = frozenset({"succeeded", "skipped", "failed", "cancelled"})
+"""How a task may have ended."""
 
 
 class TaskView(msgspec.Struct):
@@ -126,6 +130,8 @@ def view(store: Store, row: RunRow, plan: FlowPlan | None, live: RunState | None
     if live is not None and not live.ended:
         for execution in list(live.executions):
             _overlay(tasks, execution.path, execution.parked, execution.attempt, execution.started_at)
+    elif live is None and plan is not None and row.status == "running":
+        _suppose_running(tasks, plan.main, "")
     if plan is None:
         tasks, known = known, {}
     for path, child in recovered.children.items():
@@ -212,6 +218,17 @@ def _open(path: str, recovered: Recovered, row: RunRow, known: dict[str, TaskVie
         done = sum(name.startswith(path + "[") and name.endswith("]") for name in known)
         return TaskView(STATUS[RUNNING], items=items, items_done=done)
     return TaskView(STATUS[PENDING])
+
+
+def _suppose_running(tasks: dict[str, TaskView], graph: GraphPlan, prefix: str) -> None:
+    """Show those as running that nothing keeps from it: most starts are in the memory of their engine only."""
+    for task in graph.tasks:
+        path = prefix + task.id
+        ready = all(tasks[prefix + graph.tasks[slot].id].status in ENDED for slot in task.waits)
+        if tasks[path].status == STATUS[PENDING] and ready:
+            tasks[path].status = STATUS[RUNNING]
+            if task.body is not None and task.over is None:
+                _suppose_running(tasks, task.body, f"{path}.")
 
 
 def _overlay(tasks: dict[str, TaskView], path: str, parked: bool, attempt: int, started: float) -> None:
