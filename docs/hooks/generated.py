@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from flowbuilder.cli.command import GROUPS, TABLE, command_of
 from flowbuilder.cli.exits import MEANINGS
 from flowbuilder.cli.helping import argument_meaning, option_meaning, option_names, usage
+from flowbuilder.core.functions.table import FUNCTIONS
 from flowbuilder.runtime.config import DEFAULT, SECTIONS
 from flowbuilder.runtime.descriptions import describe, describe_section
 from flowbuilder.runtime.settings import variable_of, written
@@ -23,6 +24,23 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from flowbuilder.core.catalogue import TaskSpec
+    from flowbuilder.core.functions.table import Function
+
+FUNCTION_GROUPS = {
+    "text": "Text",
+    "kinds": "Kinds of values",
+    "str": "Kinds of values",
+    "numbers": "Numbers",
+    "lists": "Lists",
+    "mappings": "Mappings",
+    "patterns": "Patterns",
+    "coding": "Coding",
+    "to_json": "Coding",
+    "dates": "Dates and times",
+    "now": "Dates and times",
+    "today": "Dates and times",
+}
+"""The headings of the page of functions: by function, else by the module of `core.functions`."""
 
 MARK = re.compile(r"<!-- generated: ([\w-]+) -->")
 
@@ -125,6 +143,42 @@ def task_types() -> Iterator[str]:
         yield from output_of(spec)
 
 
+def functions() -> Iterator[str]:
+    """Write a table of functions for each of their groups."""
+    groups: dict[str, list[Function]] = {title: [] for title in (*FUNCTION_GROUPS.values(), "Other")}
+    for function in FUNCTIONS.values():
+        module = function.call.__module__.rpartition(".")[2]
+        title = FUNCTION_GROUPS.get(function.name) or FUNCTION_GROUPS.get(module, "Other")
+        groups[title].append(function)
+    for title, members in groups.items():
+        yield from (f"## {title}", "")
+        rows = [(f"`{signature_of(one)}`" + " °" * one.method, meaning_of_function(one)) for one in members]
+        yield from table(("function", "what it yields"), rows)
+
+
+def signature_of(function: Function) -> str:
+    """Return how a function is called, with its defaults as the language writes them."""
+    parts = []
+    for parameter in function.signature.parameters.values():
+        default = parameter.default
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            parts.append(f"{parameter.name}, …")
+        elif parameter.kind is parameter.VAR_KEYWORD:
+            parts.append("name=…")
+        elif default is parameter.empty:
+            parts.append(parameter.name)
+        else:
+            plain = default is None or isinstance(default, str | int | float)
+            parts.append(f"{parameter.name}={json.dumps(default, ensure_ascii=False) if plain else '…'}")
+    return f"{function.name}({', '.join(parts)})"
+
+
+def meaning_of_function(function: Function) -> str:
+    """Return the first paragraph of a function's description, without the verb that all of them share."""
+    text = " ".join((function.call.__doc__ or "").strip().partition("\n\n")[0].split())
+    return text.removeprefix("Return ").removeprefix("Tell ").removesuffix(".")
+
+
 def effect_of(spec: TaskSpec) -> str:
     """Say what a task type does to the world."""
     if spec.effect_by is None:
@@ -187,6 +241,7 @@ GENERATED: Mapping[str, Callable[[], Iterator[str]]] = {
     "commands": commands,
     "command-list": command_list,
     "exit-codes": exit_codes,
+    "functions": functions,
     "settings": settings,
     "settings-file": settings_file,
     "task-types": task_types,

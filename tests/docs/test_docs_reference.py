@@ -12,6 +12,7 @@ from flowbuilder.compiler.lower.flow import FLOW
 from flowbuilder.compiler.lower.record import Table
 from flowbuilder.compiler.lower.retry import RETRY
 from flowbuilder.compiler.lower.task import TASK
+from flowbuilder.core.functions.table import FUNCTIONS, Function
 from flowbuilder.runtime.settings import setting_names, variable_of
 from flowbuilder.tasks.catalogue import CATALOGUE
 
@@ -82,6 +83,25 @@ def test_every_key_is_described_and_every_reserved_one_named(table: Table, name:
 
     for key in (*table.keys, *table.later):
         assert f"`{key}`" in text or (table is RETRY and f"{key}:" in retry), key
+
+
+@pytest.mark.parametrize("function", list(FUNCTIONS.values()), ids=lambda function: function.name)
+def test_every_function_is_described_with_how_it_is_called(function: Function) -> None:
+    row = next(line for line in page("functions").splitlines() if line.startswith(f"| `{function.name}("))
+
+    assert ("°" in row) == function.method
+    required = [p.name for p in function.signature.parameters.values() if p.default is p.empty]
+    assert all(name in row for name in required if name != "named")
+    assert len(row.split(" | ")[1]) > 10
+
+
+def test_every_mark_in_the_documentation_is_filled() -> None:
+    pages = {path: HOOK.fill(path.read_text("utf-8")) for path in DOCS.rglob("*.md")}
+
+    assert not [path for path, text in pages.items() if "<!-- generated:" in text]
+    assert len(HOOK.GENERATED) == len(
+        {mark for path in pages for mark in HOOK.MARK.findall(path.read_text("utf-8"))}
+    )
 
 
 def test_the_settings_file_in_the_reference_holds(tmp_path: Path) -> None:
