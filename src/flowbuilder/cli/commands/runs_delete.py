@@ -72,12 +72,11 @@ def _ended_before(reader: Reader, moment: float) -> list[str]:
 
 
 def _delete(workspace: Workspace, ids: list[str]) -> int:
-    from flowbuilder.cli.driving import run_loop  # start-up time: a refused command needs no engine
-    from flowbuilder.sdk.engine import Engine
+    from flowbuilder.sdk.engine import Engine  # start-up time: a refused command needs no engine
+    from flowbuilder.sdk.loop import run_loop
 
     async def delete() -> int:
         async with Engine(workspace.store, workspace.config, recover=False) as engine:
             return await engine.delete(ids)
 
-    count: int = run_loop(workspace, delete())
-    return count
+    return run_loop(workspace.config, delete())
