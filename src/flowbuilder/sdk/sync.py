@@ -52,7 +52,7 @@ class _Driver:
     def __init__(self, flow: LoadedFlow, inputs: dict[str, Any], config: Config, store: Path) -> None:
         self._flow, self._inputs, self._config, self._store = flow, inputs, config, store
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._main: asyncio.Task[Any] | None = None
+        self._interrupted = False
         self._run: Run | None = None
         self._outputs: Any = None
         self._error: BaseException | None = None
@@ -68,21 +68,22 @@ class _Driver:
             self.ended.set()
 
     async def _drive(self) -> Any:
-        self._loop, self._main = asyncio.get_running_loop(), asyncio.current_task()
+        self._loop = asyncio.get_running_loop()
         async with Engine(self._store, self._config, recover=False) as engine:
             self._run = await engine.start(self._flow, self._inputs)
+            if self._interrupted:
+                self._cancel()
             return await self._run.result()
 
     def interrupt(self) -> None:
         """Have the run cancelled; called on the thread of who waits."""
+        self._interrupted = True
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._cancel)
 
     def _cancel(self) -> None:
-        if self._run is not None:
+        if self._run is not None:  # else it is cancelled as soon as it has started
             self._run.cancel_soon("interrupted")
-        elif self._main is not None:
-            self._main.cancel()
 
     def outcome(self) -> Any:
         """Return the outputs, or raise what kept the run from having any."""
