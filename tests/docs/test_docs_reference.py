@@ -1,6 +1,7 @@
 """What the code knows is in the reference: every command, setting, task type, key, code and kind."""
 
 import importlib.util
+import re
 from pathlib import Path
 from types import ModuleType
 
@@ -17,6 +18,11 @@ from flowbuilder.runtime.settings import setting_names, variable_of
 from flowbuilder.tasks.catalogue import CATALOGUE
 
 DOCS = Path(__file__).parents[2] / "docs"
+SOURCE = DOCS.parent / "src" / "flowbuilder"
+KIND = re.compile(r'"((?:expression|output|shell|http|script|executor|engine|flow)\.[a-z_]+)"')
+WAITED = re.compile(
+    r"(?<=[\[ ])((?:expression|output|shell|http|script|executor|engine|flow|python)\.[\w*]+)(?<!yaml)(?=[,\]])"
+)
 
 
 def hook() -> ModuleType:
@@ -93,6 +99,35 @@ def test_every_function_is_described_with_how_it_is_called(function: Function) -
     required = [p.name for p in function.signature.parameters.values() if p.default is p.empty]
     assert all(name in row for name in required if name != "named")
     assert len(row.split(" | ")[1]) > 10
+
+
+def test_every_kind_that_the_engine_gives_is_described() -> None:
+    text = page("error-kinds")
+    code = "".join(
+        path.read_text("utf-8")
+        for part in ("core", "runtime", "tasks")
+        for path in (SOURCE / part).rglob("*.py")
+    )
+
+    found = set(KIND.findall(code)) - {"engine.log", *setting_names()}
+
+    assert len(found) > 20
+    assert not [kind for kind in found if f"`{kind}`" not in text]
+
+
+def test_kinds_that_flows_wait_for_are_kinds_that_there_are() -> None:
+    text = page("error-kinds")
+    flows = [*DOCS.rglob("*.md"), *(DOCS.parent / "examples").rglob("*.yaml")]
+    waited = {(kind, path) for path in flows for kind in WAITED.findall(path.read_text("utf-8"))}
+
+    assert waited
+    assert not [
+        (kind, path.name)
+        for kind, path in waited
+        if "*" not in kind
+        and f"`{kind}`" not in text
+        and not re.fullmatch(r"http\.[45][\dx]{2}|python\.\w+", kind)
+    ]
 
 
 def test_every_mark_in_the_documentation_is_filled() -> None:

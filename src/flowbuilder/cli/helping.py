@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from flowbuilder.cli.command import Argument, Command, Option
 
-_ABOUT = "Flows in YAML or Python, compiled, run durably, and explained."
+_ABOUT = "Flows in YAML, compiled, run durably, and explained."
 _INDENT = 2
 _LONGEST_NAME = 28
 
