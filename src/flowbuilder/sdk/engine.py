@@ -14,7 +14,7 @@ from flowbuilder.runtime.secrets import Secrets
 from flowbuilder.runtime.settings import read_settings
 from flowbuilder.runtime.views import RunView, view
 from flowbuilder.sdk.load import LoadedFlow, load
-from flowbuilder.sdk.reader import find_row
+from flowbuilder.sdk.reader import find_row, left_behind
 from flowbuilder.sdk.run import Run
 from flowbuilder.storage.api import LIVE, RunFilter, RunRow
 from flowbuilder.storage.factory import make_store
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from flowbuilder.storage.api import Log, Store
 
 LOOK_AGAIN = 0.2
-"""Seconds between two looks at a run that another engine drives."""
+LOOK_SELDOM = 2.0
+"""Seconds between two looks at a run that is not in memory: at first, and when it takes long."""
 
 
 class Engine:
@@ -151,10 +152,17 @@ class Engine:
         return await self.core.machine.in_thread(listing)  # type: ignore[no-any-return]
 
     async def resume(self, run_ids: Sequence[str] | None = None) -> list[Run]:
-        """Carry on runs that no living engine owns: those named, else all; returns them."""
+        """Carry on runs that no living engine sees to: those named, else all; returns them.
+
+        Those that sleep in the store are woken by this engine when their moment comes.
+        """
         recovery = self.core.machine.recovery
         if run_ids is None:
+            asleep = functools.partial(left_behind, self._store, self.core.machine.id)
+            sleeping = await self.core.machine.in_thread(asleep)
             taken = await recovery.take_over()
+            known = set(taken)
+            taken += [row.id for row in sleeping if row.id not in known and row.status == "waiting"]
         else:
             taken = [id for id in run_ids if await recovery.adopt_if_free((await self.row(id)).id)]
         return [Run(self, await self.row(id)) for id in taken]
@@ -171,13 +179,14 @@ class Engine:
 
     async def watch_elsewhere(self, run_id: str, ended: asyncio.Future[None], timeout: float | None) -> None:
         """Wait for the end of a run that is in the store, or in another engine."""
+        clock, delay = self.core.machine.clock, LOOK_AGAIN
         async with asyncio.timeout(timeout):
             while not ended.done():
                 row = await self.row(run_id)
                 if row.status not in LIVE:
                     return
-                clock = self.core.machine.clock
-                await asyncio.wait(
-                    (ended, asyncio.ensure_future(clock.sleep(LOOK_AGAIN))), return_when="FIRST_COMPLETED"
-                )
+                pause = asyncio.ensure_future(clock.sleep(delay))
+                await asyncio.wait((ended, pause), return_when="FIRST_COMPLETED")
+                pause.cancel()
+                delay = min(delay * 1.2, LOOK_SELDOM)
             ended.result()

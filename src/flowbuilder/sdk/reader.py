@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 BEHIND: Final = "\x7f"
 """Sorts behind every character of an id."""
+MOST: Final = 1000
+"""Live runs that are looked through for those that nobody drives."""
 OVERDUE: Final = 10.0
 """Seconds behind its moment at which a sleeping run is taken for one that nobody wakes."""
 
@@ -41,6 +43,27 @@ def find_row(store: Store, run_id: str) -> RunRow:
         some = ", ".join(alike[:3]) + (" …" if len(alike) > 3 else "")
         raise NotFound("run", run_id, f"several begin so, give more of the id: {some}")
     raise NotFound("run", run_id, "`flowbuilder runs list` shows the runs of this store")
+
+
+def left_behind(store: Store, but: str | None = None) -> list[RunRow]:
+    """Return live runs that no living engine drives, newest first.
+
+    A run that sleeps in the store has no owner; an engine that lives wakes
+    it, so it is among them only where there is none, or where it is overdue.
+
+    Args:
+        store: the store to look into.
+        but: an engine that does not count.
+    """
+    alive = {engine.id for engine in store.engines() if engine.alive and engine.id != but}
+    live = store.runs(RunFilter(status=tuple(sorted(LIVE)), limit=MOST))  # type: ignore[arg-type]
+    overdue = time.time() - OVERDUE if alive else math.inf
+    return [
+        row
+        for row in live
+        if row.owner not in alive
+        and not (row.owner is None and row.status == "waiting" and (row.wake_at or 0.0) > overdue)
+    ]
 
 
 class Reader:
@@ -105,23 +128,12 @@ class Reader:
         return self._store.engines()
 
     def waiting(self, but: str | None = None) -> list[RunRow]:
-        """List live runs that no living engine drives: `runs resume` carries them on.
-
-        A run that sleeps in the store has no owner; an engine that lives wakes
-        it, so it is listed only where there is none, or where it is overdue.
+        """List live runs that nobody sees to: `runs resume` carries them on.
 
         Args:
             but: an engine that does not count, such as one that is about to close.
         """
-        alive = {engine.id for engine in self._store.engines() if engine.alive and engine.id != but}
-        live = self._store.runs(RunFilter(status=tuple(sorted(LIVE)), limit=1000))  # type: ignore[arg-type]
-        overdue = time.time() - OVERDUE if alive else math.inf
-        return [
-            row
-            for row in live
-            if row.owner not in alive
-            and not (row.owner is None and row.status == "waiting" and (row.wake_at or 0.0) > overdue)
-        ]
+        return left_behind(self._store, but)
 
     def send_cancel(self, run_id: str, reason: str) -> bool:
         """Ask the engine that drives a run to cancel it; False if the run has ended."""
