@@ -36,6 +36,17 @@ def began(cli: Cli) -> None:
     assert (cli.folder / "began").read_text() == "started\n"
 
 
+def killed_run(cli: Cli) -> str:
+    """Start a run, kill its engine half-way, and return the run's id."""
+    cli.fifo("began")
+    process = cli.start("run", cli.flow(SLOW))
+    began(cli)
+    process.kill()
+    process.communicate(timeout=PATIENCE)
+    run: str = cli.json("runs", "list", "--json")["runs"][0]["run_id"]
+    return run
+
+
 def test_the_first_interrupt_cancels_in_order(cli: Cli) -> None:
     cli.fifo("began")
     process = cli.start("run", cli.flow(SLOW), "--json")
@@ -98,12 +109,7 @@ def test_a_killed_run_is_carried_on(cli: Cli) -> None:
 
 
 def test_another_run_names_what_waits_and_leaves_it_alone(cli: Cli) -> None:
-    cli.fifo("began")
-    process = cli.start("run", cli.flow(SLOW))
-    began(cli)
-    process.kill()
-    process.communicate(timeout=PATIENCE)
-    left = cli.json("runs", "list", "--json")["runs"][0]["run_id"]
+    left = killed_run(cli)
 
     done = cli("run", cli.flow("flow: other\ntasks:\n  a: {type: set, with: 1}\n", "other.yaml"))
 
@@ -128,12 +134,7 @@ def test_a_cancel_by_somebody_else_exits_with_9(cli: Cli) -> None:
 
 
 def test_a_cancel_of_a_run_that_nobody_drives_is_completed_at_once(cli: Cli) -> None:
-    cli.fifo("began")
-    process = cli.start("run", cli.flow(SLOW))
-    began(cli)
-    process.kill()
-    process.communicate(timeout=PATIENCE)
-    run = cli.json("runs", "list", "--json")["runs"][0]["run_id"]
+    run = killed_run(cli)
 
     done = cli("runs", "cancel", run)
 

@@ -6,7 +6,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flowbuilder.cli.command import STORE, Argument, Command, Option
+import msgspec
+
+from flowbuilder.cli.command import FLOW, STORE, Command, Option
 from flowbuilder.cli.exits import DONE, INTERRUPTED
 from flowbuilder.cli.inputs import gather_inputs
 from flowbuilder.cli.parsing import UsageError
@@ -27,7 +29,7 @@ COMMAND = Command(
         "--run puts what a past run took beside them; --analyze makes a real run for that, and asks first "
         "where tasks change the world."
     ),
-    arguments=(Argument("FILE", "The flow, in YAML or JSON", takes="file", count="optional"),),
+    arguments=(msgspec.structs.replace(FLOW, count="optional"),),
     options=(
         Option(
             ("--input", "-i"),

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flowbuilder.cli.command import STORE, Argument, Command, Option
+import msgspec
+
+from flowbuilder.cli.command import RUNS, STORE, Command, Option
 from flowbuilder.cli.exits import DONE
 from flowbuilder.cli.next_steps import typed
 from flowbuilder.cli.terminal import say
@@ -26,7 +28,7 @@ COMMAND = Command(
         "What runs of them is ended (TERM, then KILL), then `finally` runs. The engine that drives a run is "
         "told; a run that nobody drives is brought to its end here."
     ),
-    arguments=(Argument("RUN", "The runs' ids, or enough of their beginnings", takes="run", count="some"),),
+    arguments=(msgspec.structs.replace(RUNS, count="some"),),
     options=(
         Option(("--reason",), "Why; kept with the run", "TEXT", default="cancelled by hand"),
         STORE,

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flowbuilder.cli.command import STORE, Argument, Command, Option
+from flowbuilder.cli.command import RUNS, STORE, Command, Option
 from flowbuilder.cli.exits import DONE, FAILED
 from flowbuilder.cli.parsing import UsageError
 from flowbuilder.cli.results import ENDED_STATUSES
@@ -24,7 +24,7 @@ COMMAND = Command(
     name="runs delete",
     summary="Delete ended runs, with their journals, logs and outputs",
     description="A run that has not ended is refused: cancel it first.",
-    arguments=(Argument("RUN", "The runs' ids, or enough of their beginnings", takes="run", count="any"),),
+    arguments=(RUNS,),
     options=(
         Option(
             ("--older-than",),

@@ -6,7 +6,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from flowbuilder.cli.command import STORE, Argument, Command, Option
+from flowbuilder.cli.command import RUN, STORE, Argument, Command, Option
 from flowbuilder.cli.exits import DONE
 from flowbuilder.cli.results import as_json, task_of
 from flowbuilder.cli.terminal import data, is_rich
@@ -24,7 +24,7 @@ COMMAND = Command(
     name="runs logs",
     summary="Show what a run's tasks have written",
     arguments=(
-        Argument("RUN", "The run's id, or enough of its beginning", takes="run"),
+        RUN,
         Argument("TASK", "Only what this task wrote", takes="task", count="optional"),
     ),
     options=(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flowbuilder.cli.command import STORE, Argument, Command, Option
+from flowbuilder.cli.command import QUIET, RUNS, STORE, Command, Option
 from flowbuilder.cli.exits import DONE
 from flowbuilder.cli.parsing import UsageError
 from flowbuilder.cli.results import exit_code, show_summary
@@ -28,11 +28,11 @@ COMMAND = Command(
         "they began with; sleeping ones are woken when their moment comes. Tasks whose end is on disk are not "
         "executed again. Ctrl-C cancels these runs in order, as for `flowbuilder run`."
     ),
-    arguments=(Argument("RUN", "The runs' ids, or enough of their beginnings", takes="run", count="any"),),
+    arguments=(RUNS,),
     options=(
         Option(("--all",), "All that wait for an engine"),
         STORE,
-        Option(("--quiet", "-q"), "Say nothing but errors"),
+        QUIET,
     ),
 )
 

@@ -6,7 +6,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from flowbuilder.cli.command import JSON, STORE, Argument, Command
+from flowbuilder.cli.command import JSON, RUN, STORE, Argument, Command
 from flowbuilder.cli.exits import DONE
 from flowbuilder.cli.results import REASONS, as_json, duration_of, error_line, format_time, task_of, task_row
 from flowbuilder.cli.tables import show_table
@@ -22,7 +22,7 @@ COMMAND = Command(
     name="runs show",
     summary="Show a run: its inputs, its outputs and how each task went",
     arguments=(
-        Argument("RUN", "The run's id, or enough of its beginning", takes="run"),
+        RUN,
         Argument("TASK", "Only this task, with its output in full", takes="task", count="optional"),
     ),
     options=(STORE, JSON),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flowbuilder.cli.command import JSON, STORE, Argument, Command, Option
+from flowbuilder.cli.command import JSON, QUIET, STORE, Argument, Command, Option
 from flowbuilder.cli.results import LIVE_STATUSES, exit_code, show_result
 from flowbuilder.cli.workspace import reader_here, store_here
 from flowbuilder.core.errors import NotFound
@@ -28,7 +28,7 @@ COMMAND = Command(
         ),
         STORE,
         JSON,
-        Option(("--quiet", "-q"), "Say nothing but errors"),
+        QUIET,
     ),
 )
 
