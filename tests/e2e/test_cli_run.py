@@ -146,11 +146,14 @@ def test_a_key_starts_one_run_only(cli: Cli) -> None:
     first = cli.json("run", flow, "--key", "today", "--json")
     second = cli.json("run", flow, "--key", "today", "--json")
     other = cli("run", flow, "--key", "today", "-i", "n=2")
+    third = cli("run", flow, "--key", "today")
 
     assert first["run_id"] == second["run_id"]
     assert (cli.folder / "effects.txt").read_text() == "once\n"
     assert other.returncode == 2
     assert first["run_id"] in other.stderr
+    assert "key 'today' has a run already" in third.stderr
+    assert "has a run already" not in cli("run", flow, "--key", "tomorrow").stderr
 
 
 def test_the_store_lies_where_it_was_asked_for(cli: Cli) -> None:

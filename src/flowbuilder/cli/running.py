@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,8 +37,9 @@ def run_flow(arguments: argparse.Namespace) -> int:
     if arguments.priority is not None and not 0 <= arguments.priority <= 100:
         raise UsageError("--priority goes from 0 to 100", "run")
     warn(flow, quiet=arguments.quiet)
+    began = time.time()
     if arguments.detach or arguments.timeout is not None:
-        return _in_background(arguments, workspace, file, inputs)
+        return _in_background(arguments, workspace, file, inputs, began)
     view, interrupted = run_here(
         workspace,
         flow,
@@ -46,6 +48,7 @@ def run_flow(arguments: argparse.Namespace) -> int:
         priority=arguments.priority,
         shown=not arguments.quiet,
     )
+    _tell_of_key(view, began, quiet=arguments.quiet)
     show_result(view, workspace.store, json=arguments.json, quiet=arguments.quiet, left=interrupted)
     return exit_code(view, interrupted=interrupted)
 
@@ -102,8 +105,15 @@ async def name_waiting(engine: Engine, store: Path, but: str) -> None:
         say(f"  {typed('runs resume --all', store)}\n")
 
 
+def _tell_of_key(view: RunView, began: float, *, quiet: bool) -> None:
+    """Say so where the key has given a run that is older than the command."""
+    if view.key is not None and view.created_at < began and not quiet:
+        at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(view.created_at))
+        say(f"key '{view.key}' has a run already, started {at}: this is that run\n")
+
+
 def _in_background(
-    arguments: argparse.Namespace, workspace: Workspace, file: Path, inputs: dict[str, Any]
+    arguments: argparse.Namespace, workspace: Workspace, file: Path, inputs: dict[str, Any], began: float
 ) -> int:
     from flowbuilder.cli.background import start_in_background  # start-up time: only where asked for
     from flowbuilder.cli.watching import watch
@@ -118,13 +128,13 @@ def _in_background(
             shown=not arguments.quiet,
             cancels=True,
         )
+        _tell_of_key(view, began, quiet=arguments.quiet)
         show_result(view, workspace.store, json=arguments.json, quiet=arguments.quiet)
         return exit_code(view, interrupted=interrupted)
-    if arguments.json:
-        with Reader(workspace.store) as reader:
-            data(as_json(reader.show(run_id).to_json()))
-    else:
-        data(run_id)
+    with Reader(workspace.store) as reader:
+        view = reader.show(run_id)
+    data(as_json(view.to_json()) if arguments.json else run_id)
+    _tell_of_key(view, began, quiet=arguments.quiet)
     if not arguments.quiet:
         say(f"  runs in the background; follow it with: {typed(f'runs watch {run_id}', workspace.store)}")
     return exits.DONE
