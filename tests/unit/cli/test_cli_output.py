@@ -1,6 +1,7 @@
 """What commands print, at a terminal and through a pipe."""
 
 import io
+import re
 import sys
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from flowbuilder.cli.failures import report
 from flowbuilder.cli.helping import Page, write_help
 from flowbuilder.cli.next_steps import typed
 from flowbuilder.cli.parsing import UsageError
+from flowbuilder.cli.plan_colours import coloured
 from flowbuilder.cli.results import exit_code, format_time, show_result, task_row
 from flowbuilder.cli.tables import show_table, width_of
 from flowbuilder.cli.terminal import is_rich
@@ -22,6 +24,7 @@ from flowbuilder.runtime.views import RunView, TaskView
 
 RUN = "01jdm3q8v70000c4h2m5t8w1xz"
 STORE = Path("runs.db")
+GOLDEN = Path(__file__).parents[2] / "golden" / "explain"
 
 
 class Terminal(io.StringIO):
@@ -235,3 +238,13 @@ def test_why_a_task_did_not_run_is_said_in_words() -> None:
     assert notes["condition"] == "its condition does not hold"
     assert not any("_" in note for note in notes.values())
     assert task_row("a", TaskView("cancelled", reason="cancelled"))[3] == ""
+
+
+def test_colours_change_no_word_of_a_plan() -> None:
+    plan = (GOLDEN / "after_a_run.txt").read_text("utf-8")
+
+    shown = coloured(plan)
+
+    assert re.sub(r"\x1b\[[0-9;]*m", "", shown) == plan
+    assert "\x1b[1mpython slow\x1b[0m" in shown
+    assert "\x1b[31m failed\x1b[0m" in shown

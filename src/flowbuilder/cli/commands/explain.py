@@ -13,7 +13,7 @@ from flowbuilder.cli.exits import DONE, INTERRUPTED
 from flowbuilder.cli.inputs import gather_inputs
 from flowbuilder.cli.parsing import UsageError
 from flowbuilder.cli.results import exit_code
-from flowbuilder.cli.terminal import data, put, say
+from flowbuilder.cli.terminal import data, is_rich, put, say
 from flowbuilder.cli.workspace import reader_here, workspace_at
 
 if TYPE_CHECKING:
@@ -76,12 +76,14 @@ def _file(arguments: argparse.Namespace) -> int:
     inputs = gather_inputs(loaded.flow.inputs, arguments.input, None)
     if not arguments.analyze:
         defaults = {one.name: one.default for one in loaded.flow.inputs if not one.required}
-        data(explain_flow(workspace, loaded.flow, {**defaults, **inputs}, arguments.format))
+        _show(
+            explain_flow(workspace, loaded.flow, {**defaults, **inputs}, arguments.format), arguments.format
+        )
         return DONE
     if not (arguments.yes or _agreed(loaded.flow)):
         return INTERRUPTED
     view, interrupted = run_here(workspace, loaded, inputs, shown=True)
-    data(explain_flow(workspace, loaded.flow, view.inputs, arguments.format, view))
+    _show(explain_flow(workspace, loaded.flow, view.inputs, arguments.format, view), arguments.format)
     return exit_code(view, interrupted=interrupted)
 
 
@@ -92,8 +94,17 @@ def _past(arguments: argparse.Namespace) -> int:
         workspace = workspace_at(Path.cwd(), arguments.store)
         view = reader.show(arguments.run)
         flow = flow_of(reader, view.run_id, workspace)
-        data(explain_flow(workspace, flow, view.inputs, arguments.format, view))
+        _show(explain_flow(workspace, flow, view.inputs, arguments.format, view), arguments.format)
     return DONE
+
+
+def _show(plan: str, format: str) -> None:
+    """Print a plan, in colours where they are welcome."""
+    if format == "text" and is_rich(sys.stdout):
+        from flowbuilder.cli.plan_colours import coloured  # start-up time: for people only
+
+        plan = coloured(plan)
+    data(plan)
 
 
 def _agreed(flow: Flow) -> bool:
