@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 # Modules are compiled once and not at every start, whatever the shell says.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run setup test check format bench soak clean
+.PHONY: run setup test check docs format bench soak clean
 run: setup
 	$(BIN)/flowbuilder run examples/quickstart/flow.yaml
 
@@ -20,13 +20,17 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $@
 
 test: setup
-	$(BIN)/pytest -q
+	$(BIN)/pytest -q -n auto --maxprocesses 8
 
-check: setup
+check: setup docs
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# Generated parts are made from the code as the pages are built, so they are always current.
+docs: setup
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 format: setup
 	$(BIN)/ruff format .

@@ -6,6 +6,7 @@ and `fill` too, so that every command, setting and task type is found there.
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,15 +14,33 @@ from typing import TYPE_CHECKING, Any
 from flowbuilder.cli.command import GROUPS, TABLE, command_of
 from flowbuilder.cli.exits import MEANINGS
 from flowbuilder.cli.helping import argument_meaning, option_meaning, option_names, usage
+from flowbuilder.core.functions.table import FUNCTIONS
 from flowbuilder.runtime.config import DEFAULT, SECTIONS
 from flowbuilder.runtime.descriptions import describe, describe_section
-from flowbuilder.runtime.settings import variable_of
+from flowbuilder.runtime.settings import variable_of, written
 from flowbuilder.tasks.catalogue import CATALOGUE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from flowbuilder.core.catalogue import TaskSpec
+    from flowbuilder.core.functions.table import Function
+
+FUNCTION_GROUPS = {
+    "text": "Text",
+    "kinds": "Kinds of values",
+    "str": "Kinds of values",
+    "numbers": "Numbers",
+    "lists": "Lists",
+    "mappings": "Mappings",
+    "patterns": "Patterns",
+    "coding": "Coding",
+    "to_json": "Coding",
+    "dates": "Dates and times",
+    "now": "Dates and times",
+    "today": "Dates and times",
+}
+"""The headings of the page of functions: by function, else by the module of `core.functions`."""
 
 MARK = re.compile(r"<!-- generated: ([\w-]+) -->")
 
@@ -91,20 +110,17 @@ def settings_file() -> Iterator[str]:
     for section, kind in SECTIONS.items():
         yield f"[{section}]"
         for field in kind.__struct_fields__:
-            yield f"{field} = {toml_value(getattr(getattr(DEFAULT, section), field))}"
+            yield f"{field} = {toml_setting(f'{section}.{field}')}"
         yield ""
     yield "```"
 
 
-def toml_value(value: Any) -> str:
-    """Return a default as `flowbuilder.toml` would say it."""
-    from flowbuilder.core.durations import format_duration
-
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, float):
-        return f'"{format_duration(value)}"'
-    return f'"{value}"' if isinstance(value, str) else str(value)
+def toml_setting(name: str) -> str:
+    """Return a setting's default as `flowbuilder.toml` would say it."""
+    section, _, field = name.partition(".")
+    value = getattr(getattr(DEFAULT, section), field)
+    text = written(name, value)
+    return text if text in ('""', "true", "false") or text.isdecimal() else f'"{text}"'
 
 
 def task_types() -> Iterator[str]:
@@ -125,6 +141,42 @@ def task_types() -> Iterator[str]:
         if choice := [f"`{one['required'][0]}`" for one in spec.params.get("oneOf", ())]:
             yield from (f"Exactly one of {' and '.join(choice)} is given.", "")
         yield from output_of(spec)
+
+
+def functions() -> Iterator[str]:
+    """Write a table of functions for each of their groups."""
+    groups: dict[str, list[Function]] = {title: [] for title in (*FUNCTION_GROUPS.values(), "Other")}
+    for function in FUNCTIONS.values():
+        module = function.call.__module__.rpartition(".")[2]
+        title = FUNCTION_GROUPS.get(function.name) or FUNCTION_GROUPS.get(module, "Other")
+        groups[title].append(function)
+    for title, members in groups.items():
+        yield from (f"## {title}", "")
+        rows = [(f"`{signature_of(one)}`" + " °" * one.method, meaning_of_function(one)) for one in members]
+        yield from table(("function", "what it yields"), rows)
+
+
+def signature_of(function: Function) -> str:
+    """Return how a function is called, with its defaults as the language writes them."""
+    parts = []
+    for parameter in function.signature.parameters.values():
+        default = parameter.default
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            parts.append(f"{parameter.name}, …")
+        elif parameter.kind is parameter.VAR_KEYWORD:
+            parts.append("name=…")
+        elif default is parameter.empty:
+            parts.append(parameter.name)
+        else:
+            plain = default is None or isinstance(default, str | int | float)
+            parts.append(f"{parameter.name}={json.dumps(default, ensure_ascii=False) if plain else '…'}")
+    return f"{function.name}({', '.join(parts)})"
+
+
+def meaning_of_function(function: Function) -> str:
+    """Return the first paragraph of a function's description, without the verb that all of them share."""
+    text = " ".join((function.call.__doc__ or "").strip().partition("\n\n")[0].split())
+    return text.removeprefix("Return ").removeprefix("Tell ").removesuffix(".")
 
 
 def effect_of(spec: TaskSpec) -> str:
@@ -152,7 +204,7 @@ def meaning_of(spec: TaskSpec, key: str, schema: Mapping[str, Any], required: bo
     if required:
         parts.append("required")
     if "default" in schema:
-        parts.append(f"default `{toml_value(schema['default'])}`")
+        parts.append(f"default `{json.dumps(schema['default'])}`")
     notes = {
         "secret": "may hold secrets",
         "literal": "takes no expressions",
@@ -190,6 +242,7 @@ GENERATED: Mapping[str, Callable[[], Iterator[str]]] = {
     "commands": commands,
     "command-list": command_list,
     "exit-codes": exit_codes,
+    "functions": functions,
     "settings": settings,
     "settings-file": settings_file,
     "task-types": task_types,

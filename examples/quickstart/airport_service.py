@@ -45,6 +45,12 @@ def stop(url: str | None) -> str:
     return "stopped"
 
 
+class Server(ThreadingHTTPServer):
+    request_queue_size = (
+        64  # callers come all at once; past the usual 5 the kernel has them try again in a second
+    )
+
+
 class Handler(BaseHTTPRequestHandler):
     airports: ClassVar[dict[str, dict[str, str]]] = {}
     last_asked = threading.Event()
@@ -70,7 +76,7 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
-def end_when_idle(server: ThreadingHTTPServer) -> None:
+def end_when_idle(server: Server) -> None:
     while Handler.last_asked.wait(IDLE_SECONDS):
         Handler.last_asked.clear()
     server.shutdown()
@@ -79,7 +85,7 @@ def end_when_idle(server: ThreadingHTTPServer) -> None:
 def serve() -> None:
     with DATA.open(encoding="utf-8", newline="") as file:
         Handler.airports = {row["iata"]: row for row in csv.DictReader(file)}
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = Server(("127.0.0.1", 0), Handler)
     threading.Thread(target=end_when_idle, args=(server,), daemon=True).start()
     print(f"http://127.0.0.1:{server.server_port}", flush=True)
     with server:

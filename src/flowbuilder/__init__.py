@@ -1,4 +1,4 @@
-"""FlowBuilder: flows in YAML or Python, compiled, run durably, and explained.
+"""FlowBuilder: flows in YAML, compiled, run durably, and explained.
 
 What is named here is the public face; everything is loaded on first use, so
 that `import flowbuilder` costs next to nothing.

@@ -1,6 +1,7 @@
 """What the code knows is in the reference: every command, setting, task type, key, code and kind."""
 
 import importlib.util
+import re
 from pathlib import Path
 from types import ModuleType
 
@@ -12,10 +13,16 @@ from flowbuilder.compiler.lower.flow import FLOW
 from flowbuilder.compiler.lower.record import Table
 from flowbuilder.compiler.lower.retry import RETRY
 from flowbuilder.compiler.lower.task import TASK
+from flowbuilder.core.functions.table import FUNCTIONS, Function
 from flowbuilder.runtime.settings import setting_names, variable_of
 from flowbuilder.tasks.catalogue import CATALOGUE
 
 DOCS = Path(__file__).parents[2] / "docs"
+SOURCE = DOCS.parent / "src" / "flowbuilder"
+KIND = re.compile(r'"((?:expression|output|shell|http|script|executor|engine|flow)\.[a-z_]+)"')
+WAITED = re.compile(
+    r"(?<=[\[ ])((?:expression|output|shell|http|script|executor|engine|flow|python)\.[\w*]+)(?<!yaml)(?=[,\]])"
+)
 
 
 def hook() -> ModuleType:
@@ -82,6 +89,54 @@ def test_every_key_is_described_and_every_reserved_one_named(table: Table, name:
 
     for key in (*table.keys, *table.later):
         assert f"`{key}`" in text or (table is RETRY and f"{key}:" in retry), key
+
+
+@pytest.mark.parametrize("function", list(FUNCTIONS.values()), ids=lambda function: function.name)
+def test_every_function_is_described_with_how_it_is_called(function: Function) -> None:
+    row = next(line for line in page("functions").splitlines() if line.startswith(f"| `{function.name}("))
+
+    assert ("°" in row) == function.method
+    required = [p.name for p in function.signature.parameters.values() if p.default is p.empty]
+    assert all(name in row for name in required if name != "named")
+    assert len(row.split(" | ")[1]) > 10
+
+
+def test_every_kind_that_the_engine_gives_is_described() -> None:
+    text = page("error-kinds")
+    code = "".join(
+        path.read_text("utf-8")
+        for part in ("core", "runtime", "tasks")
+        for path in (SOURCE / part).rglob("*.py")
+    )
+
+    found = set(KIND.findall(code)) - {"engine.log", *setting_names()}
+
+    assert len(found) > 20
+    assert not [kind for kind in found if f"`{kind}`" not in text]
+
+
+def test_kinds_that_flows_wait_for_are_kinds_that_there_are() -> None:
+    text = page("error-kinds")
+    flows = [*DOCS.rglob("*.md"), *(DOCS.parent / "examples").rglob("*.yaml")]
+    waited = {(kind, path) for path in flows for kind in WAITED.findall(path.read_text("utf-8"))}
+
+    assert waited
+    assert not [
+        (kind, path.name)
+        for kind, path in waited
+        if "*" not in kind
+        and f"`{kind}`" not in text
+        and not re.fullmatch(r"http\.[45][\dx]{2}|python\.\w+", kind)
+    ]
+
+
+def test_every_mark_in_the_documentation_is_filled() -> None:
+    pages = {path: HOOK.fill(path.read_text("utf-8")) for path in DOCS.rglob("*.md")}
+
+    assert not [path for path, text in pages.items() if "<!-- generated:" in text]
+    assert len(HOOK.GENERATED) == len(
+        {mark for path in pages for mark in HOOK.MARK.findall(path.read_text("utf-8"))}
+    )
 
 
 def test_the_settings_file_in_the_reference_holds(tmp_path: Path) -> None:

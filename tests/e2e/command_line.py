@@ -19,7 +19,8 @@ class Cli:
         self.environ = {
             name: value
             for name, value in os.environ.items()
-            if not name.startswith("FLOWBUILDER_") and name not in ("NO_COLOR", "FORCE_COLOR")
+            if not name.startswith("FLOWBUILDER_")
+            and name not in ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES")
         }
         self._started: list[subprocess.Popen[str]] = []
 

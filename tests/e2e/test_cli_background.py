@@ -24,12 +24,13 @@ def test_a_detached_run_goes_on_without_the_command(cli: Cli) -> None:
 
     started = cli("run", cli.flow(FLOW), "--detach")
     run = started.stdout.strip()
-    live = cli.json("runs", "show", run, "--json")["status"]
+    live = cli.json("runs", "show", run, "--json")
     open_gate(cli)
     watched = cli.json("runs", "watch", run, "--json")
 
     assert started.returncode == 0, started.stderr
-    assert live in ("running", "queued")
+    assert live["status"] == "running"
+    assert [task["status"] for task in live["tasks"].values()] == ["running", "pending"]
     assert watched["outputs"] == {"answer": 42}
 
 
@@ -72,6 +73,36 @@ def test_what_keeps_a_detached_run_from_starting_is_reported_here(cli: Cli) -> N
     assert (missing.returncode, small.returncode) == (2, 2)
     assert "$.n" in small.stderr
     assert missing.stdout == small.stdout == ""
+
+
+SLEEPING = """
+    flow: sleeping
+    tasks: {nap: {type: sleep, with: {for: 1h}}}
+"""
+
+
+def test_a_run_that_sleeps_beside_a_living_engine_waits_for_nobody_else(cli: Cli) -> None:
+    run = cli("run", cli.flow(SLEEPING), "--detach").stdout.strip()
+    pids = engine_pids(cli)
+
+    other = cli("run", cli.flow("flow: other\ntasks:\n  a: {type: set, with: 1}\n", "other.yaml"))
+    cancelled = cli("runs", "cancel", run)
+    watched = cli("runs", "watch", run)
+
+    assert other.returncode == 0
+    assert run not in other.stderr
+    assert run in cancelled.stderr
+    assert watched.returncode == 9
+    wait_for_exit(pids[0])
+
+
+def test_a_detached_start_prints_the_same_object_as_any_other(cli: Cli) -> None:
+    found = cli.json("run", cli.flow(SLEEPING), "--detach", "--json")
+    cli("runs", "cancel", found["run_id"])
+
+    assert list(found) == ["run_id", "flow", "status", "outputs", "error", "tasks"]
+    assert found["status"] in ("queued", "running", "waiting")
+    assert cli("runs", "watch", found["run_id"]).returncode == 9
 
 
 def engine_pids(cli: Cli) -> list[int]:

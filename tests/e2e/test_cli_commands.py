@@ -39,6 +39,26 @@ def test_runs_are_listed_newest_first_and_filtered(talks: Cli) -> None:
     assert talks.json("runs", "list", "--flow", "other", "--json") == {"runs": []}
 
 
+def test_an_id_that_several_begin_with_is_told_from_one_that_none_has(talks: Cli) -> None:
+    runs = talks("runs", "list", "--ids").stdout.split()
+
+    several = talks("runs", "show", "01")
+    none = talks("explain", "--run", "zz")
+
+    assert (several.returncode, none.returncode) == (5, 5)
+    assert all(run in several.stderr for run in runs)
+    assert "several begin so" in several.stderr
+    assert "several" not in none.stderr
+
+
+def test_the_logs_of_a_task_that_is_not_there_are_not_found(talks: Cli) -> None:
+    run = talks("runs", "list", "--ids", "--limit", "1").stdout.strip()
+
+    assert "did you mean 'speak'?" in talks("runs", "logs", run, "speek").stderr
+    assert talks("runs", "logs", run, "speek").returncode == 5
+    assert talks("runs", "logs", run, "check").returncode == 0
+
+
 def test_the_list_is_a_plain_table_through_a_pipe(talks: Cli) -> None:
     lines = talks("runs", "list").stdout.splitlines()
 

@@ -36,6 +36,17 @@ def began(cli: Cli) -> None:
     assert (cli.folder / "began").read_text() == "started\n"
 
 
+def killed_run(cli: Cli) -> str:
+    """Start a run, kill its engine half-way, and return the run's id."""
+    cli.fifo("began")
+    process = cli.start("run", cli.flow(SLOW))
+    began(cli)
+    process.kill()
+    process.communicate(timeout=PATIENCE)
+    run: str = cli.json("runs", "list", "--json")["runs"][0]["run_id"]
+    return run
+
+
 def test_the_first_interrupt_cancels_in_order(cli: Cli) -> None:
     cli.fifo("began")
     process = cli.start("run", cli.flow(SLOW), "--json")
@@ -98,12 +109,7 @@ def test_a_killed_run_is_carried_on(cli: Cli) -> None:
 
 
 def test_another_run_names_what_waits_and_leaves_it_alone(cli: Cli) -> None:
-    cli.fifo("began")
-    process = cli.start("run", cli.flow(SLOW))
-    began(cli)
-    process.kill()
-    process.communicate(timeout=PATIENCE)
-    left = cli.json("runs", "list", "--json")["runs"][0]["run_id"]
+    left = killed_run(cli)
 
     done = cli("run", cli.flow("flow: other\ntasks:\n  a: {type: set, with: 1}\n", "other.yaml"))
 
@@ -128,12 +134,7 @@ def test_a_cancel_by_somebody_else_exits_with_9(cli: Cli) -> None:
 
 
 def test_a_cancel_of_a_run_that_nobody_drives_is_completed_at_once(cli: Cli) -> None:
-    cli.fifo("began")
-    process = cli.start("run", cli.flow(SLOW))
-    began(cli)
-    process.kill()
-    process.communicate(timeout=PATIENCE)
-    run = cli.json("runs", "list", "--json")["runs"][0]["run_id"]
+    run = killed_run(cli)
 
     done = cli("runs", "cancel", run)
 
@@ -153,3 +154,20 @@ def test_sigterm_leaves_what_does_not_end_for_recovery(cli: Cli) -> None:
     assert process.returncode == 130, stderr
     assert cli.json("runs", "list", "--json")["runs"][0]["status"] == "running"
     assert "finally" not in (cli.folder / "effects.txt").read_text()
+    assert "flowbuilder runs resume" in stderr
+
+
+def test_an_interrupt_cancels_in_order_though_nobody_reads_what_is_said(cli: Cli) -> None:
+    cli.fifo("began")
+    process = cli.start("run", cli.flow(SLOW))
+    began(cli)
+    assert process.stderr is not None
+    assert process.stdout is not None
+    process.stderr.close()  # as of `2>&1 | tee`, which Ctrl-C ends too
+    process.stdout.close()
+
+    process.send_signal(signal.SIGINT)
+    code = process.wait(timeout=PATIENCE)
+
+    assert code == 130
+    assert (cli.folder / "effects.txt").read_text() == "first\nended\nfinally\n"

@@ -6,9 +6,9 @@ import datetime as dt
 from typing import Any
 
 import pytest
-from flowbuilder.testing.fake_clock import FakeClock
 
-from flowbuilder.testing.run_flow import run_flow
+from flowbuilder.testing.fake_clock import FakeClock
+from flowbuilder.testing.flows import run_flow
 
 
 async def outputs(text: str, inputs: dict[str, Any] | None = None, **options: Any) -> Any:

@@ -66,6 +66,10 @@ class Command(msgspec.Struct, frozen=True):
     """(what it does, how it is typed) pairs."""
 
 
+FLOW: Final = Argument("FILE", "The flow, in YAML or JSON", takes="file")
+RUN: Final = Argument("RUN", "The run's id, or enough of its beginning", takes="run")
+RUNS: Final = Argument("RUN", "The runs' ids, or enough of their beginnings", takes="run", count="any")
+QUIET: Final = Option(("--quiet", "-q"), "Say nothing but errors")
 STORE: Final = Option(("--store",), "The store's file, in place of the project's", "PATH", takes="file")
 JSON: Final = Option(("--json",), "Print one JSON object, the same in every release")
 

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TextIO
 
-from flowbuilder.cli.terminal import is_rich
+from flowbuilder.cli.terminal import is_rich, put, say
 from flowbuilder.compiler.render import render_lines, render_text, summary
 
 if TYPE_CHECKING:
@@ -30,19 +30,17 @@ _COLOURS: Final[Mapping[Role, str]] = {
 def show(diagnostics: Sequence[Diagnostic], sources: Mapping[str, str] | None = None) -> None:
     """Print findings on standard error, with how many there are."""
     write(diagnostics, texts_of(diagnostics) if sources is None else sources, sys.stderr)
-    sys.stderr.write(summary(diagnostics) + "\n")
+    say(summary(diagnostics))
 
 
 def write(diagnostics: Sequence[Diagnostic], sources: Mapping[str, str], stream: TextIO) -> None:
     """Write findings on a stream, in colour where that is welcome."""
     if not is_rich(stream):
-        stream.write(render_text(diagnostics, sources))
+        put(render_text(diagnostics, sources), stream)
         return
     for line in render_lines(diagnostics, sources):
-        for piece in line:
-            code = _COLOURS[piece.role]
-            stream.write(f"\x1b[{code}m{piece.text}\x1b[0m" if code else piece.text)
-        stream.write("\n")
+        coded = ((_COLOURS[piece.role], piece.text) for piece in line)
+        put("".join(f"\x1b[{code}m{text}\x1b[0m" if code else text for code, text in coded) + "\n", stream)
 
 
 def texts_of(diagnostics: Sequence[Diagnostic]) -> dict[str, str]:

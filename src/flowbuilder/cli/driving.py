@@ -5,34 +5,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flowbuilder.cli.progress import PATIENCE, Progress
 from flowbuilder.cli.signals import Interrupts
 from flowbuilder.cli.terminal import is_rich
 from flowbuilder.core.errors import EngineStopped
 from flowbuilder.sdk.engine import Engine
+from flowbuilder.sdk.loop import run_loop
 from flowbuilder.sdk.reader import Reader
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from flowbuilder.cli.workspace import Workspace
     from flowbuilder.runtime.state import RunState
     from flowbuilder.runtime.views import RunView
     from flowbuilder.sdk.run import Run
-
-
-def run_loop(workspace: Workspace, main: Coroutine[Any, Any, Any]) -> Any:
-    """Run a coroutine on the loop that the settings ask for."""
-    factory = None
-    if workspace.config.engine.uvloop:
-        with contextlib.suppress(ImportError):
-            import uvloop  # an optional part, and not there on every platform
-
-            factory = uvloop.new_event_loop
-    with asyncio.Runner(loop_factory=factory) as runner:
-        return runner.run(main)
 
 
 def drive(
@@ -67,11 +56,12 @@ def drive(
                     await after(engine)
         return views, [run.id for run in runs], interrupts.happened
 
-    views, ids, interrupted = run_loop(workspace, main())
-    if None in views:
+    views, ids, interrupted = run_loop(workspace.config, main())
+    ended = [view for view in views if view is not None]
+    if len(ended) < len(views):
         with Reader(workspace.store) as reader:
-            views = [view or reader.show(id) for view, id in zip(views, ids, strict=True)]
-    return views, interrupted
+            ended = [view or reader.show(id) for view, id in zip(views, ids, strict=True)]
+    return ended, interrupted
 
 
 async def _cancel(engine: Engine, runs: Sequence[Run]) -> None:
@@ -121,9 +111,7 @@ async def _progress_of(engine: Engine, run: Run) -> Progress | None:
     if not is_rich(sys.stderr):
         return None
     view = await engine.show(run.id)
-    progress = Progress(view.flow, run.id, len(view.tasks), shown=True)
-    progress.look(view)
-    return progress
+    return Progress(view, shown=True)
 
 
 async def _watch(run: Run, progress: Progress) -> None:

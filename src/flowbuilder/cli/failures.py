@@ -37,7 +37,7 @@ def report(error: Exception) -> int:
             complain(str(error), f"see `flowbuilder runs show {error.run_id}`, or use another key")
             return exits.USAGE
         case errors.NotFound():
-            complain(f"there is no {error.what} '{error.name}'", error.hint)
+            complain(f"there is no {error.what}" + (f" '{error.name}'" if error.name else ""), error.hint)
             return exits.NOT_FOUND
         case errors.StoreError():
             complain(error.message, error.hint or "`flowbuilder doctor` looks at the store")
@@ -50,13 +50,14 @@ def report(error: Exception) -> int:
 
 
 def _unforeseen(error: Exception) -> int:
-    """An error of our own making, or of the machine: one line, the rest on demand."""
+    """An error of the machine, or of our own making: one line, the rest on demand."""
+    wanted = bool(os.environ.get("FLOWBUILDER_TRACEBACK"))
     if isinstance(error, OSError) and error.strerror:
         complain(f"{error.filename}: {error.strerror}" if error.filename else error.strerror)
     else:
         complain(f"{type(error).__name__}: {error}", "this is a fault of FlowBuilder: please report it")
-    if os.environ.get("FLOWBUILDER_TRACEBACK"):
+        if not wanted:
+            say("  = set FLOWBUILDER_TRACEBACK=1 to see where it happened")
+    if wanted:
         say("".join(traceback.format_exception(error)))
-    else:
-        say("  = set FLOWBUILDER_TRACEBACK=1 to see where it happened")
     return exits.FAILED

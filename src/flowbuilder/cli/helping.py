@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 import textwrap
 from typing import TYPE_CHECKING
 
 from flowbuilder.cli import exits
 from flowbuilder.cli.command import GROUPS, TABLE, command_of
-from flowbuilder.cli.terminal import is_rich
+from flowbuilder.cli.terminal import columns_of, is_rich, put
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from flowbuilder.cli.command import Argument, Command, Option
 
-_ABOUT = "Flows in YAML or Python, compiled, run durably, and explained."
+_ABOUT = "Flows in YAML, compiled, run durably, and explained."
 _INDENT = 2
 _LONGEST_NAME = 28
 
@@ -75,10 +74,10 @@ def show_help(name: str, *, asked: bool) -> int:
         asked: whether help was asked for; else a command was left out, which is a mistake.
     """
     stream = sys.stdout if asked else sys.stderr
-    width = min(shutil.get_terminal_size().columns, 100)
+    width = min(columns_of(stream), 100)
     page = Page(coloured=is_rich(stream), width=width)
     write_help(page, name)
-    stream.write(page.text())
+    put(page.text(), stream)
     return exits.DONE if asked else exits.USAGE
 
 

@@ -74,7 +74,8 @@ def from_text(text: str, schema: Mapping[str, Any]) -> Any:
         value = _parse(text)
         if _is(value, kind):
             return int(value) if kind == "integer" else value
-    raise ValueError(f"'{_shortened(text)}' is no {' or '.join(types)}")
+    shape = next((_SHAPES[kind] for kind in types if kind in _SHAPES), "")
+    raise ValueError(f"'{_shortened(text)}' is no {' or '.join(types)}{shape}")
 
 
 def _json_or_text(text: str, allowed: Iterable[Any]) -> Any:
@@ -133,3 +134,5 @@ def _shortened(text: str) -> str:
 
 
 _NO_JSON: Any = object()
+_SHAPES = {"array": "; write JSON, such as [1, 2]", "object": """; write JSON, such as {"a": 1}"""}
+"""What to write where a text is no list, or no mapping."""

@@ -11,6 +11,7 @@ import sys
 from flowbuilder.cli import exits
 from flowbuilder.cli.command import GROUPS, TABLE, carry_out, command_of
 from flowbuilder.cli.parsing import UsageError, nearest, parse
+from flowbuilder.cli.terminal import flush_data, prepare_streams
 
 
 def main(words: list[str] | None = None) -> int:
@@ -23,9 +24,10 @@ def main(words: list[str] | None = None) -> int:
         One of the codes of `cli.exits`.
     """
     words = sys.argv[1:] if words is None else words
+    prepare_streams()
     try:
         code = _do(words)
-        sys.stdout.flush()
+        flush_data()
         return code
     except BrokenPipeError:
         # whoever read our output has enough; leave as a program does that SIGPIPE ends

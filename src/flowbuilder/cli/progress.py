@@ -7,9 +7,10 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from flowbuilder.cli.results import MARKS, format_time
-from flowbuilder.cli.tables import STATUS_COLOURS
+from flowbuilder.cli.tables import STATUS_COLOURS, cut, width_of
 from flowbuilder.cli.terminal import console, is_rich
 from flowbuilder.runtime.events import TaskEvent
+from flowbuilder.runtime.views import ENDED
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -20,11 +21,11 @@ if TYPE_CHECKING:
     from flowbuilder.runtime.views import RunView
 
 _SPINNER: Final = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
-_ENDED: Final = frozenset({"succeeded", "failed", "skipped", "cancelled"})
 _INSIDE: Final = "[.!"
 """What stands in the path of a task that is part of another: a map's element, a group's, a handler's."""
 _MOST_ROWS: Final = 12
 _BAR: Final = 24
+_WIDEST_NAME: Final = 32
 PATIENCE: Final = 0.15
 """Seconds that a run may take before progress is shown: a short one is over before rich is imported."""
 
@@ -50,13 +51,13 @@ class Progress:
     Where standard error is no terminal it does nothing.
     """
 
-    def __init__(self, flow: str, run_id: str, tasks: int, *, shown: bool) -> None:
-        self._title = f"{flow}  {run_id}"
-        self._tasks = tasks
+    def __init__(self, view: RunView, *, shown: bool) -> None:
+        self._flow, self._run_id = view.flow, view.run_id
         self._rows: dict[str, _Row] = {}
         self._began = time.monotonic()
         self._live: Live | None = None
         self.shown = shown and is_rich(sys.stderr)
+        self.look(view)
 
     def begin(self) -> None:
         """Start drawing."""
@@ -69,7 +70,7 @@ class Progress:
                 refresh_per_second=10,
                 transient=True,
                 redirect_stdout=False,
-                redirect_stderr=False,
+                redirect_stderr=True,  # what is said meanwhile stands above
             )
             self._live.start()
 
@@ -91,7 +92,7 @@ class Progress:
         row.done, row.total = event.done, event.total
         if event.status == "running" and row.started_at is None:
             row.started_at = event.at
-        elif event.status in _ENDED:
+        elif event.status in ENDED:
             row.ended_at = event.at
 
     def look(self, view: RunView) -> None:
@@ -103,7 +104,7 @@ class Progress:
             row.status, row.attempt = task.status, task.attempts
             row.started_at = task.started_at
             row.done, row.total = task.items_done, task.items
-            if task.duration is not None and task.started_at is not None and task.status in _ENDED:
+            if task.duration is not None and task.started_at is not None and task.status in ENDED:
                 row.ended_at = task.started_at + task.duration
 
     def _draw(self) -> RenderableType:
@@ -111,16 +112,16 @@ class Progress:
 
         elapsed = time.monotonic() - self._began
         spinner = _SPINNER[int(elapsed * 10) % len(_SPINNER)]
-        ended = sum(row.status in _ENDED for row in self._rows.values())
+        ended = sum(row.status in ENDED for row in self._rows.values())
         text = Text(no_wrap=True, overflow="ellipsis")
         text.append(f"{spinner} ", style="cyan")
-        text.append(self._title, style="bold")
-        text.append(
-            f"  {ended} of {max(self._tasks, len(self._rows))} tasks, {format_time(elapsed)}\n", "dim"
-        )
+        text.append(self._flow, style="bold")
+        text.append(f"  {ended} of {len(self._rows)} tasks, {format_time(elapsed)}", style="dim")
+        text.append(f"  {self._run_id}\n", style="dim")
         chosen = self._chosen()
+        width = min(max((width_of(name) for name, _ in chosen), default=0), _WIDEST_NAME)
         for name, row in chosen:
-            self._draw_row(text, name, row, spinner)
+            self._draw_row(text, cut(name, width), width, row, spinner)
         if len(self._rows) > len(chosen):
             text.append(f"  … {len(self._rows) - len(chosen)} more\n", style="dim")
         return text
@@ -137,20 +138,24 @@ class Progress:
         )
         return [rows[i] for i in sorted(order[:_MOST_ROWS])]
 
-    def _draw_row(self, text: Text, name: str, row: _Row, spinner: str) -> None:
+    def _draw_row(self, text: Text, name: str, width: int, row: _Row, spinner: str) -> None:
         mark = spinner if row.status == "running" else MARKS.get(row.status, "·")
         colour = {"1;31": "red", "32": "green", "33": "yellow", "34": "blue", "36": "cyan"}.get(
             STATUS_COLOURS.get(row.status, ""), "dim"
         )
         text.append(f"  {mark} ", style=colour)
-        text.append(f"{name:<20} ", style="dim" if row.status in ("skipped", "pending") else "")
+        text.append(
+            name + " " * (width - width_of(name) + 2),
+            style="dim" if row.status in ("skipped", "pending") else "",
+        )
         if row.total:
             filled = _BAR * (row.done or 0) // row.total
             text.append("━" * filled, style=colour)
             text.append("━" * (_BAR - filled), style="grey30")
             text.append(f" {row.done or 0}/{row.total} ", style="dim")
-        if row.started_at is not None and row.ended_at is not None:
-            text.append(format_time(max(row.ended_at - row.started_at, 0.0)), style="dim")
+        if row.started_at is not None and (row.ended_at is not None or row.status == "running"):
+            until = time.time() if row.ended_at is None else row.ended_at
+            text.append(format_time(max(until - row.started_at, 0.0)), style="dim")
         if row.attempt > 1:
             text.append(f" attempt {row.attempt}", style="yellow")
         text.append("\n")

@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from flowbuilder.cli import exits
-from flowbuilder.cli.tables import STATUS_COLOURS, show_table
+from flowbuilder.cli.next_steps import next_steps
+from flowbuilder.cli.parsing import nearest
+from flowbuilder.cli.tables import STATUS_COLOURS, one_line, show_table
 from flowbuilder.cli.terminal import data, is_rich, say
 from flowbuilder.core import values
 from flowbuilder.core.durations import format_duration
+from flowbuilder.core.errors import NotFound
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from flowbuilder.runtime.views import RunView, TaskView
     from flowbuilder.storage.api import RunStatus
@@ -29,6 +33,13 @@ MARKS: Final[Mapping[str, str]] = {
     "ready": "·",
     "pending": "·",
 }
+REASONS: Final[Mapping[str, str]] = {
+    "condition": "its condition does not hold",
+    "upstream_failed": "what it needs failed",
+    "upstream_skipped": "what it needs was skipped",
+    "not_reached": "the run ended before it",
+}
+"""Why a task did not run, in words."""
 LIVE_STATUSES: Final[tuple[RunStatus, ...]] = ("queued", "running", "waiting", "paused")
 ENDED_STATUSES: Final[tuple[RunStatus, ...]] = ("succeeded", "failed", "cancelled")
 _MOST_ROWS = 60
@@ -53,8 +64,16 @@ def exit_code(view: RunView, *, interrupted: bool = False) -> int:
             return exits.INTERRUPTED if interrupted else exits.TOO_LONG
 
 
-def show_result(view: RunView, *, json: bool, quiet: bool) -> None:
-    """Print what a run has come to: its outputs as data, the rest beside it."""
+def show_result(view: RunView, store: Path, *, json: bool, quiet: bool, left: bool = False) -> None:
+    """Print what a run has come to: its outputs as data, the rest beside it.
+
+    Args:
+        view: the run.
+        store: where it is kept.
+        json: print the object that is the same in every release.
+        quiet: say nothing but what went wrong.
+        left: whether the engine here has left the run before its end.
+    """
     if json:
         data(as_json(view.to_json()))
     elif view.status == "succeeded" and view.outputs:
@@ -63,10 +82,10 @@ def show_result(view: RunView, *, json: bool, quiet: bool) -> None:
         if view.error and view.status == "failed":
             say(error_line(view.error))
     else:
-        show_summary(view)
+        show_summary(view, store, left=left)
 
 
-def show_summary(view: RunView) -> None:
+def show_summary(view: RunView, store: Path, *, left: bool = False) -> None:
     """Tell on standard error how a run went, task by task, and what to type next."""
     show_tasks(view)
     say()
@@ -77,8 +96,10 @@ def show_summary(view: RunView) -> None:
     mark = MARKS.get(view.status, "·")
     head = _coloured(STATUS_COLOURS.get(view.status, ""), f"{mark} {view.flow} {view.status}{took}")
     say(f"{head}   run {view.run_id}")
-    for typed, why in next_steps(view):
-        say(f"  {_coloured('36', typed)}  {_coloured('2', why)}")
+    steps = next_steps(view, store, left=left)
+    widest = max(len(typed) for typed, _ in steps)
+    for typed, why in steps:
+        say(f"  {_coloured('36', typed)}{' ' * (widest - len(typed))}  {_coloured('2', why)}")
 
 
 def show_tasks(view: RunView) -> None:
@@ -93,13 +114,25 @@ def show_tasks(view: RunView) -> None:
         show_table(sys.stderr, ("task", "status", "time", "note"), rows, numbers=frozenset({"time"}))
 
 
+def task_of(view: RunView, name: str) -> TaskView:
+    """Return a task of a run, or an element of a map, by its path.
+
+    Raises:
+        NotFound: the run has none of this name.
+    """
+    task = view.tasks.get(name) or view.elements.get(name)
+    if task is None:
+        raise NotFound("task", name, nearest(name, view.tasks) or f"run {view.run_id} has none of this name")
+    return task
+
+
 def task_row(name: str, task: TaskView) -> tuple[str, str, str, str]:
     """Return a task's row: name, status, time, what is worth noting."""
     time = format_time(task.duration) if task.duration is not None and task.status != "skipped" else ""
-    return name, task.status, time, _note(task)
+    return name, task.status, time, _note(name, task)
 
 
-def _note(task: TaskView) -> str:
+def _note(name: str, task: TaskView) -> str:
     notes = []
     if task.items is not None:
         count = (
@@ -108,18 +141,19 @@ def _note(task: TaskView) -> str:
         notes.append(count + (f", {len(task.errors)} failed" if task.errors else ""))
     if task.attempts > 1:
         notes.append(f"{task.attempts} attempts")
-    if task.reason:
-        notes.append(task.reason.replace("_", " "))
+    if task.reason and task.reason != task.status:
+        notes.append(REASONS.get(task.reason, task.reason))
     if task.error:
-        notes.append(error_line(task.error))
+        notes.append(error_line(task.error, inside=name))
     return "; ".join(notes)
 
 
-def error_line(error: Mapping[str, Any]) -> str:
-    """Return an error as one line: where, what kind, what."""
-    place = f"{error['task']}: " if error.get("task") else ""
-    message = str(error.get("message", "")).strip()
-    return f"{place}{error.get('kind')}: {message.splitlines()[-1] if message else 'no message'}"
+def error_line(error: Mapping[str, Any], *, inside: str = "") -> str:
+    """Return an error as one line: where, unless that is `inside`, what kind, what."""
+    task = error.get("task")
+    place = f"{task}: " if task and task != inside else ""
+    message = one_line(str(error.get("message", "")).strip().rpartition("\n")[2])
+    return f"{place}{error.get('kind')}: {message or 'no message'}"
 
 
 def duration_of(view: RunView) -> float | None:
@@ -141,26 +175,6 @@ def format_time(seconds: float) -> str:
     if seconds < 0.9995:
         return f"{seconds * 1000:.3g}ms"
     return f"{seconds:.3g}s" if seconds < 60 else format_duration(round(seconds))
-
-
-def next_steps(view: RunView) -> list[tuple[str, str]]:
-    """Return what somebody may want to type next, each with its reason."""
-    run = view.run_id
-    show = (f"flowbuilder runs show {run}", "inputs, outputs and every task")
-    match view.status:
-        case "succeeded":
-            return [show, (f"flowbuilder explain --run {run}", "what took the time")]
-        case "failed":
-            task = (view.error or {}).get("task")
-            logs = f"flowbuilder runs logs {run}" + (f" {task}" if task else "")
-            return [(logs, "what the task wrote"), show]
-        case "cancelled":
-            return [show]
-        case _:
-            return [
-                (f"flowbuilder runs watch {run}", "follow it"),
-                (f"flowbuilder runs cancel {run}", "stop it"),
-            ]
 
 
 def _coloured(code: str, text: str) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flowbuilder.cli import exits
 from flowbuilder.cli.flows import prepare, warn
 from flowbuilder.cli.inputs import gather_inputs
+from flowbuilder.cli.next_steps import typed
 from flowbuilder.cli.parsing import UsageError
 from flowbuilder.cli.results import LIVE_STATUSES, as_json, exit_code, show_result
 from flowbuilder.cli.terminal import data, say
@@ -35,8 +37,9 @@ def run_flow(arguments: argparse.Namespace) -> int:
     if arguments.priority is not None and not 0 <= arguments.priority <= 100:
         raise UsageError("--priority goes from 0 to 100", "run")
     warn(flow, quiet=arguments.quiet)
+    began = time.time()
     if arguments.detach or arguments.timeout is not None:
-        return _in_background(arguments, workspace, file, inputs)
+        return _in_background(arguments, workspace, file, inputs, began)
     view, interrupted = run_here(
         workspace,
         flow,
@@ -45,7 +48,8 @@ def run_flow(arguments: argparse.Namespace) -> int:
         priority=arguments.priority,
         shown=not arguments.quiet,
     )
-    show_result(view, json=arguments.json, quiet=arguments.quiet)
+    _tell_of_key(view, began, quiet=arguments.quiet)
+    show_result(view, workspace.store, json=arguments.json, quiet=arguments.quiet, left=interrupted)
     return exit_code(view, interrupted=interrupted)
 
 
@@ -93,15 +97,23 @@ async def name_waiting(engine: Engine, store: Path, but: str) -> None:
     from flowbuilder.sdk.reader import Reader  # start-up time: mostly there are no others
 
     with Reader(store) as reader:
-        left = [row for row in reader.waiting() if row.id != but]
+        left = [row for row in reader.waiting(but=engine.core.machine.id) if row.id != but]
     if left:
         some = ", ".join(row.id for row in left[:3]) + (" …" if len(left) > 3 else "")
-        say(f"{len(left)} other run{'s' * (len(left) > 1)} of this store wait to be carried on: {some}")
-        say("  flowbuilder runs resume --all")
+        one = len(left) == 1
+        say(f"{len(left)} other {'run waits' if one else 'runs wait'} in this store to be carried on: {some}")
+        say(f"  {typed('runs resume --all', store)}\n")
+
+
+def _tell_of_key(view: RunView, began: float, *, quiet: bool) -> None:
+    """Say so where the key has given a run that is older than the command."""
+    if view.key is not None and view.created_at < began and not quiet:
+        at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(view.created_at))
+        say(f"key '{view.key}' has a run already, started {at}: this is that run\n")
 
 
 def _in_background(
-    arguments: argparse.Namespace, workspace: Workspace, file: Path, inputs: dict[str, Any]
+    arguments: argparse.Namespace, workspace: Workspace, file: Path, inputs: dict[str, Any], began: float
 ) -> int:
     from flowbuilder.cli.background import start_in_background  # start-up time: only where asked for
     from flowbuilder.cli.watching import watch
@@ -116,12 +128,13 @@ def _in_background(
             shown=not arguments.quiet,
             cancels=True,
         )
-        show_result(view, json=arguments.json, quiet=arguments.quiet)
+        _tell_of_key(view, began, quiet=arguments.quiet)
+        show_result(view, workspace.store, json=arguments.json, quiet=arguments.quiet)
         return exit_code(view, interrupted=interrupted)
-    if arguments.json:
-        data(as_json({"run_id": run_id}))
-    else:
-        data(run_id)
-        if not arguments.quiet:
-            say("  runs in the background: `flowbuilder runs watch` follows it")
+    with Reader(workspace.store) as reader:
+        view = reader.show(run_id)
+    data(as_json(view.to_json()) if arguments.json else run_id)
+    _tell_of_key(view, began, quiet=arguments.quiet)
+    if not arguments.quiet:
+        say(f"  runs in the background; follow it with: {typed(f'runs watch {run_id}', workspace.store)}")
     return exits.DONE

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import sys
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -87,7 +86,6 @@ class Interrupts:
                 await self._obeyed.wait()
                 await asyncio.gather(*self._tasks - {asyncio.current_task()}, return_exceptions=True)
         say("left at once; the next engine on the store completes the cancel")
-        sys.stderr.flush()
         os._exit(exits.INTERRUPTED)
 
     def _terminate(self) -> None:

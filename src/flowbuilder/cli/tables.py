@@ -6,11 +6,10 @@ terminal, and importing rich would double the time of a short one.
 
 from __future__ import annotations
 
-import shutil
 import unicodedata
 from typing import TYPE_CHECKING, Final, TextIO
 
-from flowbuilder.cli.terminal import is_rich
+from flowbuilder.cli.terminal import columns_of, is_rich, put
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,6 +32,7 @@ STATUS_COLOURS: Final[Mapping[str, str]] = {
 """ANSI colours of what stands in a column named `status`."""
 
 _GAP = "  "
+_NARROWEST = 16
 
 
 def show_table(
@@ -44,8 +44,8 @@ def show_table(
 ) -> None:
     """Print rows under their columns.
 
-    At a terminal the last column is cut where it would run over the edge;
-    through a pipe nothing is cut.
+    At a terminal the last column is cut where it would run over the edge, and
+    then the first; through a pipe nothing is cut.
 
     Args:
         stream: where they go; decides whether they are coloured.
@@ -54,19 +54,28 @@ def show_table(
         numbers: columns that are set to the right.
     """
     coloured = is_rich(stream)
-    cleaned = [[_one_line(cell) for cell in row] for row in rows]
+    cleaned = [[one_line(cell) for cell in row] for row in rows]
     widths = [max(map(width_of, cells)) for cells in zip(columns, *cleaned, strict=True)]
     if coloured:
-        room = shutil.get_terminal_size().columns - sum(widths[:-1]) - len(_GAP) * (len(widths) - 1)
-        widths[-1] = min(widths[-1], max(room, 12))
+        _fit(widths, columns_of(stream) - len(_GAP) * (len(widths) - 1))
+    lines = []
     for row in (columns, *cleaned):
         cells = []
         for column, cell, width in zip(columns, row, widths, strict=True):
-            text = _cut(cell, width) if coloured else cell
+            text = cut(cell, width) if coloured else cell
             pad = " " * (width - width_of(text))
             shown = _styled(text, column, heading=row is columns) if coloured else text
             cells.append(pad + shown if column in numbers else shown + pad)
-        stream.write(_GAP.join(cells).rstrip() + "\n")
+        lines.append(_GAP.join(cells).rstrip() + "\n")
+    put("".join(lines), stream)
+
+
+def _fit(widths: list[int], room: int) -> None:
+    """Make the last column, then the first, narrower until all have room; not past what says something."""
+    for column in (-1, 0):
+        surplus = sum(widths) - room
+        if surplus > 0:
+            widths[column] = max(widths[column] - surplus, min(widths[column], _NARROWEST))
 
 
 def width_of(text: str) -> int:
@@ -83,12 +92,13 @@ def width_of(text: str) -> int:
     )
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
     """Return a text without line breaks and control characters, which would move the cursor."""
     return "".join(c if c.isprintable() else " " for c in text)
 
 
-def _cut(text: str, width: int) -> str:
+def cut(text: str, width: int) -> str:
+    """Return a text, shortened so that it takes no more places than `width`."""
     if width_of(text) <= width:
         return text
     while width_of(text) > width - 1:

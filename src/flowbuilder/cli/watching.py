@@ -31,7 +31,7 @@ def watch(
         cancels: whether the first Ctrl-C cancels the run (and the second leaves); else it only leaves.
     """
     view = reader.show(run_id)
-    progress = Progress(view.flow, view.run_id, len(view.tasks), shown=shown)
+    progress = Progress(view, shown=shown)
     until = None if timeout is None else time.monotonic() + timeout
     cancelled = False
     delay = _EVERY

@@ -45,6 +45,11 @@ def workspace_at(start: Path, store: str | None = None) -> Workspace:
     )
 
 
+def store_here(store: str | None) -> Path:
+    """Return the file of the store that a command without a flow means."""
+    return workspace_at(Path.cwd(), store).store
+
+
 def reader_here(store: str | None) -> Reader:
     """Return a reader of the store that a command without a flow means.
 
@@ -53,8 +58,7 @@ def reader_here(store: str | None) -> Reader:
     """
     from flowbuilder.sdk.reader import Reader  # start-up time: brings the store's driver
 
-    workspace = workspace_at(Path.cwd(), store)
-    if not workspace.store.exists():
-        hint = "`flowbuilder run FILE` makes it; or name one with --store"
-        raise NotFound("store", str(workspace.store), hint)
-    return Reader(workspace.store)
+    path = store_here(store)
+    if not path.exists():
+        raise NotFound("store", str(path), "`flowbuilder run FILE` makes it; or name one with --store")
+    return Reader(path)

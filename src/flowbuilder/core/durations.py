@@ -72,3 +72,16 @@ def parse_size(text: str) -> int:
     if not match:
         raise ValueError(f"'{text}' is no size: write for example '64KiB' or '10MB'")
     return int(float(match[1]) * _BYTES[match[2]])
+
+
+def format_size(count: int) -> str:
+    """Return a size as people write it, in the largest unit that it is a whole number of.
+
+    Example:
+        >>> format_size(1048576), format_size(10_000_000), format_size(1001)
+        ('1MiB', '10MB', '1001')
+    """
+    for unit, factor in sorted(_BYTES.items(), key=lambda item: -item[1]):
+        if factor > 1 and count >= factor and count % factor == 0:
+            return f"{count // factor}{unit}"
+    return str(count)

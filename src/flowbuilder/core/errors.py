@@ -154,7 +154,7 @@ class EngineStopped(FlowBuilderError):
 
 
 class NotFound(FlowBuilderError):
-    """There is no such thing; `what` is `run`, `flow`, `task`, …"""
+    """There is no such thing; `what` is `run`, `flow`, `task`, …, `name` may be empty where any would do."""
 
     def __init__(self, what: str, name: str, hint: str = "") -> None:
         super().__init__(what, name, hint)
@@ -163,7 +163,8 @@ class NotFound(FlowBuilderError):
         self.hint = hint
 
     def __str__(self) -> str:
-        return f"no {self.what} '{self.name}'" + (f"; {self.hint}" if self.hint else "")
+        name = f" '{self.name}'" if self.name else ""
+        return f"no {self.what}{name}" + (f"; {self.hint}" if self.hint else "")
 
 
 class StoreError(FlowBuilderError):

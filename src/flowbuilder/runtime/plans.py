@@ -13,7 +13,9 @@ from flowbuilder.compiler.inputs import input_checker
 from flowbuilder.compiler.limits import Limits
 from flowbuilder.compiler.passes import optimize
 from flowbuilder.compiler.pipeline import compile_text
-from flowbuilder.core.errors import NotFound
+from flowbuilder.core.diagnostics import Diagnostic
+from flowbuilder.core.errors import FlowError, NotFound
+from flowbuilder.core.span import Span
 from flowbuilder.tasks.catalogue import CATALOGUE
 
 if TYPE_CHECKING:
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".yaml", ".yml", ".json")
 """What a flow file's name ends in, in the order in which a name is looked for."""
+UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+"""How a file in UTF-16 begins."""
 
 
 class Definition(msgspec.Struct, frozen=True):
@@ -61,9 +65,13 @@ class Plans:
             NotFound: there is no such file.
         """
         try:
-            text = path.read_text("utf-8")
+            data = path.read_bytes()
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
             raise NotFound("file", str(path)) from None
+        try:
+            text = data.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise FlowError((_no_text(str(path), data, error.start),)) from None
         return self._check(text, str(path), read_beside)
 
     def _check(self, text: str, file: str, resolve: Callable[[str, str], str]) -> Checked:
@@ -128,6 +136,15 @@ class Plans:
             check_inputs=input_checker(flow),
             steps=self._steps,
         )
+
+
+def _no_text(file: str, data: bytes, at: int) -> Diagnostic:
+    """Return the finding that a file is no text in UTF-8, at its first byte that cannot be read."""
+    before = data[:at].decode("utf-8")
+    line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+    hint = "it is UTF-16: save it as UTF-8" if data[:2] in UTF_16 else "flows are text in UTF-8"
+    span = Span(file, line, column, line, column + 1)
+    return Diagnostic("FB101", f"this is no text in UTF-8: byte 0x{data[at]:02x}", span, (hint,))
 
 
 def beside(path: str, from_file: str) -> str:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from flowbuilder.core.durations import parse_duration, parse_size
+from flowbuilder.core.durations import format_duration, format_size, parse_duration, parse_size
 from flowbuilder.core.errors import FlowBuilderError
 from flowbuilder.runtime.config import DEFAULT, SECTIONS, Config, Duration, Size
 from flowbuilder.runtime.project import SETTINGS
@@ -96,6 +96,24 @@ def variable_of(setting: str) -> str:
         'FLOWBUILDER_STORE__PATH'
     """
     return PREFIX + setting.upper().replace(".", "__")
+
+
+def written(setting: str, value: Any) -> str:
+    """Return a setting's value as people write it: with its unit, an empty text as `""`.
+
+    Example:
+        >>> written("limits.source_bytes", 1048576), written("store.retention", 3600.0)
+        ('1MiB', '1h')
+    """
+    section, _, field = setting.partition(".")
+    kind = typing.get_type_hints(SECTIONS[section], include_extras=True)[field]
+    if kind == Duration:
+        return format_duration(value)
+    if kind == Size:
+        return format_size(value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) or '""'
 
 
 class _Reading:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from flowbuilder.core.plan import FlowPlan, GraphPlan, TaskPlan
     from flowbuilder.runtime.state import RunState
     from flowbuilder.storage.api import RunRow, Store
+
+
+ENDED: Final = frozenset({"succeeded", "skipped", "failed", "cancelled"})
+"""How a task may have ended."""
 
 
 class TaskView(msgspec.Struct):
@@ -38,8 +42,8 @@ class TaskView(msgspec.Struct):
     child: str | None = None
     """The run that it started."""
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the task as `--json` shows it; what does not hold for it is left out at the end."""
+    def to_json(self, *, full: bool = False) -> dict[str, Any]:
+        """Return the task as `--json` shows it; `full` adds what holds for maps and sub-flows."""
         shown: dict[str, Any] = {
             "status": self.status,
             "reason": self.reason,
@@ -51,7 +55,7 @@ class TaskView(msgspec.Struct):
         }
         for name in ("items", "items_done", "errors", "child"):
             value = getattr(self, name)
-            if value is not None:
+            if full and value is not None:
                 shown[name] = values.to_json(value)
         return shown
 
@@ -78,21 +82,28 @@ class RunView(msgspec.Struct):
     elements: dict[str, TaskView]
     """Elements of maps, by path."""
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the object that `--json` prints; its shape is stable."""
-        return {
+    def to_json(self, *, full: bool = False) -> dict[str, Any]:
+        """Return the object that `--json` prints; its shape is stable.  `full` adds all else that is known."""
+        shown = {
             "run_id": self.run_id,
             "flow": self.flow,
             "status": self.status,
             "outputs": values.to_json(self.outputs),
             "error": values.to_json(self.error),
-            "tasks": {id: task.to_json() for id, task in self.tasks.items()},
-            "inputs": values.to_json(self.inputs),
-            "key": self.key,
-            "created_at": iso(self.created_at),
-            "started_at": iso(self.started_at),
-            "ended_at": iso(self.ended_at),
+            "tasks": {id: task.to_json(full=full) for id, task in self.tasks.items()},
         }
+        if full:
+            shown |= {
+                "inputs": values.to_json(self.inputs),
+                "key": self.key,
+                "priority": self.priority,
+                "created_at": iso(self.created_at),
+                "started_at": iso(self.started_at),
+                "ended_at": iso(self.ended_at),
+                "parent": self.parent,
+                "labels": self.labels,
+            }
+        return shown
 
 
 def iso(seconds: float | None) -> str | None:
@@ -119,6 +130,8 @@ def view(store: Store, row: RunRow, plan: FlowPlan | None, live: RunState | None
     if live is not None and not live.ended:
         for execution in list(live.executions):
             _overlay(tasks, execution.path, execution.parked, execution.attempt, execution.started_at)
+    elif live is None and plan is not None and row.status == "running":
+        _suppose_running(tasks, plan.main, "")
     if plan is None:
         tasks, known = known, {}
     for path, child in recovered.children.items():
@@ -205,6 +218,17 @@ def _open(path: str, recovered: Recovered, row: RunRow, known: dict[str, TaskVie
         done = sum(name.startswith(path + "[") and name.endswith("]") for name in known)
         return TaskView(STATUS[RUNNING], items=items, items_done=done)
     return TaskView(STATUS[PENDING])
+
+
+def _suppose_running(tasks: dict[str, TaskView], graph: GraphPlan, prefix: str) -> None:
+    """Show those as running that nothing keeps from it: most starts are in the memory of their engine only."""
+    for task in graph.tasks:
+        path = prefix + task.id
+        ready = all(tasks[prefix + graph.tasks[slot].id].status in ENDED for slot in task.waits)
+        if tasks[path].status == STATUS[PENDING] and ready:
+            tasks[path].status = STATUS[RUNNING]
+            if task.body is not None and task.over is None:
+                _suppose_running(tasks, task.body, f"{path}.")
 
 
 def _overlay(tasks: dict[str, TaskView], path: str, parked: bool, attempt: int, started: float) -> None:

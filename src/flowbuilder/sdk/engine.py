@@ -8,13 +8,13 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from flowbuilder.core.errors import NotFound
 from flowbuilder.runtime.engine import EngineCore
 from flowbuilder.runtime.project import find_project, secrets_path
 from flowbuilder.runtime.secrets import Secrets
 from flowbuilder.runtime.settings import read_settings
 from flowbuilder.runtime.views import RunView, view
 from flowbuilder.sdk.load import LoadedFlow, load
+from flowbuilder.sdk.reader import find_row, left_behind
 from flowbuilder.sdk.run import Run
 from flowbuilder.storage.api import LIVE, RunFilter, RunRow
 from flowbuilder.storage.factory import make_store
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from flowbuilder.storage.api import Log, Store
 
 LOOK_AGAIN = 0.2
-"""Seconds between two looks at a run that another engine drives."""
+LOOK_SELDOM = 2.0
+"""Seconds between two looks at a run that is not in memory: at first, and when it takes long."""
 
 
 class Engine:
@@ -127,10 +128,8 @@ class Engine:
 
     async def row(self, run_id: str) -> RunRow:
         """Return what is known of a run without its tasks."""
-        row = await self.core.machine.in_thread(functools.partial(self._store.run, run_id))
-        if row is None:
-            raise NotFound("run", run_id, "`flowbuilder runs list` shows the runs of this store")
-        return row  # type: ignore[no-any-return]
+        find = functools.partial(find_row, self._store, run_id)
+        return await self.core.machine.in_thread(find)  # type: ignore[no-any-return]
 
     async def show(self, run_id: str) -> RunView:
         """Return a run with its tasks as people see it."""
@@ -154,10 +153,17 @@ class Engine:
         return await self.core.machine.in_thread(listing)  # type: ignore[no-any-return]
 
     async def resume(self, run_ids: Sequence[str] | None = None) -> list[Run]:
-        """Carry on runs that no living engine owns: those named, else all; returns them."""
+        """Carry on runs that no living engine sees to: those named, else all; returns them.
+
+        Those that sleep in the store are woken by this engine when their moment comes.
+        """
         recovery = self.core.machine.recovery
         if run_ids is None:
+            asleep = functools.partial(left_behind, self._store, self.core.machine.id)
+            sleeping = await self.core.machine.in_thread(asleep)
             taken = await recovery.take_over()
+            known = set(taken)
+            taken += [row.id for row in sleeping if row.id not in known and row.status == "waiting"]
         else:
             taken = [id for id in run_ids if await recovery.adopt_if_free((await self.row(id)).id)]
         return [Run(self, await self.row(id)) for id in taken]
@@ -176,14 +182,16 @@ class Engine:
         self, run_id: str, ended: asyncio.Future[RunRow], timeout: float | None
     ) -> RunRow:
         """Wait for the end of a run that is in the store, or in another engine; returns its row then."""
+        clock, delay = self.core.machine.clock, LOOK_AGAIN
         async with asyncio.timeout(timeout):
             while not ended.done():
                 row = await self.row(run_id)
                 if row.status not in LIVE:
                     return row
-                pause = asyncio.ensure_future(self.core.machine.clock.sleep(LOOK_AGAIN))
+                pause = asyncio.ensure_future(clock.sleep(delay))
                 try:
                     await asyncio.wait((ended, pause), return_when=asyncio.FIRST_COMPLETED)
                 finally:
                     pause.cancel()
+                delay = min(delay * 1.2, LOOK_SELDOM)
             return ended.result()

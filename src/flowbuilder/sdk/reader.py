@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+import math
+import time
+from typing import TYPE_CHECKING, Final, Self
 
 from flowbuilder.core import values
 from flowbuilder.core.errors import NotFound
@@ -15,7 +17,53 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from flowbuilder.storage.api import Engine, Log, TaskStatistics
+    from flowbuilder.storage.api import Engine, Log, Store, TaskStatistics
+
+
+BEHIND: Final = "\x7f"
+"""Sorts behind every character of an id."""
+MOST: Final = 1000
+"""Live runs that are looked through for those that nobody drives."""
+OVERDUE: Final = 10.0
+"""Seconds behind its moment at which a sleeping run is taken for one that nobody wakes."""
+
+
+def find_row(store: Store, run_id: str) -> RunRow:
+    """Return the run with an id, or the only one whose id begins so.
+
+    Raises:
+        NotFound: no run has this id, or several begin so; the hint says which.
+    """
+    row = store.run(run_id)
+    if row is not None:
+        return row
+    newest = store.runs(RunFilter(before=run_id + BEHIND, limit=4))
+    alike = [row.id for row in newest if run_id and row.id.startswith(run_id)]
+    if alike:
+        some = ", ".join(alike[:3]) + (" …" if len(alike) > 3 else "")
+        raise NotFound("run", run_id, f"several begin so, give more of the id: {some}")
+    raise NotFound("run", run_id, "`flowbuilder runs list` shows the runs of this store")
+
+
+def left_behind(store: Store, but: str | None = None) -> list[RunRow]:
+    """Return live runs that no living engine drives, newest first.
+
+    A run that sleeps in the store has no owner; an engine that lives wakes
+    it, so it is among them only where there is none, or where it is overdue.
+
+    Args:
+        store: the store to look into.
+        but: an engine that does not count.
+    """
+    alive = {engine.id for engine in store.engines() if engine.alive and engine.id != but}
+    live = store.runs(RunFilter(status=tuple(sorted(LIVE)), limit=MOST))  # type: ignore[arg-type]
+    overdue = time.time() - OVERDUE if alive else math.inf
+    return [
+        row
+        for row in live
+        if row.owner not in alive
+        and not (row.owner is None and row.status == "waiting" and (row.wake_at or 0.0) > overdue)
+    ]
 
 
 class Reader:
@@ -50,10 +98,7 @@ class Reader:
         Raises:
             NotFound: no run has this id, or a prefix that no other has.
         """
-        row = self._store.run(run_id)
-        if row is None:
-            raise NotFound("run", run_id, "`flowbuilder runs list` shows the runs of this store")
-        return row
+        return find_row(self._store, run_id)
 
     def show(self, run_id: str) -> RunView:
         """Return a run with its tasks."""
@@ -82,11 +127,13 @@ class Reader:
         """List the engines that have registered, and whether they live."""
         return self._store.engines()
 
-    def waiting(self) -> list[RunRow]:
-        """List live runs that no living engine drives: `runs resume` carries them on."""
-        alive = {engine.id for engine in self._store.engines() if engine.alive}
-        live = self._store.runs(RunFilter(status=tuple(sorted(LIVE)), limit=1000))  # type: ignore[arg-type]
-        return [row for row in live if row.owner not in alive]
+    def waiting(self, but: str | None = None) -> list[RunRow]:
+        """List live runs that nobody sees to: `runs resume` carries them on.
+
+        Args:
+            but: an engine that does not count, such as one that is about to close.
+        """
+        return left_behind(self._store, but)
 
     def send_cancel(self, run_id: str, reason: str) -> bool:
         """Ask the engine that drives a run to cancel it; False if the run has ended."""

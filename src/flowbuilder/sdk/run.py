@@ -103,6 +103,10 @@ class Run:
         """Ask the run to stop in order; False if it has ended already."""
         return await self._engine.core.machine.recovery.cancel(self.id, reason)
 
+    def cancel_soon(self, reason: str = "") -> None:
+        """Ask the run to stop in order, and do not wait until it was asked; on the engine's loop."""
+        self._engine.core.machine.recovery.cancel_soon(self.id, reason)
+
     async def events(self) -> AsyncIterator[Event]:
         """Yield what happens to the run from now on, until it has ended."""
         bus = self._engine.core.machine.bus

@@ -6,12 +6,17 @@ import asyncio
 import os
 import threading
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flowbuilder.runtime.project import find_project, store_path
 from flowbuilder.runtime.settings import read_settings
 from flowbuilder.sdk.engine import Engine
 from flowbuilder.sdk.load import LoadedFlow, load
+from flowbuilder.sdk.loop import run_loop
+
+if TYPE_CHECKING:
+    from flowbuilder.runtime.config import Config
+    from flowbuilder.sdk.run import Run
 
 
 def run(flow: LoadedFlow | str | Path, /, **inputs: Any) -> Any:
@@ -19,6 +24,7 @@ def run(flow: LoadedFlow | str | Path, /, **inputs: Any) -> Any:
 
     The run is kept in the store of the flow's project.  It is driven by a
     thread of its own, so this works in a notebook, too, whose loop runs.
+    Ctrl-C cancels the run in order; a second one leaves it to recovery.
 
     Raises:
         FlowError, InputError, RunFailed, RunCancelled, StoreError: as `Engine` raises them.
@@ -29,28 +35,58 @@ def run(flow: LoadedFlow | str | Path, /, **inputs: Any) -> Any:
     loaded = load(flow) if isinstance(flow, str | Path) else flow
     project = find_project(loaded.path.absolute().parent)
     config = read_settings(project, os.environ).config
-    store = store_path(project, config, os.environ)
+    driver = _Driver(loaded, inputs, config, store_path(project, config, os.environ))
+    threading.Thread(target=driver.drive, name="flowbuilder.run", daemon=True).start()
+    try:
+        driver.ended.wait()  # not `join`: once that was interrupted it takes the thread for ended
+    except KeyboardInterrupt:
+        driver.interrupt()
+        driver.ended.wait()
+        raise
+    return driver.outcome()
 
-    async def drive() -> Any:
-        async with Engine(store, config, recover=False) as engine:
-            started = await engine.start(loaded, inputs)
-            return await started.result()
 
-    return _on_a_thread(drive)
+class _Driver:
+    """One run with an engine and a loop of its own, on another thread than who waits for it."""
 
+    def __init__(self, flow: LoadedFlow, inputs: dict[str, Any], config: Config, store: Path) -> None:
+        self._flow, self._inputs, self._config, self._store = flow, inputs, config, store
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._interrupted = False
+        self._run: Run | None = None
+        self._outputs: Any = None
+        self._error: BaseException | None = None
+        self.ended = threading.Event()
 
-def _on_a_thread(work: Any) -> Any:
-    outcome: dict[str, Any] = {}
-
-    def body() -> None:
+    def drive(self) -> None:
+        """Run the flow; what comes of it is the `outcome`."""
         try:
-            outcome["value"] = asyncio.run(work())
+            self._outputs = run_loop(self._config, self._drive())
         except BaseException as error:
-            outcome["error"] = error
+            self._error = error
+        finally:
+            self.ended.set()
 
-    thread = threading.Thread(target=body, name="flowbuilder.run")
-    thread.start()
-    thread.join()
-    if "error" in outcome:
-        raise outcome["error"]
-    return outcome["value"]
+    async def _drive(self) -> Any:
+        self._loop = asyncio.get_running_loop()
+        async with Engine(self._store, self._config, recover=False) as engine:
+            self._run = await engine.start(self._flow, self._inputs)
+            if self._interrupted:
+                self._cancel()
+            return await self._run.result()
+
+    def interrupt(self) -> None:
+        """Have the run cancelled; called on the thread of who waits."""
+        self._interrupted = True
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._cancel)
+
+    def _cancel(self) -> None:
+        if self._run is not None:  # else it is cancelled as soon as it has started
+            self._run.cancel_soon("interrupted")
+
+    def outcome(self) -> Any:
+        """Return the outputs, or raise what kept the run from having any."""
+        if self._error is not None:
+            raise self._error
+        return self._outputs

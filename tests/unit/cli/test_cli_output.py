@@ -1,14 +1,19 @@
 """What commands print, at a terminal and through a pipe."""
 
 import io
+import re
+import sys
+from pathlib import Path
 
 import pytest
 
 from flowbuilder.cli import exits
 from flowbuilder.cli.failures import report
 from flowbuilder.cli.helping import Page, write_help
+from flowbuilder.cli.next_steps import typed
 from flowbuilder.cli.parsing import UsageError
-from flowbuilder.cli.results import exit_code, format_time, show_result
+from flowbuilder.cli.plan_colours import coloured
+from flowbuilder.cli.results import exit_code, format_time, show_result, task_row
 from flowbuilder.cli.tables import show_table, width_of
 from flowbuilder.cli.terminal import is_rich
 from flowbuilder.core import errors
@@ -18,6 +23,8 @@ from flowbuilder.runtime.settings import ConfigError, Problem
 from flowbuilder.runtime.views import RunView, TaskView
 
 RUN = "01jdm3q8v70000c4h2m5t8w1xz"
+STORE = Path("runs.db")
+GOLDEN = Path(__file__).parents[2] / "golden" / "explain"
 
 
 class Terminal(io.StringIO):
@@ -127,13 +134,13 @@ def test_the_summary_names_tasks_errors_and_what_to_type_next(capsys: pytest.Cap
         "after": TaskView("skipped", reason="upstream_failed"),
     }
 
-    show_result(run_view("failed", tasks=tasks, error=error), json=False, quiet=False)
+    show_result(run_view("failed", tasks=tasks, error=error), STORE, json=False, quiet=False)
 
     out, err = capsys.readouterr()
     assert out == ""
-    assert "3 attempts; fetch: http.503: busy" in err
+    assert "3 attempts; http.503: busy" in err
     assert "4 items, 1 failed" in err
-    assert "upstream failed" in err
+    assert "what it needs failed" in err
     assert "demo failed in 1.5s" in err
     assert f"flowbuilder runs logs {RUN} fetch" in err
 
@@ -142,7 +149,7 @@ def test_a_large_run_shows_what_failed_and_counts_the_rest(capsys: pytest.Captur
     tasks = {f"t{n}": TaskView("succeeded", attempts=1, duration=0.1) for n in range(500)}
     tasks["bad"] = TaskView("failed", attempts=1, error={"kind": "fail", "message": "no"})
 
-    show_result(run_view("failed", tasks=tasks), json=False, quiet=False)
+    show_result(run_view("failed", tasks=tasks), STORE, json=False, quiet=False)
 
     err = capsys.readouterr().err
     assert "bad" in err.splitlines()[1]
@@ -193,3 +200,51 @@ def test_help_is_wrapped_and_colour_changes_no_words() -> None:
     assert "\x1b" not in plain.text()
     prose = [line for line in plain.text().splitlines() if not line.startswith("    ")]
     assert max(map(len, prose)) <= 60
+
+
+def test_what_to_type_next_names_the_program_as_the_shell_finds_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / ".venv" / "bin" / "flowbuilder"
+    program.parent.mkdir(parents=True)
+    program.touch(0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [str(program)])
+    store = tmp_path / ".flowbuilder" / "flowbuilder.db"
+
+    monkeypatch.setenv("PATH", str(tmp_path))
+    hidden = typed("runs list", store)
+    monkeypatch.setenv("PATH", str(program.parent))
+    found = typed("runs list", store)
+    elsewhere = typed("runs list", tmp_path / "my store.db")
+
+    assert hidden == ".venv/bin/flowbuilder runs list"
+    assert found == "flowbuilder runs list"
+    assert elsewhere == "flowbuilder runs list --store 'my store.db'"
+
+
+def test_a_run_that_its_engine_left_is_to_be_resumed(capsys: pytest.CaptureFixture[str]) -> None:
+    show_result(run_view("running", ended_at=None), STORE, json=False, quiet=False, left=True)
+
+    assert f"runs resume {RUN}" in capsys.readouterr().err
+
+
+def test_why_a_task_did_not_run_is_said_in_words() -> None:
+    notes = {
+        reason: task_row("a", TaskView("skipped", reason=reason))[3]
+        for reason in ("condition", "upstream_failed", "upstream_skipped", "not_reached")
+    }
+
+    assert notes["condition"] == "its condition does not hold"
+    assert not any("_" in note for note in notes.values())
+    assert task_row("a", TaskView("cancelled", reason="cancelled"))[3] == ""
+
+
+def test_colours_change_no_word_of_a_plan() -> None:
+    plan = (GOLDEN / "after_a_run.txt").read_text("utf-8")
+
+    shown = coloured(plan)
+
+    assert re.sub(r"\x1b\[[0-9;]*m", "", shown) == plan
+    assert "\x1b[1mpython slow\x1b[0m" in shown
+    assert "\x1b[31m failed\x1b[0m" in shown

@@ -6,7 +6,7 @@ import pytest
 
 from flowbuilder.runtime.config import DEFAULT, SECTIONS, Config
 from flowbuilder.runtime.project import find_project, secrets_path, store_path
-from flowbuilder.runtime.settings import ConfigError, read_settings, setting_names, variable_of
+from flowbuilder.runtime.settings import ConfigError, read_settings, setting_names, variable_of, written
 
 
 def problems(project: Path, environ: dict[str, str] | None = None, **flags: object) -> list[str]:
@@ -140,3 +140,19 @@ def test_the_store_is_where_it_was_set_then_at_home_then_in_the_project(tmp_path
     assert store_path(tmp_path, Config(), {"FLOWBUILDER_HOME": str(home)}) == home / "flowbuilder.db"
     assert store_path(tmp_path, Config(), {}) == tmp_path / ".flowbuilder" / "flowbuilder.db"
     assert secrets_path(tmp_path, Config()) == tmp_path / ".flowbuilder" / "secrets.toml"
+
+
+def test_every_value_is_shown_as_it_may_be_written() -> None:
+    names = list(setting_names())
+    shown = {
+        name: written(name, getattr(getattr(DEFAULT, name.split(".")[0]), name.split(".")[1]))
+        for name in names
+    }
+    flags = {name: text.strip('"') for name, text in shown.items()}
+
+    assert read_settings(Path("nowhere"), {}, flags).config == DEFAULT
+    assert (shown["limits.source_bytes"], shown["limits.log_bytes"], shown["store.path"]) == (
+        "1MiB",
+        "10MB",
+        '""',
+    )

@@ -18,7 +18,7 @@ from flowbuilder.compiler.expressions import ExpressionSyntaxError
 from flowbuilder.compiler.pipeline import compile_text
 from flowbuilder.core.errors import ExpressionError, FlowError
 from flowbuilder.tasks.catalogue import CATALOGUE
-from flowbuilder.testing.run_flow import run_flow
+from flowbuilder.testing.flows import run_flow
 from formulas import Context, Refused, evaluate, write_out
 
 pytestmark = pytest.mark.timeout(10)

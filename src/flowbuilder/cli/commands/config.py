@@ -8,19 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from flowbuilder.cli.command import JSON, Command, Option
+from flowbuilder.cli.command import JSON, Argument, Command, Option
 from flowbuilder.cli.exits import DONE
 from flowbuilder.cli.parsing import UsageError, nearest
 from flowbuilder.cli.tables import show_table
 from flowbuilder.cli.terminal import data, say
 from flowbuilder.cli.workspace import Workspace, workspace_at
-from flowbuilder.core.durations import format_duration
 from flowbuilder.runtime.descriptions import describe
-from flowbuilder.runtime.settings import setting_names, variable_of
+from flowbuilder.runtime.settings import setting_names, variable_of, written
 
 if TYPE_CHECKING:
     import argparse
-from flowbuilder.cli.command import Argument
 
 COMMAND = Command(
     name="config",
@@ -61,12 +59,7 @@ def value_of(workspace: Workspace, name: str) -> Any:
 
 def show_value(workspace: Workspace, name: str) -> str:
     """Return a setting's value as the file would write it."""
-    value = value_of(workspace, name)
-    if isinstance(value, float):
-        return format_duration(value)
-    if isinstance(value, bool):
-        return str(value).lower()
-    return str(value)
+    return written(name, value_of(workspace, name))
 
 
 def source_of(workspace: Workspace, name: str) -> str:

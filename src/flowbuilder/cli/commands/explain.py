@@ -6,12 +6,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flowbuilder.cli.command import STORE, Argument, Command, Option
+import msgspec
+
+from flowbuilder.cli.command import FLOW, STORE, Command, Option
 from flowbuilder.cli.exits import DONE, INTERRUPTED
 from flowbuilder.cli.inputs import gather_inputs
 from flowbuilder.cli.parsing import UsageError
 from flowbuilder.cli.results import exit_code
-from flowbuilder.cli.terminal import data, say
+from flowbuilder.cli.terminal import data, is_rich, put, say
 from flowbuilder.cli.workspace import reader_here, workspace_at
 
 if TYPE_CHECKING:
@@ -27,7 +29,7 @@ COMMAND = Command(
         "--run puts what a past run took beside them; --analyze makes a real run for that, and asks first "
         "where tasks change the world."
     ),
-    arguments=(Argument("FILE", "The flow, in YAML or JSON", takes="file", count="optional"),),
+    arguments=(msgspec.structs.replace(FLOW, count="optional"),),
     options=(
         Option(
             ("--input", "-i"),
@@ -74,12 +76,14 @@ def _file(arguments: argparse.Namespace) -> int:
     inputs = gather_inputs(loaded.flow.inputs, arguments.input, None)
     if not arguments.analyze:
         defaults = {one.name: one.default for one in loaded.flow.inputs if not one.required}
-        data(explain_flow(workspace, loaded.flow, {**defaults, **inputs}, arguments.format))
+        _show(
+            explain_flow(workspace, loaded.flow, {**defaults, **inputs}, arguments.format), arguments.format
+        )
         return DONE
     if not (arguments.yes or _agreed(loaded.flow)):
         return INTERRUPTED
     view, interrupted = run_here(workspace, loaded, inputs, shown=True)
-    data(explain_flow(workspace, loaded.flow, view.inputs, arguments.format, view))
+    _show(explain_flow(workspace, loaded.flow, view.inputs, arguments.format, view), arguments.format)
     return exit_code(view, interrupted=interrupted)
 
 
@@ -90,8 +94,17 @@ def _past(arguments: argparse.Namespace) -> int:
         workspace = workspace_at(Path.cwd(), arguments.store)
         view = reader.show(arguments.run)
         flow = flow_of(reader, view.run_id, workspace)
-        data(explain_flow(workspace, flow, view.inputs, arguments.format, view))
+        _show(explain_flow(workspace, flow, view.inputs, arguments.format, view), arguments.format)
     return DONE
+
+
+def _show(plan: str, format: str) -> None:
+    """Print a plan, in colours where they are welcome."""
+    if format == "text" and is_rich(sys.stdout):
+        from flowbuilder.cli.plan_colours import coloured  # start-up time: for people only
+
+        plan = coloured(plan)
+    data(plan)
 
 
 def _agreed(flow: Flow) -> bool:
@@ -110,6 +123,5 @@ def _agreed(flow: Flow) -> bool:
     if not sys.stdin.isatty():
         raise UsageError(f"--analyze would run what changes the world: {some}", "explain", "add --yes")
     say(f"These tasks change the world: {some}")
-    sys.stderr.write("Run them? [y/N] ")
-    sys.stderr.flush()
+    put("Run them? [y/N] ", sys.stderr)
     return sys.stdin.readline().strip().lower() in ("y", "yes")

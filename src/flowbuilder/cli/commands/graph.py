@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flowbuilder.cli.command import Argument, Command, Option
+from flowbuilder.cli.command import FLOW, Command, Option
 from flowbuilder.cli.exits import DONE
 from flowbuilder.cli.terminal import data
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 COMMAND = Command(
     name="graph",
     summary="Draw a flow's graph",
-    arguments=(Argument("FILE", "The flow, in YAML or JSON", takes="file"),),
+    arguments=(FLOW,),
     options=(
         Option(
             ("--format",),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flowbuilder.cli.command import JSON, STORE, Argument, Command, Option
+from flowbuilder.cli.command import FLOW, JSON, QUIET, STORE, Command, Option
 
 if TYPE_CHECKING:
     import argparse
@@ -19,7 +19,7 @@ COMMAND = Command(
         "once, and the next engine on the store completes the cancel. SIGTERM starts nothing more, waits "
         "up to 10 s for what runs, and leaves the rest to `flowbuilder runs resume`."
     ),
-    arguments=(Argument("FILE", "The flow, in YAML or JSON", takes="file"),),
+    arguments=(FLOW,),
     options=(
         Option(
             ("--input", "-i"),
@@ -43,7 +43,7 @@ COMMAND = Command(
         ),
         Option(("--detach", "-d"), "Leave the run to a background engine as soon as its start is on disk"),
         JSON,
-        Option(("--quiet", "-q"), "Say nothing but errors"),
+        QUIET,
     ),
     examples=(
         ("Run a flow with an input", "flowbuilder run report.yaml -i day=2026-01-05"),

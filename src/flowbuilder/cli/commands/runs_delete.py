@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flowbuilder.cli.command import STORE, Argument, Command, Option
+from flowbuilder.cli.command import RUNS, STORE, Command, Option
 from flowbuilder.cli.exits import DONE, FAILED
 from flowbuilder.cli.parsing import UsageError
 from flowbuilder.cli.results import ENDED_STATUSES
@@ -24,7 +24,7 @@ COMMAND = Command(
     name="runs delete",
     summary="Delete ended runs, with their journals, logs and outputs",
     description="A run that has not ended is refused: cancel it first.",
-    arguments=(Argument("RUN", "The runs' ids, or enough of their beginnings", takes="run", count="any"),),
+    arguments=(RUNS,),
     options=(
         Option(
             ("--older-than",),
@@ -72,12 +72,11 @@ def _ended_before(reader: Reader, moment: float) -> list[str]:
 
 
 def _delete(workspace: Workspace, ids: list[str]) -> int:
-    from flowbuilder.cli.driving import run_loop  # start-up time: a refused command needs no engine
-    from flowbuilder.sdk.engine import Engine
+    from flowbuilder.sdk.engine import Engine  # start-up time: a refused command needs no engine
+    from flowbuilder.sdk.loop import run_loop
 
     async def delete() -> int:
         async with Engine(workspace.store, workspace.config, recover=False) as engine:
             return await engine.delete(ids)
 
-    count: int = run_loop(workspace, delete())
-    return count
+    return run_loop(workspace.config, delete())

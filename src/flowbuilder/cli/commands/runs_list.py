@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from flowbuilder.cli.command import JSON, STORE, Command, Option
 from flowbuilder.cli.exits import DONE
+from flowbuilder.cli.next_steps import typed
 from flowbuilder.cli.parsing import UsageError
 from flowbuilder.cli.results import ENDED_STATUSES, LIVE_STATUSES, as_json, format_time
 from flowbuilder.cli.tables import show_table
 from flowbuilder.cli.terminal import data, say
-from flowbuilder.cli.workspace import reader_here
+from flowbuilder.cli.workspace import reader_here, store_here
 from flowbuilder.core.durations import format_duration
+from flowbuilder.runtime.views import iso
 from flowbuilder.storage.api import RunFilter
 
 if TYPE_CHECKING:
@@ -72,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
         columns = ("run", "flow", "status", "started", "took")
         show_table(sys.stdout, columns, [_row(row) for row in rows], numbers=frozenset({"took"}))
         if len(rows) == arguments.limit:
-            say(f"older ones: flowbuilder runs list --before {rows[-1].id}")
+            say(f"older ones: {typed(f'runs list --before {rows[-1].id}', store_here(arguments.store))}")
     return DONE
 
 
@@ -97,9 +99,9 @@ def _as_object(row: RunRow) -> dict[str, Any]:
         "status": row.status,
         "key": row.key,
         "priority": row.priority,
-        "created_at": row.created_at,
-        "started_at": row.started_at,
-        "ended_at": row.ended_at,
+        "created_at": iso(row.created_at),
+        "started_at": iso(row.started_at),
+        "ended_at": iso(row.ended_at),
         "parent": row.parent,
         "labels": row.labels,
     }

@@ -6,9 +6,9 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from flowbuilder.cli.command import STORE, Argument, Command, Option
+from flowbuilder.cli.command import RUN, STORE, Argument, Command, Option
 from flowbuilder.cli.exits import DONE
-from flowbuilder.cli.results import as_json
+from flowbuilder.cli.results import as_json, task_of
 from flowbuilder.cli.terminal import data, is_rich
 from flowbuilder.cli.workspace import reader_here
 from flowbuilder.core import values
@@ -24,7 +24,7 @@ COMMAND = Command(
     name="runs logs",
     summary="Show what a run's tasks have written",
     arguments=(
-        Argument("RUN", "The run's id, or enough of its beginning", takes="run"),
+        RUN,
         Argument("TASK", "Only what this task wrote", takes="task", count="optional"),
     ),
     options=(
@@ -43,6 +43,8 @@ def run(arguments: argparse.Namespace) -> int:
     reader = reader_here(arguments.store)
     row = reader.row(arguments.run)
     seen = _print_new(reader, row.id, arguments, 0)
+    if arguments.task and not seen:
+        task_of(reader.show(row.id), arguments.task)
     while arguments.follow:
         live = reader.row(row.id).status in LIVE
         if live:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flowbuilder.cli.command import STORE, Argument, Command, Option
+from flowbuilder.cli.command import QUIET, RUNS, STORE, Command, Option
 from flowbuilder.cli.exits import DONE
 from flowbuilder.cli.parsing import UsageError
 from flowbuilder.cli.results import exit_code, show_summary
@@ -17,19 +17,22 @@ if TYPE_CHECKING:
 
     from flowbuilder.cli.workspace import Workspace
     from flowbuilder.runtime.views import RunView
+    from flowbuilder.sdk.engine import Engine
+    from flowbuilder.sdk.run import Run
 
 COMMAND = Command(
     name="runs resume",
     summary="Carry on runs that a crash or an interrupt left",
     description=(
         "Runs whose engine is gone are taken over and driven to their end, with the version of the flow that "
-        "they began with. Tasks whose end is on disk are not executed again."
+        "they began with; sleeping ones are woken when their moment comes. Tasks whose end is on disk are not "
+        "executed again. Ctrl-C cancels these runs in order, as for `flowbuilder run`."
     ),
-    arguments=(Argument("RUN", "The runs' ids, or enough of their beginnings", takes="run", count="any"),),
+    arguments=(RUNS,),
     options=(
         Option(("--all",), "All that wait for an engine"),
         STORE,
-        Option(("--quiet", "-q"), "Say nothing but errors"),
+        QUIET,
     ),
 )
 
@@ -44,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
     views, interrupted = _resume(workspace, ids, shown=not arguments.quiet)
     if not arguments.quiet:
         for view in views:
-            show_summary(view)
+            show_summary(view, workspace.store, left=interrupted)
         if not views:
             say("no run waits to be carried on")
     return max((exit_code(view, interrupted=interrupted) for view in views), default=DONE)
@@ -53,4 +56,10 @@ def run(arguments: argparse.Namespace) -> int:
 def _resume(workspace: Workspace, ids: list[str] | None, *, shown: bool) -> tuple[list[RunView], bool]:
     from flowbuilder.cli.driving import drive  # start-up time: a wrong id needs no engine
 
-    return drive(workspace, lambda engine: engine.resume(ids), shown=shown)
+    async def begin(engine: Engine) -> list[Run]:
+        runs = await engine.resume(ids)
+        if shown and len(runs) > 1:
+            say(f"carrying on {len(runs)} runs")
+        return runs
+
+    return drive(workspace, begin, shown=shown)

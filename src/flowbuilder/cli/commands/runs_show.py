@@ -6,14 +6,12 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from flowbuilder.cli.command import JSON, STORE, Argument, Command
+from flowbuilder.cli.command import JSON, RUN, STORE, Argument, Command
 from flowbuilder.cli.exits import DONE
-from flowbuilder.cli.parsing import nearest
-from flowbuilder.cli.results import as_json, duration_of, error_line, format_time, task_row
+from flowbuilder.cli.results import REASONS, as_json, duration_of, error_line, format_time, task_of, task_row
 from flowbuilder.cli.tables import show_table
 from flowbuilder.cli.terminal import data
 from flowbuilder.cli.workspace import reader_here
-from flowbuilder.core.errors import NotFound
 
 if TYPE_CHECKING:
     import argparse
@@ -24,7 +22,7 @@ COMMAND = Command(
     name="runs show",
     summary="Show a run: its inputs, its outputs and how each task went",
     arguments=(
-        Argument("RUN", "The run's id, or enough of its beginning", takes="run"),
+        RUN,
         Argument("TASK", "Only this task, with its output in full", takes="task", count="optional"),
     ),
     options=(STORE, JSON),
@@ -38,19 +36,12 @@ def run(arguments: argparse.Namespace) -> int:
     """Print a run, or one of its tasks."""
     view = reader_here(arguments.store).show(arguments.run)
     if arguments.task:
-        _show_task(_task_of(view, arguments.task), arguments.task, json=arguments.json)
+        _show_task(task_of(view, arguments.task), arguments.task, json=arguments.json)
     elif arguments.json:
-        data(as_json(view.to_json()))
+        data(as_json(view.to_json(full=True)))
     else:
         _show_run(view)
     return DONE
-
-
-def _task_of(view: RunView, name: str) -> TaskView:
-    task = view.tasks.get(name)
-    if task is None:
-        raise NotFound("task", name, nearest(name, view.tasks) or f"run {view.run_id} has none of this name")
-    return task
 
 
 def _show_run(view: RunView) -> None:
@@ -76,11 +67,11 @@ def _show_run(view: RunView) -> None:
 
 def _show_task(task: TaskView, name: str, *, json: bool) -> None:
     if json:
-        data(as_json(task.to_json()))
+        data(as_json(task.to_json(full=True)))
         return
     lines = [f"task      {name}", f"status    {task.status}", f"attempts  {task.attempts}"]
     if task.reason:
-        lines.append(f"reason    {task.reason}")
+        lines.append(f"reason    {REASONS.get(task.reason, task.reason)}")
     if task.duration is not None:
         lines.append(f"took      {format_time(task.duration)}")
     if task.error:

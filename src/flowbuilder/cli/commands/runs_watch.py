@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flowbuilder.cli.command import JSON, STORE, Argument, Command, Option
+from flowbuilder.cli.command import JSON, QUIET, STORE, Argument, Command, Option
 from flowbuilder.cli.results import LIVE_STATUSES, exit_code, show_result
-from flowbuilder.cli.workspace import reader_here
+from flowbuilder.cli.workspace import reader_here, store_here
 from flowbuilder.core.errors import NotFound
 from flowbuilder.storage.api import RunFilter
 
@@ -28,7 +28,7 @@ COMMAND = Command(
         ),
         STORE,
         JSON,
-        Option(("--quiet", "-q"), "Say nothing but errors"),
+        QUIET,
     ),
 )
 
@@ -42,12 +42,12 @@ def run(arguments: argparse.Namespace) -> int:
     view, interrupted = watch(
         reader, run_id, timeout=arguments.timeout, shown=not arguments.quiet, cancels=False
     )
-    show_result(view, json=arguments.json, quiet=arguments.quiet)
+    show_result(view, store_here(arguments.store), json=arguments.json, quiet=arguments.quiet)
     return exit_code(view, interrupted=interrupted)
 
 
 def _newest(reader: Reader) -> str:
     rows = reader.runs(RunFilter(status=LIVE_STATUSES, limit=1))
     if not rows:
-        raise NotFound("run", "that is live", "`flowbuilder runs list` shows those that have ended")
+        raise NotFound("live run", "", "`flowbuilder runs list` shows those that have ended")
     return rows[0].id

@@ -36,7 +36,8 @@ def details_of(task: Task, cost: Cost, disk: tuple[str, ...] | None, *, fused: b
         found.append(("Waits for the disk", waits))
     if cost.executions:
         failed = f", {cost.failure_rate:.1%} failed" if cost.failure_rate else ""
-        found.append(("Known from", f"{cost.executions} earlier executions{failed}"))
+        plural = "s" * (cost.executions != 1)
+        found.append(("Known from", f"{cost.executions} earlier execution{plural}{failed}"))
     return tuple(found)
 
 
