@@ -123,6 +123,15 @@ class MapStarted(msgspec.Struct, array_like=True, tag=10, frozen=True, gc=False)
     count: int
 
 
+class RescueBegan(msgspec.Struct, array_like=True, tag=11, frozen=True, gc=False):
+    """The last attempt of a task failed, and its `on_error` tasks run instead; the task is not tried again."""
+
+    path: str
+    attempt: int
+    at: float
+    error: dict[str, Any]
+
+
 Record = (
     Ended
     | RegionEnded
@@ -134,6 +143,7 @@ Record = (
     | CancelAsked
     | PhaseEntered
     | MapStarted
+    | RescueBegan
 )
 
 _encoder = msgspec.msgpack.Encoder()

@@ -19,7 +19,7 @@ from flowbuilder.core.errors import ExpressionError, FlowBuilderError, OutputErr
 from flowbuilder.core.globs import NEVER_RETRIED, kind_matches
 from flowbuilder.core.plan import CONTEXT, ERROR, UNSET, Region, TaskPlan
 from flowbuilder.core.policies import next_delay
-from flowbuilder.core.records import NULL, AttemptFailed, AttemptStarted, Ended
+from flowbuilder.core.records import NULL, AttemptFailed, AttemptStarted, Ended, RescueBegan
 from flowbuilder.core.rules import CANCELLED, CONTINUED, FAILED, SUCCEEDED
 from flowbuilder.runtime.events import TaskEvent
 from flowbuilder.storage.api import Log
@@ -66,6 +66,11 @@ class Attempts:
         """Go on from what the journal says of earlier attempts; False if it says nothing."""
         recovered = run.recovered
         assert recovered is not None
+        rescue = recovered.rescues.pop(execution.path, None)
+        if rescue is not None:
+            execution.attempt = rescue.attempt
+            self.rescue(execution, rescue.error, known=True)
+            return True
         started = recovered.starts.pop(execution.path, None)
         failed = recovered.attempts.pop(execution.path, None)
         if failed is not None:
@@ -298,8 +303,8 @@ class Attempts:
             return
         self.rescue(execution, error)
 
-    def rescue(self, execution: Execution, error: Error) -> None:
-        """Do what `on_error` says, or end the execution as failed."""
+    def rescue(self, execution: Execution, error: Error, *, known: bool = False) -> None:
+        """Do what `on_error` says, or end the execution as failed; `known` to the journal as being rescued."""
         if execution.deadline is not None:
             execution.deadline.cancel()  # it bounds the attempts, not the rescue
             execution.deadline = None
@@ -308,6 +313,10 @@ class Attempts:
         if on_error is None or frozen or (on_error.on and not kind_matches(error["kind"], on_error.on)):
             self._end(execution, FAILED, None, None, error, None)
         elif on_error.graph is not None:
+            if not known:  # what is done instead rests on the failure
+                run = execution.frame.run
+                run.records.append(RescueBegan(execution.path, execution.attempt, self._now(), error))
+                self._machine.committer.touch(run)
             self._machine.groups.rescue(execution, on_error.graph, error)
         elif on_error.value is not None:
             try:

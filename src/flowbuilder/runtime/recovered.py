@@ -30,7 +30,18 @@ class EndedTask(msgspec.Struct, gc=False):
 class Recovered:
     """The facts of a journal by task path; each is taken out when the run comes to its task."""
 
-    __slots__ = ("attempts", "cancel", "children", "ended", "maps", "phases", "readied", "sleeps", "starts")
+    __slots__ = (
+        "attempts",
+        "cancel",
+        "children",
+        "ended",
+        "maps",
+        "phases",
+        "readied",
+        "rescues",
+        "sleeps",
+        "starts",
+    )
 
     def __init__(self) -> None:
         self.ended: dict[str, EndedTask] = {}
@@ -39,6 +50,8 @@ class Recovered:
         self.starts: dict[str, records.AttemptStarted] = {}
         """The last attempt that must not be made twice."""
         self.readied: dict[str, float] = {}
+        self.rescues: dict[str, records.RescueBegan] = {}
+        """Tasks that have failed for good, whose `on_error` tasks had begun."""
         self.sleeps: dict[str, records.Slept] = {}
         self.children: dict[str, str] = {}
         self.maps: dict[str, int] = {}
@@ -84,6 +97,8 @@ def replay(batches: Iterable[bytes], blob: Callable[[str], bytes]) -> Recovered:
                     found.cancel = record
                 case records.MapStarted():
                     found.maps[record.path] = record.count
+                case records.RescueBegan():
+                    found.rescues[record.path] = record
                 case records.PhaseEntered():
                     found.phases.add(record.phase)
     return found

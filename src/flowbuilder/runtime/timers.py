@@ -55,6 +55,13 @@ class Timers:
         heapq.heappush(heap, (moment, next(self._order), timer))
         return timer
 
+    def next_moment(self) -> float | None:
+        """Return the earliest moment that something waits for; None if nothing does."""
+        heap = self._heap
+        while heap and heap[0][2].action is None:
+            heapq.heappop(heap)
+        return heap[0][0] if heap else None
+
     async def run(self) -> None:
         """Serve until cancelled."""
         while True:
