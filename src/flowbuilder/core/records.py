@@ -132,6 +132,17 @@ class RescueBegan(msgspec.Struct, array_like=True, tag=11, frozen=True, gc=False
     error: dict[str, Any]
 
 
+class ClockStarted(msgspec.Struct, array_like=True, tag=12, frozen=True, gc=False):
+    """Time that is bounded began to run: that of an attempt (`timeout`), with 0 that of all (`deadline`).
+
+    Only of tasks that may wait in the store; any other attempt is made anew after a crash.
+    """
+
+    path: str
+    attempt: int
+    at: float
+
+
 Record = (
     Ended
     | RegionEnded
@@ -144,6 +155,7 @@ Record = (
     | PhaseEntered
     | MapStarted
     | RescueBegan
+    | ClockStarted
 )
 
 _encoder = msgspec.msgpack.Encoder()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import math
 import random
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from flowbuilder.core.errors import ExpressionError, FlowBuilderError, OutputErr
 from flowbuilder.core.globs import NEVER_RETRIED, kind_matches
 from flowbuilder.core.plan import CONTEXT, ERROR, UNSET, Region, TaskPlan
 from flowbuilder.core.policies import next_delay
-from flowbuilder.core.records import NULL, AttemptFailed, AttemptStarted, Ended, RescueBegan
+from flowbuilder.core.records import NULL, AttemptFailed, AttemptStarted, ClockStarted, Ended, RescueBegan
 from flowbuilder.core.rules import CANCELLED, CONTINUED, FAILED, SUCCEEDED
 from flowbuilder.runtime.events import TaskEvent
 from flowbuilder.storage.api import Log
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from flowbuilder.runtime.machine import Machine
     from flowbuilder.runtime.state import Error, Execution, Frame, RunState
 
+FOR_TASKS = math.inf
+"""What an execution waits for that has a graph inside it."""
 _SCALARS = frozenset({str, bool, type(None), int, float})
 
 
@@ -56,11 +59,32 @@ class Attempts:
         execution.started_at = self._now()
         task = execution.task
         if task.deadline is not None:
+            execution.started_at = self.clock_started(execution)
             at = execution.started_at + task.deadline
             execution.deadline = self._timers.at(at, functools.partial(self.stop, execution, "deadline"))
         if run.recovered is not None and self._begin_again(execution, run):
             return
         self.attempt(execution)
+
+    def clock_started(self, execution: Execution) -> float:
+        """Return when the time of an attempt (before the first: of all) began to run, also in the store."""
+        run = execution.frame.run
+        known = None
+        if run.recovered is not None:
+            known = run.recovered.clocks.get((execution.path, execution.attempt))
+        if known is not None:
+            return known
+        now = self._now()
+        run.records.append(ClockStarted(execution.path, execution.attempt, now))
+        self._machine.committer.touch(run)
+        return now
+
+    def limit(self, execution: Execution) -> None:
+        """Bound the time of an attempt that waits for others: of a group, of a sub-flow."""
+        timeout = execution.task.timeout
+        if timeout is not None:
+            at = self.clock_started(execution) + timeout
+            execution.timer = self._timers.at(at, functools.partial(self.stop, execution, "timeout"))
 
     def _begin_again(self, execution: Execution, run: RunState) -> bool:
         """Go on from what the journal says of earlier attempts; False if it says nothing."""
@@ -229,6 +253,7 @@ class Attempts:
         if handle.cancelled():
             self._stopped(execution)
         elif (error := handle.exception()) is None:
+            execution.stopped = None  # it was told to stop a moment too late
             self.complete(execution, handle.result())
         elif execution.stopped is not None:
             self._stopped(execution)
@@ -408,12 +433,14 @@ class Attempts:
 
     def _wait_for_retry(self, execution: Execution, at: float) -> None:
         if at <= self._now():
-            self.attempt(execution)
+            self._loop.call_soon(self._again, execution)  # not from here: attempts would pile up on the stack
             return
         self.park(execution, at)
         execution.timer = self._timers.at(at, functools.partial(self._again, execution))
 
     def _again(self, execution: Execution) -> None:
+        if execution.ended or execution.frame.run.lost:
+            return
         self.unpark(execution)
         execution.timer = None
         self.attempt(execution)
@@ -434,7 +461,10 @@ class Attempts:
 
     @staticmethod
     def park(execution: Execution, wake_at: float | None) -> None:
-        """Say that an execution only waits: until a moment, or (None) for another run."""
+        """Say that an execution only waits: until a moment, or (None) for another run.
+
+        `FOR_TASKS` stands for the tasks of its own graph, which wait or work themselves.
+        """
         execution.wake_at = wake_at
         if not execution.parked:
             execution.parked = True
@@ -488,6 +518,7 @@ class Attempts:
     def body_ended(self, execution: Execution, error: Error | None) -> bool:
         """Take in that the graph inside a task ended; False if it may go on to its outputs."""
         execution.handle = None
+        self.unpark(execution)
         if execution.timer is not None:
             execution.timer.cancel()
             execution.timer = None

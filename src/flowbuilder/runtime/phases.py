@@ -157,6 +157,12 @@ class Phases:
         self._note(run, failure)
         self.finish(run, "failed", failure, values.encode(failure))
 
+    def crashed(self, run: RunState, why: str) -> None:
+        """End a run that kills the engines which carry it on, without another look at its handlers."""
+        failure = _error("engine.crashed", why)
+        self._note(run, failure)
+        self.finish(run, "failed", failure, values.encode(failure))
+
 
 def _error(kind: str, message: str) -> Error:
     return {"kind": kind, "message": message, "task": None, "attempt": 0, "data": None}

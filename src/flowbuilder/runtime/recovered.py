@@ -34,6 +34,7 @@ class Recovered:
         "attempts",
         "cancel",
         "children",
+        "clocks",
         "ended",
         "maps",
         "phases",
@@ -54,6 +55,8 @@ class Recovered:
         """Tasks that have failed for good, whose `on_error` tasks had begun."""
         self.sleeps: dict[str, records.Slept] = {}
         self.children: dict[str, str] = {}
+        self.clocks: dict[tuple[str, int], float] = {}
+        """When the time of an attempt began to run; with 0, that of all attempts."""
         self.maps: dict[str, int] = {}
         """How many elements the maps have that began."""
         self.phases: set[str] = set()
@@ -99,6 +102,8 @@ def replay(batches: Iterable[bytes], blob: Callable[[str], bytes]) -> Recovered:
                     found.maps[record.path] = record.count
                 case records.RescueBegan():
                     found.rescues[record.path] = record
+                case records.ClockStarted():
+                    found.clocks[record.path, record.attempt] = record.at
                 case records.PhaseEntered():
                     found.phases.add(record.phase)
     return found
