@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import collections
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flowbuilder import TaskFailed
 from flowbuilder.tasks.python import name_function
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class World:
@@ -61,6 +64,13 @@ class World:
             raise
         finally:
             self._held -= 1
+
+
+async def until(holds: Callable[[], object]) -> None:
+    """Let others have the loop until something holds."""
+    async with asyncio.timeout(20):
+        while not holds():
+            await asyncio.sleep(0)
 
 
 _now = World()

@@ -72,6 +72,8 @@ class AttemptFailed(msgspec.Struct, array_like=True, tag=4, frozen=True, gc=Fals
     at: float
     retry_at: float
     error: dict[str, Any]
+    started_at: float = 0.0
+    """When the first attempt began; 0 where an early release wrote this."""
 
 
 class Readied(msgspec.Struct, array_like=True, tag=5, frozen=True, gc=False):
@@ -130,6 +132,7 @@ class RescueBegan(msgspec.Struct, array_like=True, tag=11, frozen=True, gc=False
     attempt: int
     at: float
     error: dict[str, Any]
+    started_at: float
 
 
 class ClockStarted(msgspec.Struct, array_like=True, tag=12, frozen=True, gc=False):

@@ -11,7 +11,7 @@ import asyncio
 import functools
 import math
 import random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -33,7 +33,10 @@ if TYPE_CHECKING:
     from flowbuilder.runtime.machine import Machine
     from flowbuilder.runtime.state import Error, Execution, Frame, RunState
 
-FOR_TASKS = math.inf
+TIMEOUT: Final = "its timeout"
+DEADLINE: Final = "its deadline"
+"""Why an execution is stopped by its own time limits; all else comes from around it and cancels it."""
+FOR_TASKS: Final = math.inf
 """What an execution waits for that has a graph inside it."""
 _SCALARS = frozenset({str, bool, type(None), int, float})
 
@@ -56,12 +59,13 @@ class Attempts:
         """Begin the first attempt, or what comes after those that the journal knows of."""
         run = execution.frame.run
         run.executions.add(execution)
-        execution.started_at = self._now()
+        execution.started_at = now = self._now()
+        if run.recovered is not None:
+            execution.started_at = run.recovered.began.pop(execution.path, now)
         task = execution.task
         if task.deadline is not None:
-            execution.started_at = self.clock_started(execution)
-            at = execution.started_at + task.deadline
-            execution.deadline = self._timers.at(at, functools.partial(self.stop, execution, "deadline"))
+            at = self.clock_started(execution) + task.deadline
+            execution.deadline = self._timers.at(at, functools.partial(self.stop, execution, DEADLINE))
         if run.recovered is not None and self._begin_again(execution, run):
             return
         self.attempt(execution)
@@ -84,7 +88,7 @@ class Attempts:
         timeout = execution.task.timeout
         if timeout is not None:
             at = self.clock_started(execution) + timeout
-            execution.timer = self._timers.at(at, functools.partial(self.stop, execution, "timeout"))
+            execution.timer = self._timers.at(at, functools.partial(self.stop, execution, TIMEOUT))
 
     def _begin_again(self, execution: Execution, run: RunState) -> bool:
         """Go on from what the journal says of earlier attempts; False if it says nothing."""
@@ -193,7 +197,7 @@ class Attempts:
         handle.add_done_callback(functools.partial(self._returned, execution))
         if task.timeout is not None:
             at = self._now() + task.timeout
-            execution.timer = self._timers.at(at, functools.partial(self.stop, execution, "timeout"))
+            execution.timer = self._timers.at(at, functools.partial(self.stop, execution, TIMEOUT))
 
     def _load(self, name: str) -> tuple[Any, bool]:
         type = task_type(name)
@@ -340,7 +344,7 @@ class Attempts:
         elif on_error.graph is not None:
             if not known:  # what is done instead rests on the failure
                 run = execution.frame.run
-                run.records.append(RescueBegan(execution.path, execution.attempt, self._now(), error))
+                run.records.append(_rescue_began(execution, self._now(), error))
                 self._machine.committer.touch(run)
             self._machine.groups.rescue(execution, on_error.graph, error)
         elif on_error.value is not None:
@@ -423,7 +427,8 @@ class Attempts:
             delay = max(delay, retry_after)
         now = self._now()
         run = execution.frame.run
-        run.records.append(AttemptFailed(execution.path, execution.attempt, now, now + delay, error))
+        started = execution.started_at
+        run.records.append(AttemptFailed(execution.path, execution.attempt, now, now + delay, error, started))
         self._machine.committer.touch(run)
         if self._machine.bus.active:
             event = TaskEvent(run.id, execution.path, "waiting", now, execution.attempt, None, error)
@@ -480,10 +485,10 @@ class Attempts:
     # -- stopping ----------------------------------------------------------------------
 
     def stop(self, execution: Execution, why: str) -> None:
-        """Tell an execution to stop: `timeout` of an attempt, `deadline` of all, or a kind of cancel."""
+        """Tell an execution to stop: by `TIMEOUT` of an attempt, `DEADLINE` of all, or a kind of cancel."""
         if execution.ended:
             return
-        execution.stopped = execution.stopped if execution.stopped not in (None, "timeout") else why
+        execution.stopped = execution.stopped if execution.stopped not in (None, TIMEOUT) else why
         match execution.handle:
             case asyncio.Task() as handle:
                 handle.cancel()
@@ -493,23 +498,22 @@ class Attempts:
                 self._stopped(execution)
                 self._scheduler.pump(execution.frame.run)
             case frame:
-                self._machine.cancellation.freeze(frame, why)
+                self._machine.cancellation.freeze(frame, "timeout" if why in (TIMEOUT, DEADLINE) else why)
 
     def _stopped(self, execution: Execution) -> None:
         """Take in that an attempt that was told to stop has ended."""
         why, execution.stopped = execution.stopped, None
         task = execution.task
-        match why:
-            case "timeout":
-                self.fail(execution, "timeout", f"no end within {task.timeout:g} s")
-            case "deadline":
-                message = f"no end within the deadline of {task.deadline:g} s"
-                self.fail(execution, "timeout", message, retry=False)
-            case None:
-                # cancelled by itself or by a library below: an attempt that failed like any other
-                self.fail(execution, "cancelled", "the task cancelled itself")
-            case _:
-                self.cancelled(execution, why)
+        if why is None:
+            # cancelled by itself or by a library below: an attempt that failed like any other
+            self.fail(execution, "cancelled", "the task cancelled itself")
+        elif why == TIMEOUT:
+            self.fail(execution, "timeout", f"no end within {task.timeout:g} s")
+        elif why == DEADLINE:
+            message = f"no end within the deadline of {task.deadline:g} s"
+            self.fail(execution, "timeout", message, retry=False)
+        else:
+            self.cancelled(execution, why)
 
     def cancelled(self, execution: Execution, why: str) -> None:
         """End an execution that its run no longer wants."""
@@ -549,6 +553,10 @@ class Attempts:
             self._scheduler.pump(run)
 
         future.add_done_callback(returned)
+
+
+def _rescue_began(execution: Execution, now: float, error: Error) -> RescueBegan:
+    return RescueBegan(execution.path, execution.attempt, now, error, execution.started_at)
 
 
 def element_record(

@@ -11,6 +11,7 @@ from flowbuilder.core.durations import parse_duration
 from flowbuilder.core.errors import ExpressionError
 from flowbuilder.core.records import Slept
 from flowbuilder.core.values import NULL_BYTES
+from flowbuilder.runtime.attempts import TIMEOUT
 
 if TYPE_CHECKING:
     from flowbuilder.runtime.machine import Machine
@@ -69,7 +70,7 @@ class Waits:
         execution.timer = None
         machine = self._machine
         machine.attempts.unpark(execution)
-        machine.attempts.stop(execution, "timeout")
+        machine.attempts.stop(execution, TIMEOUT)
 
     def consider_leaving(self, run: RunState) -> None:
         """Send a run to the store if all that it does is to wait for long.

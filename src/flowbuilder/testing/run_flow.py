@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from flowbuilder.runtime.config import Config
 from flowbuilder.sdk.engine import Engine
 from flowbuilder.sdk.load import LoadedFlow, load
+from flowbuilder.storage.api import LIVE
 from flowbuilder.testing.crashing_store import Crash, CrashingStore
 from flowbuilder.testing.fake_clock import FakeClock
 
@@ -116,8 +117,11 @@ async def finish(engine: Engine, run: Run, clock: FakeClock) -> None:
     try:
         while not ended.done():
             await asyncio.wait({ended}, timeout=LOOK_AGAIN)
-            if not ended.done() and engine.core.only_waits():
-                clock.jump(engine.core.machine.timers.next_moment())
+            if ended.done() or not engine.core.only_waits():
+                continue
+            moment = engine.core.machine.timers.next_moment()
+            if moment is not None and (await engine.row(run.id)).status in LIVE and engine.core.only_waits():
+                clock.jump(moment)
         await ended
     finally:
         ended.cancel()
