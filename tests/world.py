@@ -69,7 +69,7 @@ class World:
 async def until(holds: Callable[[], object]) -> None:
     """Let others have the loop until something holds."""
     async with asyncio.timeout(20):
-        while not holds():
+        while not holds():  # noqa: ASYNC110 - what is waited for tells nobody
             await asyncio.sleep(0)
 
 
@@ -104,8 +104,10 @@ def fail(name: str, times: int = 1_000_000, kind: str = "boom", value: Any = Non
     return value
 
 
-async def hold(name: str, value: Any = None) -> Any:
-    """Do something that lasts until the test lets go, or somebody cancels it."""
+async def hold(name: str, value: Any = None, fails: bool = False) -> Any:
+    """Do something that lasts until the test lets go, or somebody cancels it, or that fails at once."""
+    if fails:
+        return fail(name)
     await _now.hold(name)
     return value
 

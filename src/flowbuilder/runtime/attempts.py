@@ -491,7 +491,8 @@ class Attempts:
         execution.stopped = execution.stopped if execution.stopped not in (None, TIMEOUT) else why
         match execution.handle:
             case asyncio.Task() as handle:
-                handle.cancel()
+                if execution.task.kind != "flow":  # a child that may have started is stopped when it has
+                    handle.cancel()
             case str():
                 self._machine.sub_flows.stop(execution)
             case None:

@@ -77,7 +77,7 @@ class Runs:
             raise EngineStopped
         if plan.content_hash not in self._kept:
             await self._keep_plan(plan)
-        if (
+        if parent is None and (  # a child that waited for room would wait for its own parent to leave
             time.perf_counter() - self._last_yield > SLICE
             or len(self.live) >= machine.config.engine.live_runs
         ):

@@ -94,11 +94,15 @@ class SubFlows:
         elif isinstance(error, StoreError):
             self._machine.recovery.lost([run], error)  # the child's fate is unknown, and with it the parent's
             return
+        elif error is not None and execution.stopped is not None:
+            attempts._stopped(execution)
         elif error is not None:
             kind, message = _what_failed(error)
             attempts.fail(execution, kind, message)
         else:
             self._wait(execution, handle.result())
+            if execution.stopped is not None and isinstance(execution.handle, str):
+                self.stop(execution)
         self._machine.scheduler.pump(run)
 
     def _wait(self, execution: Execution, child: tuple[str, bool, Any]) -> None:

@@ -88,9 +88,8 @@ class Waits:
                     return
                 moment = now + CHILD_CHECK
             moments.append(moment)
-            for timer in (execution.timer, execution.deadline):
-                if timer is not None:
-                    moments.append(timer.at)
+            timers = (execution.timer, execution.deadline)
+            moments.extend(timer.at for timer in timers if timer is not None)
         if run.timer is not None:
             moments.append(run.timer.at)
         moment = min(moments)
