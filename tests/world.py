@@ -70,7 +70,7 @@ async def until(holds: Callable[[], object]) -> None:
     """Let others have the loop until something holds."""
     async with asyncio.timeout(20):
         while not holds():  # noqa: ASYNC110 - what is waited for tells nobody
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.001)
 
 
 _now = World()

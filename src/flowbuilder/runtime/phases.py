@@ -73,6 +73,8 @@ class Phases:
         run = frame.run
         if frame.error is not None:
             self._note(run, frame.error)
+            if run.cancel is not None and frame.prefix == "finally:":
+                run.cancel = None  # it did not stop in order: it has failed
         self._next(run, frame.prefix[:-1], frame.scope)
 
     def _next(self, run: RunState, phase: str, scope: Scope) -> None:

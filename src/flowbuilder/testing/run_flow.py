@@ -19,6 +19,7 @@ from flowbuilder.testing.fake_clock import FakeClock
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine, Mapping
 
+    from flowbuilder.core.plan import FlowPlan
     from flowbuilder.runtime.views import RunView
     from flowbuilder.sdk.run import Run
     from flowbuilder.storage.api import Store
@@ -28,7 +29,7 @@ LOOK_AGAIN = 0.002
 
 
 async def run_flow(
-    flow: LoadedFlow | str | Path,
+    flow: LoadedFlow | FlowPlan | str | Path,
     inputs: Mapping[str, Any] | None = None,
     *,
     clock: FakeClock | None = None,
