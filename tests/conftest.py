@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from world import World, renew
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
@@ -30,3 +32,9 @@ def golden(request: pytest.FixtureRequest) -> Callable[[Path, str], None]:
         assert text == file.read_text(encoding="utf-8")
 
     return compare
+
+
+@pytest.fixture
+def world() -> World:
+    """A new world for the functions of `world`."""
+    return renew()

@@ -1,5 +1,6 @@
 """The seam between the engine and time."""
 
+from collections.abc import Awaitable
 from typing import Protocol
 
 
@@ -17,6 +18,6 @@ class Clock(Protocol):
         """Return seconds since some moment; never goes back."""
         ...
 
-    async def sleep(self, delay: float) -> None:
+    def sleep(self, delay: float) -> Awaitable[None]:
         """Return after `delay` seconds of `monotonic` time."""
         ...

@@ -72,6 +72,8 @@ class AttemptFailed(msgspec.Struct, array_like=True, tag=4, frozen=True, gc=Fals
     at: float
     retry_at: float
     error: dict[str, Any]
+    started_at: float = 0.0
+    """When the first attempt began; 0 where an early release wrote this."""
 
 
 class Readied(msgspec.Struct, array_like=True, tag=5, frozen=True, gc=False):
@@ -123,6 +125,27 @@ class MapStarted(msgspec.Struct, array_like=True, tag=10, frozen=True, gc=False)
     count: int
 
 
+class RescueBegan(msgspec.Struct, array_like=True, tag=11, frozen=True, gc=False):
+    """The last attempt of a task failed, and its `on_error` tasks run instead; the task is not tried again."""
+
+    path: str
+    attempt: int
+    at: float
+    error: dict[str, Any]
+    started_at: float
+
+
+class ClockStarted(msgspec.Struct, array_like=True, tag=12, frozen=True, gc=False):
+    """Time that is bounded began to run: that of an attempt (`timeout`), with 0 that of all (`deadline`).
+
+    Only of tasks that may wait in the store; any other attempt is made anew after a crash.
+    """
+
+    path: str
+    attempt: int
+    at: float
+
+
 Record = (
     Ended
     | RegionEnded
@@ -134,6 +157,8 @@ Record = (
     | CancelAsked
     | PhaseEntered
     | MapStarted
+    | RescueBegan
+    | ClockStarted
 )
 
 _encoder = msgspec.msgpack.Encoder()

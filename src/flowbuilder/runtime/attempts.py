@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import math
 import random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -19,7 +20,7 @@ from flowbuilder.core.errors import ExpressionError, FlowBuilderError, OutputErr
 from flowbuilder.core.globs import NEVER_RETRIED, kind_matches
 from flowbuilder.core.plan import CONTEXT, ERROR, UNSET, Region, TaskPlan
 from flowbuilder.core.policies import next_delay
-from flowbuilder.core.records import NULL, AttemptFailed, AttemptStarted, Ended
+from flowbuilder.core.records import NULL, AttemptFailed, AttemptStarted, ClockStarted, Ended, RescueBegan
 from flowbuilder.core.rules import CANCELLED, CONTINUED, FAILED, SUCCEEDED
 from flowbuilder.core.urgency import Urgency
 from flowbuilder.runtime.events import TaskEvent
@@ -33,6 +34,11 @@ if TYPE_CHECKING:
     from flowbuilder.runtime.machine import Machine
     from flowbuilder.runtime.state import Error, Execution, Frame, RunState
 
+TIMEOUT: Final = "its timeout"
+DEADLINE: Final = "its deadline"
+"""Why an execution is stopped by its own time limits; all else comes from around it and cancels it."""
+FOR_TASKS: Final = math.inf
+"""What an execution waits for that has a graph inside it."""
 _SCALARS = frozenset({str, bool, type(None), int, float})
 
 
@@ -54,19 +60,46 @@ class Attempts:
         """Begin the first attempt, or what comes after those that the journal knows of."""
         run = execution.frame.run
         run.executions.add(execution)
-        execution.started_at = self._now()
+        execution.started_at = now = self._now()
+        if run.recovered is not None:
+            execution.started_at = run.recovered.began.pop(execution.path, now)
         task = execution.task
         if task.deadline is not None:
-            at = execution.started_at + task.deadline
-            execution.deadline = self._timers.at(at, functools.partial(self.stop, execution, "deadline"))
+            at = self.clock_started(execution) + task.deadline
+            execution.deadline = self._timers.at(at, functools.partial(self.stop, execution, DEADLINE))
         if run.recovered is not None and self._begin_again(execution, run):
             return
         self.attempt(execution)
+
+    def clock_started(self, execution: Execution) -> float:
+        """Return when the time of an attempt (before the first: of all) began to run, also in the store."""
+        run = execution.frame.run
+        known = None
+        if run.recovered is not None:
+            known = run.recovered.clocks.get((execution.path, execution.attempt))
+        if known is not None:
+            return known
+        now = self._now()
+        run.records.append(ClockStarted(execution.path, execution.attempt, now))
+        self._machine.committer.touch(run)
+        return now
+
+    def limit(self, execution: Execution) -> None:
+        """Bound the time of an attempt that waits for others: of a group, of a sub-flow."""
+        timeout = execution.task.timeout
+        if timeout is not None:
+            at = self.clock_started(execution) + timeout
+            execution.timer = self._timers.at(at, functools.partial(self.stop, execution, TIMEOUT))
 
     def _begin_again(self, execution: Execution, run: RunState) -> bool:
         """Go on from what the journal says of earlier attempts; False if it says nothing."""
         recovered = run.recovered
         assert recovered is not None
+        rescue = recovered.rescues.pop(execution.path, None)
+        if rescue is not None:
+            execution.attempt = rescue.attempt
+            self.rescue(execution, rescue.error, known=True)
+            return True
         started = recovered.starts.pop(execution.path, None)
         failed = recovered.attempts.pop(execution.path, None)
         if failed is not None:
@@ -170,7 +203,7 @@ class Attempts:
         handle.add_done_callback(functools.partial(self._returned, execution))
         if task.timeout is not None:
             at = self._now() + task.timeout
-            execution.timer = self._timers.at(at, functools.partial(self.stop, execution, "timeout"))
+            execution.timer = self._timers.at(at, functools.partial(self.stop, execution, TIMEOUT))
 
     def _load(self, name: str) -> tuple[Any, bool]:
         type = task_type(name)
@@ -230,6 +263,7 @@ class Attempts:
         if handle.cancelled():
             self._stopped(execution)
         elif (error := handle.exception()) is None:
+            execution.stopped = None  # it was told to stop a moment too late
             self.complete(execution, handle.result())
         elif execution.stopped is not None:
             self._stopped(execution)
@@ -305,8 +339,8 @@ class Attempts:
             return
         self.rescue(execution, error)
 
-    def rescue(self, execution: Execution, error: Error) -> None:
-        """Do what `on_error` says, or end the execution as failed."""
+    def rescue(self, execution: Execution, error: Error, *, known: bool = False) -> None:
+        """Do what `on_error` says, or end the execution as failed; `known` to the journal as being rescued."""
         if execution.deadline is not None:
             execution.deadline.cancel()  # it bounds the attempts, not the rescue
             execution.deadline = None
@@ -315,6 +349,10 @@ class Attempts:
         if on_error is None or frozen or (on_error.on and not kind_matches(error["kind"], on_error.on)):
             self._end(execution, FAILED, None, None, error, None)
         elif on_error.graph is not None:
+            if not known:  # what is done instead rests on the failure
+                run = execution.frame.run
+                run.records.append(_rescue_began(execution, self._now(), error))
+                self._machine.committer.touch(run)
             self._machine.groups.rescue(execution, on_error.graph, error)
         elif on_error.value is not None:
             try:
@@ -399,7 +437,8 @@ class Attempts:
             delay = max(delay, retry_after)
         now = self._now()
         run = execution.frame.run
-        run.records.append(AttemptFailed(execution.path, execution.attempt, now, now + delay, error))
+        started = execution.started_at
+        run.records.append(AttemptFailed(execution.path, execution.attempt, now, now + delay, error, started))
         self._machine.committer.touch(run)
         if self._machine.bus.active:
             event = TaskEvent(run.id, execution.path, "waiting", now, execution.attempt, None, error)
@@ -409,12 +448,14 @@ class Attempts:
 
     def _wait_for_retry(self, execution: Execution, at: float) -> None:
         if at <= self._now():
-            self.attempt(execution)
+            self._loop.call_soon(self._again, execution)  # not from here: attempts would pile up on the stack
             return
         self.park(execution, at)
         execution.timer = self._timers.at(at, functools.partial(self._again, execution))
 
     def _again(self, execution: Execution) -> None:
+        if execution.ended or execution.frame.run.lost:
+            return
         self.unpark(execution)
         execution.timer = None
         self.attempt(execution)
@@ -435,7 +476,10 @@ class Attempts:
 
     @staticmethod
     def park(execution: Execution, wake_at: float | None) -> None:
-        """Say that an execution only waits: until a moment, or (None) for another run."""
+        """Say that an execution only waits: until a moment, or (None) for another run.
+
+        `FOR_TASKS` stands for the tasks of its own graph, which wait or work themselves.
+        """
         execution.wake_at = wake_at
         if not execution.parked:
             execution.parked = True
@@ -451,36 +495,36 @@ class Attempts:
     # -- stopping ----------------------------------------------------------------------
 
     def stop(self, execution: Execution, why: str) -> None:
-        """Tell an execution to stop: `timeout` of an attempt, `deadline` of all, or a kind of cancel."""
+        """Tell an execution to stop: by `TIMEOUT` of an attempt, `DEADLINE` of all, or a kind of cancel."""
         if execution.ended:
             return
-        execution.stopped = execution.stopped if execution.stopped not in (None, "timeout") else why
+        execution.stopped = execution.stopped if execution.stopped not in (None, TIMEOUT) else why
         match execution.handle:
             case asyncio.Task() as handle:
-                handle.cancel()
+                if execution.task.kind != "flow":  # a child that may have started is stopped when it has
+                    handle.cancel()
             case str():
                 self._machine.sub_flows.stop(execution)
             case None:
                 self._stopped(execution)
                 self._scheduler.pump(execution.frame.run)
             case frame:
-                self._machine.cancellation.freeze(frame, why)
+                self._machine.cancellation.freeze(frame, "timeout" if why in (TIMEOUT, DEADLINE) else why)
 
     def _stopped(self, execution: Execution) -> None:
         """Take in that an attempt that was told to stop has ended."""
         why, execution.stopped = execution.stopped, None
         task = execution.task
-        match why:
-            case "timeout":
-                self.fail(execution, "timeout", f"no end within {task.timeout:g} s")
-            case "deadline":
-                message = f"no end within the deadline of {task.deadline:g} s"
-                self.fail(execution, "timeout", message, retry=False)
-            case None:
-                # cancelled by itself or by a library below: an attempt that failed like any other
-                self.fail(execution, "cancelled", "the task cancelled itself")
-            case _:
-                self.cancelled(execution, why)
+        if why is None:
+            # cancelled by itself or by a library below: an attempt that failed like any other
+            self.fail(execution, "cancelled", "the task cancelled itself")
+        elif why == TIMEOUT:
+            self.fail(execution, "timeout", f"no end within {task.timeout:g} s")
+        elif why == DEADLINE:
+            message = f"no end within the deadline of {task.deadline:g} s"
+            self.fail(execution, "timeout", message, retry=False)
+        else:
+            self.cancelled(execution, why)
 
     def cancelled(self, execution: Execution, why: str) -> None:
         """End an execution that its run no longer wants."""
@@ -489,6 +533,7 @@ class Attempts:
     def body_ended(self, execution: Execution, error: Error | None) -> bool:
         """Take in that the graph inside a task ended; False if it may go on to its outputs."""
         execution.handle = None
+        self.unpark(execution)
         if execution.timer is not None:
             execution.timer.cancel()
             execution.timer = None
@@ -519,6 +564,10 @@ class Attempts:
             self._scheduler.pump(run)
 
         future.add_done_callback(returned)
+
+
+def _rescue_began(execution: Execution, now: float, error: Error) -> RescueBegan:
+    return RescueBegan(execution.path, execution.attempt, now, error, execution.started_at)
 
 
 def element_record(

@@ -188,21 +188,28 @@ class EngineCore:
             task.cancel()
         await asyncio.gather(*self._serving, return_exceptions=True)
         await machine.recovery.close()
-        machine.observations.hand_over()
-        machine.committer.flush_all()
-        handles = [h for run in list(machine.runs.live.values()) for h in _give_up(machine, run)]
-        if handles:
-            await asyncio.gather(*handles, return_exceptions=True)
-        await machine.placer.close()
-        await machine.services.close()
+        try:
+            machine.observations.hand_over()
+            machine.committer.flush_all()
+        finally:  # whatever becomes of the store, nothing that runs is left behind
+            await self._end_executors()
         await machine.in_thread(self._store.close)
-        if self._gc_threshold is not None:
-            gc.set_threshold(*self._gc_threshold)
         # what was on its way to callers when the store was closed arrives before they are let go
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.sleep(0)
         for run in list(machine.runs.live.values()):
             machine.runs.give_up(run.id, EngineStopped())
+
+    async def _end_executors(self) -> None:
+        """Let go of all runs, and end what runs for them."""
+        machine = self.machine
+        handles = [h for run in list(machine.runs.live.values()) for h in _give_up(machine, run)]
+        if handles:
+            await asyncio.gather(*handles, return_exceptions=True)
+        await machine.placer.close()
+        await machine.services.close()
+        if self._gc_threshold is not None:
+            gc.set_threshold(*self._gc_threshold)
 
 
 def _give_up(machine: Machine, run: Any) -> list[asyncio.Task[Any]]:

@@ -9,6 +9,7 @@ from flowbuilder.core import values
 from flowbuilder.core.errors import ExpressionError
 from flowbuilder.core.plan import ERROR, HEADER
 from flowbuilder.core.rules import FAILED
+from flowbuilder.runtime.attempts import FOR_TASKS
 from flowbuilder.runtime.state import Frame
 
 if TYPE_CHECKING:
@@ -38,10 +39,8 @@ class Groups:
             functools.partial(self._body_ended, execution),
         )
         execution.handle = frame
-        if task.timeout is not None:
-            machine = self._machine
-            stop = functools.partial(machine.attempts.stop, execution, "timeout")
-            execution.timer = machine.timers.at(machine.clock.now() + task.timeout, stop)
+        self._machine.attempts.park(execution, FOR_TASKS)
+        self._machine.attempts.limit(execution)
         self._scheduler.open_frame(frame)
 
     def _body_ended(self, execution: Execution, frame: Frame) -> None:
@@ -71,6 +70,7 @@ class Groups:
         )
         frame.scope[ERROR] = error
         execution.handle = frame
+        self._machine.attempts.park(execution, FOR_TASKS)
         self._scheduler.open_frame(frame)
         self._scheduler.pump(frame.run)
 

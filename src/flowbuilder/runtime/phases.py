@@ -78,6 +78,8 @@ class Phases:
         run = frame.run
         if frame.error is not None:
             self._note(run, frame.error)
+            if run.cancel is not None and frame.prefix == "finally:":
+                run.cancel = None  # it did not stop in order: it has failed
         self._next(run, frame.prefix[:-1], frame.scope)
 
     def _next(self, run: RunState, phase: str, scope: Scope) -> None:
@@ -163,6 +165,12 @@ class Phases:
         for execution in list(run.executions):
             self._machine.attempts.release(execution)
         failure = _error("engine.error", f"{type(error).__name__}: {error}")
+        self._note(run, failure)
+        self.finish(run, "failed", failure, values.encode(failure))
+
+    def crashed(self, run: RunState, why: str) -> None:
+        """End a run that kills the engines which carry it on, without another look at its handlers."""
+        failure = _error("engine.crashed", why)
         self._note(run, failure)
         self.finish(run, "failed", failure, values.encode(failure))
 

@@ -30,17 +30,36 @@ class EndedTask(msgspec.Struct, gc=False):
 class Recovered:
     """The facts of a journal by task path; each is taken out when the run comes to its task."""
 
-    __slots__ = ("attempts", "cancel", "children", "ended", "maps", "phases", "readied", "sleeps", "starts")
+    __slots__ = (
+        "attempts",
+        "began",
+        "cancel",
+        "children",
+        "clocks",
+        "ended",
+        "maps",
+        "phases",
+        "readied",
+        "rescues",
+        "sleeps",
+        "starts",
+    )
 
     def __init__(self) -> None:
         self.ended: dict[str, EndedTask] = {}
         self.attempts: dict[str, records.AttemptFailed] = {}
         """The last failed attempt of tasks that were to be tried again."""
+        self.began: dict[str, float] = {}
+        """When tasks began that have not ended, as far as that is known."""
         self.starts: dict[str, records.AttemptStarted] = {}
         """The last attempt that must not be made twice."""
         self.readied: dict[str, float] = {}
+        self.rescues: dict[str, records.RescueBegan] = {}
+        """Tasks that have failed for good, whose `on_error` tasks had begun."""
         self.sleeps: dict[str, records.Slept] = {}
         self.children: dict[str, str] = {}
+        self.clocks: dict[tuple[str, int], float] = {}
+        """When the time of an attempt began to run; with 0, that of all attempts."""
         self.maps: dict[str, int] = {}
         """How many elements the maps have that began."""
         self.phases: set[str] = set()
@@ -74,16 +93,25 @@ def replay(batches: Iterable[bytes], blob: Callable[[str], bytes]) -> Recovered:
                     found.starts[record.path] = record
                 case records.AttemptFailed():
                     found.attempts[record.path] = record
+                    if record.started_at:
+                        found.began[record.path] = record.started_at
                 case records.Readied():
                     found.readied[record.path] = record.at
                 case records.Slept():
                     found.sleeps[record.path] = record
                 case records.ChildStarted():
                     found.children[record.path] = record.run_id
+                    found.began.setdefault(record.path, record.at)
                 case records.CancelAsked():
                     found.cancel = record
                 case records.MapStarted():
                     found.maps[record.path] = record.count
+                case records.RescueBegan():
+                    found.rescues[record.path] = record
+                    found.began[record.path] = record.started_at
+                case records.ClockStarted():
+                    found.clocks[record.path, record.attempt] = record.at
+                    found.began.setdefault(record.path, record.at)
                 case records.PhaseEntered():
                     found.phases.add(record.phase)
     return found

@@ -199,6 +199,7 @@ class Recovery:
             return
         run.accepted = True
         run.sequence = item.batches
+        run.flushes = run.durable = 1  # as if by us: what it was accepted with is on disk
         run.recovered = item.recovered
         cancel = item.recovered.cancel
         if cancel is not None:
@@ -207,18 +208,25 @@ class Recovery:
             machine.committer.change(run, status="running", wake_at=None, owner=machine.id)
         if machine.bus.active:
             machine.bus.emit(RunEvent(run.id, plan.name, "running", machine.clock.now()))
-        if row.crashes >= machine.config.engine.crashes:
-            self._give_up(run)
+        if row.crashes >= machine.config.engine.crashes and self._give_up(run):
+            return
         machine.phases.begin(run)
         machine.scheduler.pump(run)
 
-    def _give_up(self, run: RunState) -> None:
-        """Stop a run that was in flight at too many crashes; its handlers still have their turn."""
-        crashes = run.row.crashes
-        if run.cancel is None:
-            self._machine.cancellation.cancel(
-                run, f"the run was in flight at {crashes} crashes of the engine", "engine.crashed"
-            )
+    def _give_up(self, run: RunState) -> bool:
+        """Stop a run that was in flight at too many crashes; tell whether that ended it at once.
+
+        Its handlers still have their turn, unless it may be they that kill engines.
+        """
+        crashes, most = run.row.crashes, self._machine.config.engine.crashes
+        why = f"the run was in flight at {crashes} crashes of the engine"
+        assert run.recovered is not None
+        if run.cancel is None and not run.recovered.phases:
+            self._machine.cancellation.cancel(run, why, "engine.crashed")
+        elif run.cancel is None or crashes >= 2 * most:
+            self._machine.phases.crashed(run, why)
+            return True
+        return False
 
     # -- after a failed commit -----------------------------------------------------------
 
@@ -230,7 +238,7 @@ class Recovery:
                 continue
             waiters, run.waiters = run.waiters, None
             self._machine.runs.drop(run)
-            if run.durable or run.recovered is not None or run.sequence > 1:
+            if run.durable:
                 again.append(run.id)
             for _, done in waiters or ():
                 done(error)

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 SLICE = 0.005
 """Seconds that one run may hold the loop at a stretch."""
 
+_NEEDS_ONE = frozenset({"any_success", "any_failed"})
 _SUCCESS_RULES = frozenset({"default", "all_success", "none_failed", "any_success"})
 
 
@@ -238,7 +239,7 @@ class Scheduler:
     @staticmethod
     def _decide(task: TaskPlan, codes: bytearray) -> int:
         if not task.needs:
-            return decide(task.rule, ()) if task.rule == "any_failed" else READY
+            return decide(task.rule, ()) if task.rule in _NEEDS_ONE else READY
         for slot in task.needs:
             if codes[slot] != SUCCEEDED:
                 break

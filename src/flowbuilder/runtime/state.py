@@ -126,7 +126,7 @@ class Execution:
         """While it only waits for time: until when."""
         self.parked = False
         self.stopped: str | None = None
-        """Why the attempt was told to stop: `cancelled`, `timeout`, `deadline`."""
+        """Why it was told to stop: its own time limits (`attempts.TIMEOUT`), or a kind of cancel."""
         self.ended = False
 
 

@@ -11,7 +11,15 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 from flowbuilder.core import values
-from flowbuilder.core.errors import ExpressionError, FlowBuilderError, FlowError, InputError, NotFound
+from flowbuilder.core.errors import (
+    EngineStopped,
+    ExpressionError,
+    FlowBuilderError,
+    FlowError,
+    InputError,
+    NotFound,
+    StoreError,
+)
 from flowbuilder.core.records import ChildStarted
 
 if TYPE_CHECKING:
@@ -81,11 +89,20 @@ class SubFlows:
         error = None if handle.cancelled() else handle.exception()
         if handle.cancelled():
             attempts._stopped(execution)
+        elif isinstance(error, EngineStopped):
+            return  # the next engine starts the child
+        elif isinstance(error, StoreError):
+            self._machine.recovery.lost([run], error)  # the child's fate is unknown, and with it the parent's
+            return
+        elif error is not None and execution.stopped is not None:
+            attempts._stopped(execution)
         elif error is not None:
             kind, message = _what_failed(error)
             attempts.fail(execution, kind, message)
         else:
             self._wait(execution, handle.result())
+            if execution.stopped is not None and isinstance(execution.handle, str):
+                self.stop(execution)
         self._machine.scheduler.pump(run)
 
     def _wait(self, execution: Execution, child: tuple[str, bool, Any]) -> None:
@@ -103,11 +120,8 @@ class SubFlows:
         self._waiting[id] = execution
         machine = self._machine
         machine.attempts.park(execution, None)
+        machine.attempts.limit(execution)
         run = execution.frame.run
-        task = execution.task
-        if task.timeout is not None:
-            stop = functools.partial(machine.attempts.stop, execution, "timeout")
-            execution.timer = machine.timers.at(machine.clock.now() + task.timeout, stop)
         later = machine.clock.now() + machine.config.engine.leave_after + 0.1
         machine.timers.at(later, functools.partial(machine.scheduler.pump, run))
 

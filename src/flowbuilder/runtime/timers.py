@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
+import logging
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from flowbuilder.core.clock import Clock
+
+_log = logging.getLogger("flowbuilder.engine")
 
 
 class Timer:
@@ -55,6 +58,13 @@ class Timers:
         heapq.heappush(heap, (moment, next(self._order), timer))
         return timer
 
+    def next_moment(self) -> float | None:
+        """Return the earliest moment that something waits for; None if nothing does."""
+        heap = self._heap
+        while heap and heap[0][2].action is None:
+            heapq.heappop(heap)
+        return heap[0][0] if heap else None
+
     async def run(self) -> None:
         """Serve until cancelled."""
         while True:
@@ -76,7 +86,10 @@ class Timers:
         while self._heap and self._heap[0][0] <= now and done < most:
             _, _, timer = heapq.heappop(self._heap)
             if timer.action is not None:
-                timer.action()
+                try:
+                    timer.action()
+                except Exception:  # one fault of ours must not stop the clock for all
+                    _log.exception("what was due at %.3f could not be done", timer.at)
                 done += 1
         return done
 

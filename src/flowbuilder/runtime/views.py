@@ -9,6 +9,7 @@ import msgspec
 
 from flowbuilder.core import values
 from flowbuilder.core.rules import PENDING, RUNNING, STATUS, WAITING
+from flowbuilder.runtime.attempts import FOR_TASKS
 from flowbuilder.runtime.recovered import EndedTask, Recovered, replay
 
 if TYPE_CHECKING:
@@ -129,7 +130,8 @@ def view(store: Store, row: RunRow, plan: FlowPlan | None, live: RunState | None
         tasks[path] = known.pop(path) if path in known else _open(path, recovered, row, known)
     if live is not None and not live.ended:
         for execution in list(live.executions):
-            _overlay(tasks, execution.path, execution.parked, execution.attempt, execution.started_at)
+            waits = execution.parked and execution.wake_at != FOR_TASKS
+            _overlay(tasks, execution.path, waits, execution.attempt, execution.started_at)
     elif live is None and plan is not None and row.status == "running":
         _suppose_running(tasks, plan.main, "")
     if plan is None:
@@ -213,6 +215,9 @@ def _open(path: str, recovered: Recovered, row: RunRow, known: dict[str, TaskVie
         return TaskView(STATUS[WAITING], error=failed.error, attempts=failed.attempt)
     if path in recovered.sleeps or path in recovered.children:
         return TaskView(STATUS[WAITING])
+    rescue = recovered.rescues.get(path)
+    if rescue is not None:
+        return TaskView(STATUS[RUNNING], error=rescue.error, attempts=rescue.attempt)
     items = recovered.maps.get(path)
     if items is not None:
         done = sum(name.startswith(path + "[") and name.endswith("]") for name in known)
@@ -231,10 +236,10 @@ def _suppose_running(tasks: dict[str, TaskView], graph: GraphPlan, prefix: str) 
                 _suppose_running(tasks, task.body, f"{path}.")
 
 
-def _overlay(tasks: dict[str, TaskView], path: str, parked: bool, attempt: int, started: float) -> None:
+def _overlay(tasks: dict[str, TaskView], path: str, waits: bool, attempt: int, started: float) -> None:
     task = tasks.get(path)
     if task is None:
         return
-    task.status = STATUS[WAITING if parked else RUNNING]
+    task.status = STATUS[WAITING if waits else RUNNING]
     task.attempts = attempt
     task.started_at = started

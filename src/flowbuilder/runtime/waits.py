@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
+import math
 from typing import TYPE_CHECKING, Any
 
 from flowbuilder.core.durations import parse_duration
 from flowbuilder.core.errors import ExpressionError
 from flowbuilder.core.records import Slept
 from flowbuilder.core.values import NULL_BYTES
+from flowbuilder.runtime.attempts import TIMEOUT
 
 if TYPE_CHECKING:
     from flowbuilder.runtime.machine import Machine
@@ -41,14 +43,19 @@ class Waits:
             except ExpressionError as error:
                 machine.attempts.fail(execution, error.kind, error.message)
                 return
+            since = now
             if until > now:
                 run.records.append(Slept(execution.path, now, until))
                 machine.committer.touch(run)
-        if until <= now:
+        wake = self._on_time
+        timeout = execution.task.timeout
+        if timeout is not None and since + timeout < until:
+            until, wake = since + timeout, self._too_long
+        elif until <= now:
             machine.attempts.succeed(execution, None, NULL_BYTES)
             return
         machine.attempts.park(execution, until)
-        execution.timer = machine.timers.at(until, functools.partial(self._on_time, execution))
+        execution.timer = machine.timers.at(until, functools.partial(wake, execution))
 
     def _wake(self, execution: Execution) -> None:
         machine = self._machine
@@ -58,6 +65,13 @@ class Waits:
             return
         machine.attempts.succeed(execution, None, NULL_BYTES)
         machine.scheduler.pump(run)
+
+    def _too_long(self, execution: Execution) -> None:
+        """End a sleep that is longer than its task's `timeout`."""
+        execution.timer = None
+        machine = self._machine
+        machine.attempts.unpark(execution)
+        machine.attempts.stop(execution, TIMEOUT)
 
     def consider_leaving(self, run: RunState) -> None:
         """Send a run to the store if all that it does is to wait for long.
@@ -74,12 +88,14 @@ class Waits:
                 if execution.started_at + long > now:
                     return
                 moment = now + CHILD_CHECK
-            elif moment - now <= long:
-                return
             moments.append(moment)
+            timers = (execution.timer, execution.deadline)
+            moments.extend(timer.at for timer in timers if timer is not None)
         if run.timer is not None:
             moments.append(run.timer.at)
-        self._machine.runs.leave(run, min(moments))
+        moment = min(moments)
+        if long < moment - now < math.inf:
+            self._machine.runs.leave(run, moment)
 
 
 def wake_moment(value: Any, until: bool, now: float) -> float:

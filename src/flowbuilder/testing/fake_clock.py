@@ -6,6 +6,9 @@ import asyncio
 import heapq
 import itertools
 
+RESOLUTION = 1e-6
+"""Seconds by which a sleeper may wake early: the time of day, as a float, is no finer."""
+
 
 class FakeClock:
     """Time for tests; passes `core.clock.Clock`.
@@ -33,20 +36,23 @@ class FakeClock:
         """Return the seconds that passed; a change by `set` does not count."""
         return self._elapsed
 
-    async def sleep(self, delay: float) -> None:
-        """Return when the time has been moved by `delay` seconds."""
-        if delay <= 0:
-            await asyncio.sleep(0)
-            return
+    def sleep(self, delay: float) -> asyncio.Future[None]:
+        """Return what is done when the time has been moved by `delay` seconds from now.
+
+        From now, and not from when it is first awaited: the time may jump in between.
+        """
         sleeper: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._sleepers, (self._elapsed + delay, next(self._order), sleeper))
-        await sleeper
+        if delay <= 0:
+            sleeper.set_result(None)
+        else:
+            heapq.heappush(self._sleepers, (self._elapsed + delay, next(self._order), sleeper))
+        return sleeper
 
     def advance(self, seconds: float) -> None:
         """Let time pass, and wake all who slept until some moment of it."""
         self._elapsed += seconds
         self._now += seconds
-        while self._sleepers and self._sleepers[0][0] <= self._elapsed:
+        while self._sleepers and self._sleepers[0][0] <= self._elapsed + RESOLUTION:
             _, _, sleeper = heapq.heappop(self._sleepers)
             if not sleeper.done():
                 sleeper.set_result(None)
@@ -61,10 +67,10 @@ class FakeClock:
             heapq.heappop(self._sleepers)
         return self._sleepers[0][0] - self._elapsed if self._sleepers else None
 
-    def jump(self) -> bool:
-        """Move the time to the next moment that somebody waits for; False if nobody does."""
-        delay = self.next_moment()
-        if delay is None:
+    def jump(self, to: float | None = None) -> bool:
+        """Move the time on to a moment, or to the next that somebody waits for; False if there is none."""
+        delay = self.next_moment() if to is None else to - self._now
+        if delay is None or delay <= 0:
             return False
         self.slept.append(delay)
         self.advance(delay)

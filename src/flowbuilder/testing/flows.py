@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import tempfile
 from pathlib import Path
@@ -11,11 +12,14 @@ from typing import TYPE_CHECKING, Any
 from flowbuilder.runtime.config import Config
 from flowbuilder.sdk.engine import Engine
 from flowbuilder.sdk.load import LoadedFlow, load
+from flowbuilder.storage.api import LIVE
+from flowbuilder.testing.crashing_store import Crash, CrashingStore
 from flowbuilder.testing.fake_clock import FakeClock
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterator, Coroutine, Mapping
 
+    from flowbuilder.core.plan import FlowPlan
     from flowbuilder.runtime.views import RunView
     from flowbuilder.sdk.run import Run
     from flowbuilder.storage.api import Store
@@ -25,7 +29,7 @@ LOOK_AGAIN = 0.002
 
 
 async def run_flow(
-    flow: LoadedFlow | str | Path,
+    flow: LoadedFlow | FlowPlan | str | Path,
     inputs: Mapping[str, Any] | None = None,
     *,
     clock: FakeClock | None = None,
@@ -54,14 +58,58 @@ async def run_flow(
         FlowError: the flow is wrong.
         InputError: the inputs are.
         TimeoutError: the run did not end.
+        Crash: the store is a `CrashingStore` and has died.  The next call
+            with the same key, over what that store has kept, carries the run on.
     """
     clock = clock or FakeClock()
     loaded = load_text(flow) if isinstance(flow, str) and "\n" in flow else flow
-    async with Engine(":memory:", config or Config(), clock=clock, store=store, secrets=secrets) as engine:
+    engine = Engine(":memory:", config or Config(), clock=clock, store=store, secrets=secrets)
+
+    async def drive() -> RunView:
         started = await engine.start(loaded, inputs, key=key)
-        async with asyncio.timeout(timeout):
-            await finish(engine, started, clock)
+        await finish(engine, started, clock)
         return await engine.show(started.id)
+
+    async with dying_with(store), asyncio.timeout(timeout), engine:
+        return await _unless_it_dies(drive(), store)
+
+
+async def _unless_it_dies(work: Coroutine[Any, Any, RunView], store: Store | None) -> RunView:
+    """Return what `work` returns, or raise `Crash` as soon as its store has died."""
+    running = asyncio.ensure_future(work)
+    try:
+        while not running.done():
+            await asyncio.wait({running}, timeout=LOOK_AGAIN)
+            if isinstance(store, CrashingStore) and store.crashed:
+                raise Crash("the store died")
+        return running.result()
+    finally:
+        running.cancel()
+
+
+@contextlib.asynccontextmanager
+async def dying_with(store: Store | None) -> AsyncIterator[None]:
+    """Keep what an engine does after its store has died from being reported: nobody lives to see it."""
+    if not isinstance(store, CrashingStore):
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    before = loop.get_exception_handler()
+
+    def report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        if isinstance(context.get("exception"), Crash):
+            return
+        if before is not None:
+            before(loop, context)
+        else:
+            loop.default_exception_handler(context)
+
+    loop.set_exception_handler(report)
+    try:
+        yield
+        await asyncio.sleep(0)
+    finally:
+        loop.set_exception_handler(before)
 
 
 async def finish(engine: Engine, run: Run, clock: FakeClock) -> None:
@@ -70,8 +118,11 @@ async def finish(engine: Engine, run: Run, clock: FakeClock) -> None:
     try:
         while not ended.done():
             await asyncio.wait({ended}, timeout=LOOK_AGAIN)
-            if not ended.done() and engine.core.only_waits():
-                clock.jump()
+            if ended.done() or not engine.core.only_waits():
+                continue
+            moment = engine.core.machine.timers.next_moment()
+            if moment is not None and (await engine.row(run.id)).status in LIVE and engine.core.only_waits():
+                clock.jump(moment)
         await ended
     finally:
         ended.cancel()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 from flowbuilder.compiler import ir
@@ -94,10 +95,11 @@ class _FlowGenerator:
         )
         if flow.outputs is not None:
             self._set(plan, "outputs", flow.outputs, main_level, flow.at.line)
-        variables: list[Any] = []
-        for var in flow.vars:
+        variables: list[Any] = [None] * len(flow.vars)  # what is constant is known before what is compiled
+        for number, var in enumerate(flow.vars):
             names = VariableNames(Level(None), self._variables)
-            self._module.function(var.value, names, variables.append, var.at.line)
+            keep = functools.partial(variables.__setitem__, number)
+            self._module.function(var.value, names, keep, var.at.line)
         plan.list_code = self._module.compile()
         plan.vars = tuple(variables)
         return plan

@@ -1,0 +1,173 @@
+"""Whatever flow, whichever passes, wherever an engine dies: a run comes to what the oracle says."""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import contextlib
+import functools
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from flowbuilder.compiler.codegen import generate
+from flowbuilder.compiler.inputs import input_checker
+from flowbuilder.compiler.ir import Group
+from flowbuilder.compiler.passes import PASSES, optimize
+from flowbuilder.compiler.passes.graphs import all_tasks
+from flowbuilder.compiler.pipeline import compile_text
+from flowbuilder.runtime.plans import Definition
+from flowbuilder.storage.memory import MemoryStore
+from flowbuilder.tasks.catalogue import CATALOGUE
+from flowbuilder.tasks.python import name_function
+from flowbuilder.testing.crashing_store import Crash, CrashingStore
+from flowbuilder.testing.flows import run_flow
+from oracle.flows import simulate
+from strategies import Case, cases
+
+if TYPE_CHECKING:
+    from flowbuilder import RunView
+    from flowbuilder.compiler.ir import Flow, Task
+    from flowbuilder.core.plan import FlowPlan
+    from oracle.flows import Outcome
+
+bounded = functools.partial(
+    settings, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
+calls: list[tuple[str, Any]] = []
+
+
+def leave(path: str, value: Any) -> Any:
+    """Write down that a task had an effect."""
+    calls.append((path, value))
+    return value
+
+
+name_function("leave", leave)
+
+
+def one_by_one(tasks: dict[str, Any]) -> None:
+    """Have maps take their elements one after the other, as the oracle does."""
+    for task in tasks.values():
+        if "for_each" in task:
+            task["concurrency"] = 1
+        one_by_one(task.get("tasks", {}))
+        if isinstance(task.get("on_error"), dict):
+            one_by_one(task["on_error"].get("tasks", {}))
+
+
+def compiled(case: Case) -> Flow:
+    for graph in ("tasks", "on_failure", "finally"):
+        one_by_one(case.flow.get(graph, {}))
+    return compile_text(case.text, "random.yaml", catalogue=CATALOGUE).flow
+
+
+def planned(flow: Flow, case: Case, chosen: set[Any]) -> FlowPlan:
+    """Return a flow's plan, made with some of the passes."""
+    definition = msgspec.msgpack.encode(Definition("random.yaml", {"random.yaml": case.text}))
+    better = optimize(flow, [one for one in PASSES if one in chosen]).flow
+    plan = generate(better, definition=definition, check_inputs=input_checker(flow), steps=1_000_000)
+    plan.content_hash = flow.content_hash
+    plan.folder = Path.cwd()
+    return plan
+
+
+def is_one(task: Task) -> bool:
+    """Tell whether a task can fail in one way only at a time."""
+    return (
+        task.map is None and not isinstance(task.work, Group) and not (task.on_error and task.on_error.graph)
+    )
+
+
+def expected(flow: Flow, outcome: Outcome) -> dict[str, Any]:
+    one = {path for path, task in all_tasks(flow) if is_one(task)}
+    return {
+        "status": outcome.status,
+        "outputs": outcome.outputs,
+        "tasks": {
+            path: (
+                task.status,
+                task.output,
+                task.error if path in one else bool(task.error),
+                len(task.errors or ()),
+            )
+            for path, task in outcome.tasks.items()
+        },
+    }
+
+
+def told(flow: Flow, view: RunView, paths: set[str]) -> dict[str, Any]:
+    one = {path for path, task in all_tasks(flow) if is_one(task)}
+    return {
+        "status": view.status,
+        "outputs": view.outputs,
+        "tasks": {
+            path: (
+                task.status,
+                task.output,
+                (task.error and task.error["kind"]) if path in one else bool(task.error),
+                len(task.errors or ()),
+            )
+            for path, task in view.tasks.items()
+            if path in paths
+        },
+    }
+
+
+def right(case: Case, flow: Flow, view: RunView, *, repeated: int) -> None:
+    """Check a run against the oracle; so many effects at most may have been executed again."""
+    outcome = simulate(flow, case.inputs, {"python": lambda params: params["args"]["value"]})
+    assert told(flow, view, set(outcome.tasks)) == expected(flow, outcome)
+    must = collections.Counter(
+        (path, repr(params["args"])) for path, params in outcome.effects if "args" in params
+    )
+    once = collections.Counter(name for (_, name), n in must.items() for _ in range(n))
+    were = collections.Counter(repr({"path": path, "value": value}) for path, value in calls)
+    assert not once - were
+    assert (were - once).total() <= repeated
+
+
+@bounded(max_examples=80)
+@given(cases(effects="leave"), st.sets(st.sampled_from(PASSES)))
+def test_a_run_comes_to_what_the_oracle_says(case: Case, chosen: set[Any]) -> None:
+    flow = compiled(case)
+    calls.clear()
+
+    view = asyncio.run(run_flow(planned(flow, case, chosen), case.inputs))
+
+    right(case, flow, view, repeated=0)
+
+
+@bounded(max_examples=80)
+@given(
+    cases(effects="leave"),
+    st.sets(st.sampled_from(PASSES)),
+    st.lists(st.tuples(st.integers(1, 12), st.booleans()), min_size=1, max_size=3),
+)
+def test_a_run_that_is_crashed_and_carried_on_by_other_plans_comes_to_the_same(
+    case: Case, chosen: set[Any], crashes: list[tuple[int, bool]]
+) -> None:
+    flow = compiled(case)
+    calls.clear()
+    first = MemoryStore()
+    died = 0
+
+    async def attempt(at: int, after: bool, plan: FlowPlan) -> RunView:
+        nonlocal died
+        store = CrashingStore(MemoryStore(first.place), at, after=after)
+        try:
+            return await run_flow(plan, case.inputs, store=store, key="k")
+        except Crash:
+            died += 1
+            raise
+
+    for at, after in crashes:
+        with contextlib.suppress(Crash):
+            asyncio.run(attempt(at, after, planned(flow, case, chosen)))
+    view = asyncio.run(attempt(0, False, planned(flow, case, set(PASSES))))
+
+    # what is in flight when an engine dies may be done again: as many effects as lie side by side
+    right(case, flow, view, repeated=died * 24)
