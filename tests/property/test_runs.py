@@ -121,7 +121,9 @@ def right(case: Case, flow: Flow, view: RunView, *, repeated: int) -> None:
     """Check a run against the oracle; so many effects at most may have been executed again."""
     outcome = simulate(flow, case.inputs, {"python": lambda params: params["args"]["value"]})
     assert told(flow, view, set(outcome.tasks)) == expected(flow, outcome)
-    must = collections.Counter((path, repr(params["args"])) for path, params in outcome.effects if "args" in params)
+    must = collections.Counter(
+        (path, repr(params["args"])) for path, params in outcome.effects if "args" in params
+    )
     once = collections.Counter(name for (_, name), n in must.items() for _ in range(n))
     were = collections.Counter(repr({"path": path, "value": value}) for path, value in calls)
     assert not once - were

@@ -81,9 +81,7 @@ finally: {tidy: {type: python, with: {call: hold, args: {name: tidy}}}}
     assert not await run.cancel("third")
 
 
-async def test_a_finally_that_fails_makes_a_cancelled_run_failed(
-    engine: Engine, world: World
-) -> None:
+async def test_a_finally_that_fails_makes_a_cancelled_run_failed(engine: Engine, world: World) -> None:
     run = await engine.start(
         load_text("""
 flow: t
