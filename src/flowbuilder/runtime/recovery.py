@@ -238,6 +238,8 @@ class Recovery:
                 continue
             waiters, run.waiters = run.waiters, None
             self._machine.runs.drop(run)
+            if run.ended:  # handles of the run share its row, which must not tell what was taken back
+                run.row.status, run.row.result, run.row.ended_at = "running", None, None
             if run.durable:
                 again.append(run.id)
             for _, done in waiters or ():

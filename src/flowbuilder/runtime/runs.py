@@ -205,9 +205,9 @@ class Runs:
         machine = self._machine
         if machine.bus.active:
             machine.bus.emit(RunEvent(run.id, run.plan.name, "running", run.row.created_at))
+        machine.committer.touch(run)  # before anything begins: an effect waits until its run is on disk
         machine.phases.begin(run)
         machine.scheduler.pump(run)
-        machine.committer.touch(run)
         if run.plan.durability == "none":
             return
         accepted: asyncio.Future[None] = machine.loop.create_future()

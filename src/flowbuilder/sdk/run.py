@@ -44,7 +44,10 @@ class Run:
     @property
     def status(self) -> str:
         """How it stood when this engine last heard of it."""
-        return self._row.status
+        status = self._row.status
+        if status not in LIVE and self.id in self._engine.core.machine.runs.live:
+            return "running"  # its end is on its way to the disk
+        return status
 
     async def result(self, timeout: float | None = None) -> Any:
         """Wait for the run's end, and return its outputs as soon as they are on disk.

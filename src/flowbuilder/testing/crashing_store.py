@@ -55,8 +55,8 @@ class CrashingStore:
     Args:
         store: where everything goes; open it through this one or on its own.
         at: the write to die at, from 1; 0 for none.
-        after: die when the write is on disk, and not before it is handed on.
-            All that was submitted before it is on disk too.
+        after: die when the write is on disk, and not before it is handed on:
+            it and the rest of its group, which every store keeps or loses as a whole.
         crash: called at that moment; the default raises `Crash`.  One that
             returns (because it only tells somebody) is followed by `Crash`.
         fails: groups that cannot be committed, counted from 1: `StoreFull`,
@@ -99,19 +99,18 @@ class CrashingStore:
         """Count the write, and hand it on or die."""
         self._alive()
         self.writes += 1
-        if self.writes != self._at:
-            self._accept(write)
-            return
-        if self._after:
-            self._accept(write)
-            self._hand_on()
-            self._wait_for_disk()
-        self._die()
+        if self.writes == self._at and not self._after:
+            self._die()
+        self._accept(write)
 
     def when_durable(self, done: Done) -> None:
         """Hand the group on, or have it fail."""
         self._alive()
         self.groups += 1
+        if self._after and self.writes >= self._at > 0:
+            self._hand_on()
+            self._wait_for_disk()
+            self._die()
         if self.groups in self._fails:
             self._failure = StoreFull("the disk is full", "this is a test")
         if self._failure is not None:
@@ -200,6 +199,9 @@ class CrashingStore:
             self._later.join()
         if self._failure is None:
             self._hand_on()
+        if self._after and self.writes >= self._at > 0:
+            self._wait_for_disk()
+            self._die()
         self.store.close()
 
     def abandon(self) -> None:

@@ -1,0 +1,29 @@
+"""What flows of the tests do to the world: lines in a file, and deaths."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+
+def leave(file: str, line: str) -> str:
+    """Append a line."""
+    with open(file, "ab", buffering=0) as out:
+        out.write(f"{line}\n".encode())
+    return line
+
+
+async def wait_for(file: str, line: str, until: str) -> str:
+    """Append a line, and wait until a file is there."""
+    leave(file, line)
+    while not Path(until).exists():
+        await asyncio.sleep(0.01)
+    return line
+
+
+def die(file: str, line: str) -> None:
+    """Take the engine along, as a fault in a C library does."""
+    leave(file, line)
+    os.kill(os.getpid(), signal.SIGKILL)
