@@ -15,7 +15,7 @@ from flowbuilder.storage.memory import MemoryStore
 from flowbuilder.storage.sqlite import SqliteStore
 from flowbuilder.testing.crashing_store import CrashingStore
 from flowbuilder.testing.fake_clock import FakeClock
-from flowbuilder.testing.run_flow import finish, load_text, run_flow
+from flowbuilder.testing.flows import finish, load_text, run_flow
 
 if TYPE_CHECKING:
     from flowbuilder.storage.api import Store

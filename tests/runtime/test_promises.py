@@ -12,7 +12,7 @@ from flowbuilder import Config, Engine
 from flowbuilder.storage.api import RunFilter
 from flowbuilder.storage.memory import MemoryStore
 from flowbuilder.testing.crashing_store import CrashingStore
-from flowbuilder.testing.run_flow import load_text
+from flowbuilder.testing.flows import load_text
 from world import until
 
 if TYPE_CHECKING:
