@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from flowbuilder.core.errors import StoreError
     from flowbuilder.runtime.machine import Machine
     from flowbuilder.runtime.state import Execution, RunState
+    from flowbuilder.storage.api import Write
 
 GROUP_RUNS = 1000
 """Runs that are handed over as one: of a hundred thousand, the first need not wait for the last."""
@@ -50,6 +51,8 @@ class Committer:
         self._loose: list[RunState] = []
         self._thread = threading.get_ident()
         self._let_in = machine.runs.admission.let_in
+        self._handing: _Report | None = None
+        """Of what is being handed over."""
         self.outstanding = 0
         """How many flushes of runs wait for the disk."""
 
@@ -117,7 +120,7 @@ class Committer:
         if self._dirty:
             dirty, self._dirty = self._dirty, []
             if len(dirty) <= GROUP_RUNS:
-                self._hand_over(dirty)
+                self._hand_over(dirty, alone=True)
                 return
             for start in range(0, len(dirty), GROUP_RUNS):
                 self._hand_over(dirty[start : start + GROUP_RUNS])
@@ -132,26 +135,33 @@ class Committer:
             dirty, self._loose = self._loose, []
             self._hand_over(dirty)
 
-    def _hand_over(self, dirty: list[RunState]) -> None:
+    def _hand_over(self, dirty: list[RunState], *, alone: bool = False) -> None:
         group: list[tuple[RunState, int]] = []
+        writes: list[Write] = []
         for run in dirty:
             if run.blobs:
                 continue  # it stays dirty; `resume` brings it back when its large values are kept
             run.dirty = False
             if not run.lost:
-                self._write(run)
+                self._gather(run, writes)
                 group.append((run, run.flushes))
         if not group:
             return
+        alone = alone and len(group) == 1 and not self.outstanding
         self.outstanding += len(group)
-        self._store.when_durable(_Report(self, group))
+        report = self._handing = _Report(self, group)
+        self._store.hand_over(writes, report, alone=alone)
+        self._handing = None
+        if report.has_come:
+            self.report(group, report.error)
 
-    def _write(self, run: RunState) -> None:
-        submit = self._store.submit
+    @staticmethod
+    def _gather(run: RunState, writes: list[Write]) -> None:
+        """Put all that is new of a run into `writes`."""
         if not run.accepted:
             run.accepted = True
             run.changed = None
-            submit(Accept(run.row))
+            writes.append(Accept(run.row))
             if not run.ended:
                 run.row = run.context.row = copy.copy(run.row)  # what was submitted is the store's
         if run.records:
@@ -159,13 +169,18 @@ class Committer:
                 # it has come further than it was when its engine died: not what kills engines
                 run.row.crashes = 0
                 run.changed = {**(run.changed or {}), "crashes": 0}
-            submit(Append(run.id, run.sequence, records.encode(run.records)))
+            writes.append(Append(run.id, run.sequence, records.encode(run.records)))
             run.sequence += 1
             run.records = []
         if run.changed is not None:
-            submit(Change(run.id, run.changed))
+            writes.append(Change(run.id, run.changed))
             run.changed = None
         run.flushes += 1
+
+    def report_and_flush(self, group: list[tuple[RunState, int]], error: StoreError | None) -> None:
+        """Take in the fate of a group, and hand over at once what that has set going."""
+        self.report(group, error)
+        self.flush()
 
     def report(self, group: list[tuple[RunState, int]], error: StoreError | None) -> None:
         """Take in, on the loop, that a group is on disk or failed."""
@@ -177,7 +192,6 @@ class Committer:
             self._lost(list(runs.values()), error)
         else:
             self._kept(group, error.taken if isinstance(error, KeyTaken) else {}, error)
-            self.flush()  # what the gates let through is a turn of the loop ahead
         self._let_in()
 
     @staticmethod
@@ -228,15 +242,20 @@ class Committer:
 class _Report:
     """Carries the fate of a group from the store's thread to the loop."""
 
-    __slots__ = ("_committer", "_group")
+    __slots__ = ("_committer", "_group", "error", "has_come")
 
     def __init__(self, committer: Committer, group: list[tuple[RunState, int]]) -> None:
         self._committer = committer
         self._group = group
+        self.has_come = False
+        """The store told before `hand_over` returned."""
+        self.error: StoreError | None = None
 
     def __call__(self, error: StoreError | None) -> None:
         committer = self._committer
-        if committer.on_loop:
-            committer.report(self._group, error)
+        if not committer.on_loop:
+            committer._loop.call_soon_threadsafe(committer.report_and_flush, self._group, error)
+        elif committer._handing is self:  # the store was quick: not in the midst of its work
+            self.has_come, self.error = True, error
         else:
-            committer._loop.call_soon_threadsafe(committer.report, self._group, error)
+            committer.report(self._group, error)

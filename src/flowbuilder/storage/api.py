@@ -164,7 +164,7 @@ class Command(msgspec.Struct, frozen=True):
 class Store(Protocol):
     """Where journals, runs, flows, logs and statistics live."""
 
-    # -- writing: never blocks, called on the engine's loop ------------------
+    # -- writing: never blocks for long, called on the engine's loop ---------
 
     def submit(self, write: Write) -> None:
         """Add a write to the group that is gathering.  Writes of one caller keep their order."""
@@ -178,6 +178,18 @@ class Store(Protocol):
         it or for anything submitted behind it; nothing of that is kept, and
         `lost` tells which runs are affected.  `KeyTaken` is no failed commit:
         everything but the runs that it names is kept.
+        """
+        ...
+
+    def hand_over(self, writes: Sequence[Write], done: Done, *, alone: bool = False) -> None:
+        """Submit all of `writes`, then have `done` called as `when_durable` does.
+
+        Args:
+            writes: in order.
+            done: may be called before this returns.
+            alone: nobody else waits for the disk, and there is nothing else to do meanwhile.  A store
+                whose last commits were short may then commit on this thread, which saves two
+                handings from thread to thread.
         """
         ...
 

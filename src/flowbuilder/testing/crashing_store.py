@@ -103,6 +103,12 @@ class CrashingStore:
             self._die()
         self._accept(write)
 
+    def hand_over(self, writes: Sequence[Write], done: Done, *, alone: bool = False) -> None:
+        """Count the writes one by one, and hand them on or die."""
+        for write in writes:
+            self.submit(write)
+        self.when_durable(done)
+
     def when_durable(self, done: Done) -> None:
         """Hand the group on, or have it fail."""
         self._alive()

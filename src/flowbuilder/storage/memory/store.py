@@ -117,6 +117,11 @@ class MemoryStore:
         """Add a write to the group that is gathering."""
         self._gathered.append(write)
 
+    def hand_over(self, writes: Sequence[Write], done: Done, *, alone: bool = False) -> None:
+        """Submit all, and carry out what has gathered."""
+        self._gathered += writes
+        self.when_durable(done)
+
     def when_durable(self, done: Done) -> None:
         """Carry out what has gathered, and call `done`."""
         with self.place.lock:

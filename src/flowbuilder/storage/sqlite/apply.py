@@ -18,6 +18,7 @@ from flowbuilder.storage.sqlite.connection import BUSY_MS, connect
 from flowbuilder.storage.sqlite.faults import as_store_error
 from flowbuilder.storage.sqlite.log_room import LOOK_EVERY_BYTES, keep_room
 from flowbuilder.storage.sqlite.turns import Turns
+from flowbuilder.storage.sqlite.writer import Contended
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,12 +53,14 @@ class SqliteCommitter:
         """Bytes committed since the last round of checkpoints, about."""
         self._looked = 0
         """What that was when the room in the log was last looked at."""
+        self._wait: float | None = None
+        """What `idle` last returned."""
 
-    def commit(self, group: Group) -> dict[str, str]:
-        """Commit all of the group, or raise and keep nothing of it."""
+    def commit(self, group: Group, *, patient: bool = True) -> dict[str, str]:
+        """Commit all of the group, or raise and keep nothing of it; `Contended` if it is not `patient`."""
         try:
             cursor = self._cursor or self._open()
-            return self._commit(cursor.connection, cursor, group)
+            return self._commit(cursor.connection, cursor, group, patient)
         except apsw.Error as error:
             raise as_store_error(error, self._path, self._connection) from error
 
@@ -69,10 +72,18 @@ class SqliteCommitter:
         if self._checkpoints.left is Left.TOO_MUCH and self._connection is not None:
             self._checkpoints.finish(self._connection)
 
-    def _commit(self, connection: apsw.Connection, cursor: apsw.Cursor, group: Group) -> dict[str, str]:
+    @property
+    def contended(self) -> bool:
+        """Whether another process was in the way a short while ago."""
+        return self._turns.needed
+
+    def _commit(
+        self, connection: apsw.Connection, cursor: apsw.Cursor, group: Group, patient: bool
+    ) -> dict[str, str]:
         if self._refused:
             group.drop(group.runs() & self._refused.keys())
         self._tally.add(group.statistics)
+        group.statistics = []
         rows, keyed, batches = group.melt()
         self._uncarried += _COMMIT_BYTES + _size(rows) + _size(batches)
         if not self._turns.needed:
@@ -82,6 +93,8 @@ class SqliteCommitter:
                 if connection.in_transaction:
                     raise
                 self._turns.contend()  # it has not begun, and may be done again
+                if not patient:
+                    raise Contended from None
         connection.set_busy_timeout(BUSY_MS)
         try:
             with self._turns.ours():
@@ -119,9 +132,24 @@ class SqliteCommitter:
         self._tally.committed()
         return taken
 
+    @property
+    def has_upkeep(self) -> bool:
+        """Whether the log is to be looked at, or statistics have come since `idle` looked for them."""
+        return (
+            self._uncarried - self._looked >= LOOK_EVERY_BYTES
+            or self._checkpoints.left is not Left.NOTHING
+            or (self._wait is None and self._tally.wait() is not None)
+        )
+
     def idle(self) -> float | None:
         """Write the statistics when their time has come, and see to the log."""
+        self.between()
         self._see_to_the_log()
+        self._wait = self._write_statistics()
+        return self._wait
+
+    def _write_statistics(self) -> float | None:
+        """Write them if it is time; returns seconds until it is, or None."""
         wait = self._tally.wait()
         if wait != 0.0:
             return wait

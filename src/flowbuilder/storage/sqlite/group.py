@@ -46,6 +46,7 @@ class Group:
     """Writes that are committed together, and who waits for them."""
 
     __slots__ = (
+        "_melted",
         "_unclaimed",
         "accepts",
         "appends",
@@ -69,6 +70,7 @@ class Group:
         self.waiters: list[tuple[Done, tuple[str, ...]]] = []
         """Each with the keyed runs that were submitted since the one before."""
         self._unclaimed: list[str] = []
+        self._melted: tuple[list[Columns], list[Columns], list[Batch]] | None = None
 
     def add(self, items: Iterable[Any]) -> None:
         """Sort more items into the group, in the order they were submitted."""
@@ -124,8 +126,14 @@ class Group:
     def melt(self) -> tuple[list[Columns], list[Columns], list[Batch]]:
         """Return new rows of `runs` without and with a key, and of `journal`.
 
-        Takes first batches and changes of new runs into their rows.
+        Takes first batches and changes of new runs into their rows; done once,
+        however often it is tried to commit the group.
         """
+        if self._melted is None:
+            self._melted = self._melt()
+        return self._melted
+
+    def _melt(self) -> tuple[list[Columns], list[Columns], list[Batch]]:
         if not self.accepts and not self.keyed:
             return [], [], [_astuple(write) for write in self.appends]
         firsts: dict[str, bytes] = {}

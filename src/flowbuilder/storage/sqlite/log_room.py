@@ -18,10 +18,10 @@ import apsw
 if TYPE_CHECKING:
     from pathlib import Path
 
-LOOK_EVERY_BYTES = 64 * 1024
+LOOK_EVERY_BYTES = 256 * 1024
 """Bytes that are committed between two looks, about."""
 _ENOUGH = 3 * LOOK_EVERY_BYTES
-_STEP = 512 * 1024
+_STEP = 1024 * 1024
 _MOST = 6 * 1024 * 1024
 """A log that long is started anew before it is full."""
 _HEADER, _FRAME = 32, 4096 + 24

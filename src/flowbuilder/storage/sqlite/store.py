@@ -150,6 +150,10 @@ class SqliteStore:
         """Call `done` when all that was submitted before is on disk, or is lost."""
         self._started().demand(done)
 
+    def hand_over(self, writes: Sequence[Write], done: Done, *, alone: bool = False) -> None:
+        """Submit all, and call `done` when that is on disk, or is lost."""
+        self._started().hand_over([*writes, done], alone=alone)
+
     def lost(self) -> frozenset[str]:
         """Return the runs that lost writes, and keep writes from here on again."""
         return self._started().lost()

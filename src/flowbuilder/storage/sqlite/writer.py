@@ -7,6 +7,10 @@ that a lone write is flushed at once and a thousand share a flush.
 A group that nobody waits for is left to gather for a moment (`_GATHER`), so
 that an `Accept` and what follows it are one commit and not two.
 
+Somebody who is alone need not wait for the thread to wake, to commit and to
+wake the loop: while the thread sleeps and commits are short, the caller's own
+thread commits (`hand_over`).  One of the two has the turn, never both.
+
 After a failed commit nothing is kept that was submitted before `lost` is
 called: a write must not be kept whose forerunner was lost.
 """
@@ -15,6 +19,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -33,6 +38,11 @@ if TYPE_CHECKING:
 
 _GATHER = 0.05
 """Seconds that writes gather which nobody waits for; `durability: none` promises 0.1."""
+_SHORT = 0.001
+"""Seconds that a commit may hold a caller's thread, as a loop may not be held for long."""
+_PATIENCE = 100
+"""Times as long as a commit that took longer, in which only the writer's thread commits: slow disks hold a loop
+for a hundredth of its time at most."""
 _MOST = 10_000
 """Items after which a group ends with the next one that somebody waits for: a tenth of a second's work."""
 _UNAWAITED = frozenset({Accept, Append, Change, Log, Statistic})
@@ -41,15 +51,33 @@ _AWAKE, _DOZING, _ASLEEP, _ENDED = 0, 1, 2, 3
 T = TypeVar("T")
 
 
+class Contended(Exception):
+    """Another process is in the way: the group is as it was, and is to be committed with more patience."""
+
+
 class Committer(Protocol):
     """Turns a group into a transaction."""
 
-    def commit(self, group: Group) -> dict[str, str]:
-        """Commit all of the group or raise; returns refused runs → holders of their keys."""
+    def commit(self, group: Group, *, patient: bool = True) -> dict[str, str]:
+        """Commit all of the group or raise; returns refused runs → holders of their keys.
+
+        Raises:
+            Contended: if it is not `patient`, and would have to wait for another process.
+        """
+        ...
+
+    @property
+    def contended(self) -> bool:
+        """Whether others wrote a short while ago."""
         ...
 
     def between(self) -> None:
         """Do upkeep that cannot wait until there is nothing else to do, but for which no group should wait."""
+        ...
+
+    @property
+    def has_upkeep(self) -> bool:
+        """Whether `idle` should be called soon."""
         ...
 
     def idle(self) -> float | None:
@@ -89,6 +117,12 @@ class Writer:
         self._abandoned = False
         self._guard = threading.Lock()
         """Held while items are taken or dropped."""
+        self._turn = threading.Lock()
+        """Held by the thread while it is awake, and by whoever commits while it sleeps."""
+        self._unfinished: Group | None = None
+        """What the caller's thread began with and left to the writer's."""
+        self._long_until = 0.0
+        """Until when nobody commits on a thread of his own, since a commit took long."""
         self._failure: StoreError | None = None
         self._lost: set[str] = set()
         self._thread = threading.Thread(target=self._run, name="flowbuilder-writer", daemon=True)
@@ -104,6 +138,21 @@ class Writer:
     def demand(self, item: Item) -> None:
         """Add an item that somebody waits for: the group is committed at once."""
         self._items.append(item)
+        if self._state == _ENDED:
+            self._refuse()
+        elif self._state:
+            self._state = _AWAKE
+            self._bell.put(None)
+
+    def hand_over(self, items: list[Item], *, alone: bool) -> None:
+        """Add items, the last of which waits; `alone`: the caller may commit them, if the thread sleeps."""
+        self._items.extend(items)
+        if alone and self._state == _ASLEEP and self._turn.acquire(blocking=False):
+            try:
+                if self._commit_here() and not self._items and not self._committer.has_upkeep:
+                    return
+            finally:
+                self._turn.release()
         if self._state == _ENDED:
             self._refuse()
         elif self._state:
@@ -161,15 +210,39 @@ class Writer:
             late.add(self._take())
         _tell(late, StoreError(f"the store {self._path} is closed"))
 
+    # -- on the thread that has the turn ------------------------------------------
+
+    def _commit_here(self) -> bool:
+        """Commit what has gathered on the caller's thread; False if that is left to the writer's own."""
+        started = time.perf_counter()
+        if started < self._long_until or self._failure is not None or self._closing:
+            return False
+        if self._committer.contended:
+            return False
+        group = Group()
+        with self._guard:
+            group.add(self._take(whole=True))
+        try:
+            self._commit(group, patient=False)
+        except Contended:
+            self._unfinished = group
+            return False
+        taken = time.perf_counter() - started
+        if taken > _SHORT:
+            self._long_until = started + _PATIENCE * taken
+        return True
+
     # -- on the writer's thread -------------------------------------------------
 
     def _run(self) -> None:
         try:
-            while True:
-                group = self._next()
-                if group is None:
-                    break
-                self._commit(group)
+            with self._turn:
+                while True:
+                    group = self._next()
+                    if group is None:
+                        break
+                    self._commit(group)
+                    self._committer.between()
         finally:
             self._committer.close()
             self._state = _ENDED
@@ -177,7 +250,7 @@ class Writer:
 
     def _next(self) -> Group | None:
         """Return the next group, or None at the end; sleeps while there is nothing to do."""
-        group = Group()
+        group, self._unfinished = self._unfinished or Group(), None
         while True:
             if self._abandoned:
                 return None
@@ -217,8 +290,12 @@ class Writer:
         wait = self._committer.idle()
         self._state = _ASLEEP
         if not self._items and not self._closing:
-            with contextlib.suppress(Empty):
-                self._bell.get(timeout=wait)
+            self._turn.release()
+            try:
+                with contextlib.suppress(Empty):
+                    self._bell.get(timeout=wait)
+            finally:
+                self._turn.acquire()
         self._state = _AWAKE
 
     def _take(self, *, whole: bool = False) -> list[Item]:
@@ -238,9 +315,11 @@ class Writer:
         del items[:count]
         return taken
 
-    def _commit(self, group: Group) -> None:
+    def _commit(self, group: Group, *, patient: bool = True) -> None:
         try:
-            taken = self._committer.commit(group)
+            taken = self._committer.commit(group, patient=patient)
+        except Contended:
+            raise
         except Exception as error:  # whatever it is, nobody may wait for ever
             self._fail(group, as_store_error(error, self._path))
             return
@@ -249,7 +328,6 @@ class Writer:
             _call(done, KeyTaken(refused) if refused else None)
         for job in group.jobs:
             job.finished()
-        self._committer.between()
 
     def _fail(self, group: Group, error: StoreError) -> None:
         self._committer.abandon()
