@@ -9,6 +9,7 @@ import pytest
 
 from flowbuilder.cli import exits
 from flowbuilder.cli.command import TABLE, command_of
+from flowbuilder.compiler.codes import CODES
 from flowbuilder.compiler.lower.flow import FLOW
 from flowbuilder.compiler.lower.record import Table
 from flowbuilder.compiler.lower.retry import RETRY
@@ -25,8 +26,8 @@ WAITED = re.compile(
 )
 
 
-def hook() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("generated", DOCS / "hooks" / "generated.py")
+def hook(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, DOCS / "hooks" / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -34,7 +35,7 @@ def hook() -> ModuleType:
     return module
 
 
-HOOK = hook()
+HOOK = hook("generated")
 
 
 def page(name: str) -> str:
@@ -128,6 +129,15 @@ def test_kinds_that_flows_wait_for_are_kinds_that_there_are() -> None:
         and f"`{kind}`" not in text
         and not re.fullmatch(r"http\.[45][\dx]{2}|python\.\w+", kind)
     ]
+
+
+@pytest.mark.parametrize("code", sorted(CODES))
+def test_the_page_of_a_mistake_shows_the_message(code: str) -> None:
+    text = (DOCS / "errors" / f"{code}.md").read_text("utf-8")
+
+    shown = hook("mistakes").on_page_markdown(text).partition("says:\n\n```text\n")[2].partition("```\n")[0]
+
+    assert re.search(rf"^(flow|other)\.yaml:\d+:\d+: {code} ", shown, re.MULTILINE)
 
 
 def test_every_mark_in_the_documentation_is_filled() -> None:

@@ -118,12 +118,15 @@ def _overview(page: Page) -> None:
     page.heading("Usage")
     page.code("flowbuilder COMMAND [ARGUMENT]… [--help]")
     page.heading("Commands")
-    singles = [(name, command_of(name).summary) for name in TABLE if " " not in name]
-    page.rows([*singles, *((f"{group} …", summary) for group, summary in GROUPS.items())])
+    page.rows([(name, command_of(name).summary) for name in TABLE if " " not in name])
+    for group, summary in GROUPS.items():
+        page.heading(summary)
+        page.rows(_members(group))
     page.heading("Exit codes")
     page.rows([(str(code), meaning) for code, meaning in exits.MEANINGS.items()])
     page.heading("To begin with")
-    page.code("flowbuilder run examples/quickstart/flow.yaml")
+    page.code("flowbuilder run FILE")
+    page.code("flowbuilder run --help")
 
 
 def _group(page: Page, group: str) -> None:
@@ -131,8 +134,12 @@ def _group(page: Page, group: str) -> None:
     page.heading("Usage")
     page.code(f"flowbuilder {group} COMMAND [ARGUMENT]… [--help]")
     page.heading("Commands")
-    names = [name for name in TABLE if name.startswith(group + " ")]
-    page.rows([(name, command_of(name).summary) for name in names])
+    page.rows(_members(group))
+
+
+def _members(group: str) -> list[tuple[str, str]]:
+    """Return the commands of a group, each with its summary."""
+    return [(name, command_of(name).summary) for name in TABLE if name.startswith(group + " ")]
 
 
 def _command(page: Page, command: Command) -> None:

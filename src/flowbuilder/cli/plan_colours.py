@@ -7,7 +7,7 @@ from typing import Final
 
 _NODE: Final = re.compile(r"^( *(?:->  )?)(\S.*?)(  \(cost=[^)]*\))(.*)$")
 _DETAIL: Final = re.compile(r"^( +)([A-Z][\w ]*:)( .*)$")
-_LOUD: Final = {"Status:": "31", "Error:": "31", "Estimate:": "33", "Never runs:": "33"}
+_LOUD: Final = {"Status: failed": "31", "Error:": "31", "Estimate:": "33", "Never runs:": "33"}
 
 
 def coloured(plan: str) -> str:
@@ -23,6 +23,6 @@ def _line(line: str) -> str:
         )
     if detail := _DETAIL.match(line):
         lead, key, value = detail.groups()
-        code = _LOUD.get(key)
+        code = _LOUD.get(key) or _LOUD.get(key + value)
         return f"{lead}\x1b[2m{key}\x1b[0m" + (f"\x1b[{code}m{value}\x1b[0m" if code else value)
     return line

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 COMMAND = Command(
     name="explain",
-    summary="Show how a flow is going to run and what it is expected to cost, or how a run went",
+    summary="Show the plan of a flow and its expected cost, or what a run took",
     description=(
         "Expected figures come from earlier runs in the store, and from defaults where there are none. "
         "--run puts what a past run took beside them; --analyze makes a real run for that, and asks first "

@@ -1,0 +1,50 @@
+"""Shows on each page of a mistake what FlowBuilder says of the flow there: the message of this very release."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from flowbuilder.compiler.limits import Limits
+from flowbuilder.compiler.pipeline import compile_text
+from flowbuilder.compiler.render import render_text
+from flowbuilder.core.errors import FlowError
+from flowbuilder.tasks.catalogue import CATALOGUE
+
+PAGE = re.compile(r"^# FB\d{3}: ")
+BLOCK = re.compile(r'```yaml(?: title="(.*)")?\n(.*?)```', re.DOTALL)
+LIMITS = re.compile(r"# limits: (.*)\n")
+BEHIND = "## How to put it right"
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Put the message in front of how the mistake is put right."""
+    return with_message(markdown) if PAGE.match(markdown) else markdown
+
+
+def with_message(markdown: str) -> str:
+    """Return a page of a mistake with the message that its flow gets."""
+    texts = {title or "flow.yaml": text for title, text in BLOCK.findall(markdown)}
+    shown = f"`flowbuilder validate` says:\n\n```text\n{message(texts)}```\n\n"
+    return markdown.replace(BEHIND, shown + BEHIND)
+
+
+def message(texts: dict[str, str]) -> str:
+    """Return what is found in `flow.yaml` of some files, as a terminal shows it."""
+    flow = texts["flow.yaml"]
+    given = LIMITS.match(flow)
+    limits = dict(pair.split("=") for pair in given[1].split()) if given else {}
+
+    def resolve(path: str, _from_file: str) -> str:
+        if path not in texts:
+            raise FileNotFoundError(path)
+        return texts[path]
+
+    try:
+        bounds = Limits(**{name: int(value) for name, value in limits.items()})
+        found = compile_text(
+            flow, "flow.yaml", catalogue=CATALOGUE, resolve=resolve, limits=bounds
+        ).diagnostics
+    except FlowError as error:
+        found = error.diagnostics
+    return render_text(found, texts)
