@@ -6,8 +6,8 @@ import datetime as dt
 from typing import Any
 
 import pytest
-from flowbuilder.testing.fake_clock import FakeClock
 
+from flowbuilder.testing.fake_clock import FakeClock
 from flowbuilder.testing.run_flow import run_flow
 
 
