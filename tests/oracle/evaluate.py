@@ -284,7 +284,7 @@ def _contains(whole: Any, part: Any) -> bool:
 
 def _written(value: Any) -> str:
     if value is None:
-        raise Failure(TYPE)
+        raise Failure(MISSING)
     if type(value) is str:
         return value
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
@@ -308,7 +308,7 @@ def _sum(value: Any) -> Any:
 
 
 def _sorted(value: Any) -> list[Any]:
-    items = _list(value)
+    items = list(value) if type(value) is dict else _list(value)
     for before, after in itertools.pairwise(items):
         _holds("<", before, after)
     return sorted(items)
@@ -318,6 +318,6 @@ _FUNCTIONS: dict[str, Any] = {
     "len": _len,
     "sum": _sum,
     "sorted": _sorted,
-    "str": _written,
+    "str": lambda value: "null" if value is None else _written(value),
     "reversed": lambda value: value[::-1] if type(value) is str else _list(value)[::-1],
 }

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import re
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -17,8 +19,10 @@ from flowbuilder.compiler.expressions import (
     parse_template,
 )
 from flowbuilder.compiler.expressions.parse import KEYWORDS, ROOTS
-from flowbuilder.core.errors import ExpressionError
+from flowbuilder.core import values
+from flowbuilder.core.errors import ExpressionError, OutputError
 from flowbuilder.core.functions.table import FUNCTIONS
+from flowbuilder.testing.run_flow import run_flow
 from formulas import LINE, Kind, Refused, evaluate, run
 from oracle.evaluate import Failure
 from oracle.evaluate import evaluate as plainly
@@ -353,3 +357,47 @@ def test_what_is_encoded_is_decoded_again(value: str) -> None:
     assert evaluate("base64_decode(base64_encode(inputs.v))", data) == value
     assert evaluate("urldecode(urlencode(inputs.v))", data) == value
     assert evaluate("'-'.join(list(inputs.v)).split('-') | join('')", data) == value.replace("-", "")
+
+
+# -- the same in a flow ------------------------------------------------------------------
+
+SCHEMAS = {name: {"default": value} for name, value in INPUTS.items()}
+
+
+async def in_a_flow(text: str) -> Any:
+    """Return what an expression yields as a variable, as a task's value, and inside of a condition."""
+    whole = "${{ " + text + " }}"
+    flow = {
+        "flow": "f",
+        "inputs": SCHEMAS,
+        "vars": {"v": whole},
+        "tasks": {
+            "a": {"type": "set", "with": whole},
+            "b": {"type": "set", "with": ["${{ tasks.a.output }}", "${{ vars.v }}"]},
+            "c": {"type": "set", "with": whole, "if": f"{text} == {text} or true"},
+        },
+        "outputs": {"a": "${{ tasks.a.output }}", "b": "${{ tasks.b.output }}", "c": "${{ tasks.c.output }}"},
+    }
+    run = await run_flow(yaml.safe_dump(flow, allow_unicode=True, width=10_000))
+    if run.outputs is not None:
+        return told([run.outputs["a"], run.outputs["b"], run.outputs["c"]])
+    assert run.error is not None
+    return Kind(run.error["kind"])
+
+
+FIXED = [name for name in ALL if name not in ("now", "today", "uuid")]
+
+
+@given(expressions(st.sampled_from(FIXED)))
+@settings(bounded, max_examples=120)
+def test_an_expression_is_the_same_in_a_flow_that_runs(text: str) -> None:
+    expected: Any
+    try:
+        value = values.plain(evaluate(text, {"inputs": INPUTS}))
+        expected = told([value, [value, value], value])
+    except (ExpressionError, OutputError) as error:
+        expected = Kind(error.kind)
+    except Refused:
+        return
+
+    assert asyncio.run(in_a_flow(text)) == expected

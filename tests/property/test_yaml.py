@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import yaml
-from hypothesis import assume, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from flowbuilder.compiler.codegen import generate
+from flowbuilder.compiler.costs import estimate
+from flowbuilder.compiler.explain import FORMATS, explain, render
 from flowbuilder.compiler.findings import Findings
+from flowbuilder.compiler.inputs import input_checker
 from flowbuilder.compiler.limits import DEFAULT_LIMITS, Limits
 from flowbuilder.compiler.nodes import Broken, Mapping, Node, Scalar, Sequence
-from flowbuilder.compiler.pipeline import compile_text
+from flowbuilder.compiler.passes import optimize
+from flowbuilder.compiler.pipeline import Checked, compile_text
 from flowbuilder.compiler.read.origin import places
 from flowbuilder.compiler.read.parse import parse
 from flowbuilder.compiler.read.source import Source
 from flowbuilder.compiler.render import render_text
 from flowbuilder.core.errors import FlowError
 from flowbuilder.tasks.catalogue import CATALOGUE
+from strategies import Case, cases
 
 WORDS = [
     *("flow: x\n", "tasks:\n", "  a:\n", "    type: set\n", "    with: ", "type", "with", "needs", "if: "),
@@ -62,9 +68,19 @@ def diagnose(text: str) -> str:
     except FlowError as error:
         said = render_text(error.diagnostics, {"f.yaml": text})
     else:
+        finish(checked)
         return render_text(checked.diagnostics, checked.sources)
     assert said
     return said
+
+
+def finish(checked: Checked) -> None:
+    """Take a flow that holds together through the rest of the compiler."""
+    optimized = optimize(checked.flow)
+    for flow in (checked.flow, optimized.flow):
+        assert generate(flow, definition=b"", check_inputs=input_checker(flow)).list_code() is not None
+    explanation = explain(checked.flow, optimized, estimate(optimized.flow))
+    assert all(render(explanation, optimized.flow, format) for format in FORMATS)
 
 
 def _nothing(path: str, _from_file: str) -> str:
@@ -221,3 +237,22 @@ def _plain(node: Node, source: Source) -> object:
             return {key: _plain(value, source) for key, (_, value) in node.pairs.items()}
         case Broken():
             raise AssertionError("a key that is too long for YAML")
+
+
+# -- flows that hold together, and one thing changed ----------------------------------------
+
+
+@given(cases(), st.data())
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
+def test_a_good_flow_with_a_piece_cut_out_moved_or_put_in_gets_an_answer(
+    case: Case, data: st.DataObject
+) -> None:
+    text = case.text
+    for _ in range(data.draw(st.integers(1, 3))):
+        start = data.draw(st.integers(0, len(text)))
+        end = min(len(text), start + data.draw(st.integers(0, 8)))
+        text = text[:start] + data.draw(st.sampled_from(WORDS) | st.just("")) + text[end:]
+
+    diagnose(text)

@@ -86,7 +86,7 @@ def _json_or_text(text: str, allowed: Iterable[Any]) -> Any:
 def _parse(text: str) -> Any:
     try:
         return msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
         return _NO_JSON
 
 

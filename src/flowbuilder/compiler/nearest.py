@@ -30,6 +30,7 @@ def nearest(name: str, candidates: Iterable[str], findings: Findings | None = No
     ]
     if len(fitting) > _MOST_CANDIDATES:
         fitting.sort(key=lambda c: c[:1].lower() != name[:1].lower())
-    lowered = {c.lower(): c for c in islice(fitting, _MOST_CANDIDATES)}
+    few = islice(fitting, _MOST_CANDIDATES)
+    lowered = {c.lower(): c for c in few if findings is None or findings.pays_for(name, c)}
     found = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.6)
     return f"did you mean '{lowered[found[0]]}'?" if found else ""

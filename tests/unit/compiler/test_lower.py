@@ -282,3 +282,28 @@ def test_what_is_asserted_is_a_condition(that: str, code: str | None) -> None:
         found = [one.code for one in error.diagnostics]
 
     assert found == ([code] if code else [])
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "flow: f\nvars: {"
+        + ", ".join(f"v{'x' * 60}{n}: 1" for n in range(3_000))
+        + "}\ntasks:\n"
+        + "".join(f"  t{n}: {{type: set, with: '${{{{ vars.v{'x' * 60}z{n} }}}}'}}\n" for n in range(3_000)),
+        "flow: f\ntasks:\n"
+        + "".join(
+            f"  t{'x' * 90}{n}: {{type: set, with: 1, needs: t{'x' * 90}y{n}}}\n" for n in range(4_000)
+        ),
+        "flow: f\ntasks:\n"
+        + "".join(f"  t{n}: {{type: set, with: '${{{{ {'f' * 90}{n}(1) }}}}'}}\n" for n in range(4_000)),
+        "flow: f\ntasks:\n"
+        + "".join(f"  t{n}: {{type: set, with: 1, {'k' * 80}{n}: 1}}\n" for n in range(4_000)),
+    ],
+)
+def test_near_misses_among_thousands_of_long_names_take_no_time(text: str) -> None:
+    with pytest.raises(FlowError) as caught:
+        check(text)
+
+    assert len(caught.value.diagnostics) == 1_000

@@ -474,7 +474,7 @@ def test_null_in_a_longer_text_is_an_error(text: str, expected: Any) -> None:
         ("1 + inputs.m.dep.x", "e:1:5: there is no member 'dep'; did you mean 'deep'?"),
         ("inputs.none.x", "e:1:1: null has no member 'x'; write `| default(…)` if it may be null"),
         ("inputs.xs.id", "e:1:1: a list has no member 'id'; elements are taken by number: `[0]`"),
-        ("[x.id for x in inputs.xs]", "e:1:1: a value is of the wrong kind"),
+        ("[x.id for x in inputs.xs]", "e:1:2: a number has no member 'id' (element [0])"),
         ("len(inputs.n + inputs.t)", "e:1:5: '+' takes two numbers, texts or lists, not a number and a text"),
         ("inputs.b and 1 / 0", "e:1:14: division by zero"),
         ("1 / 0 if inputs.b else 2", "e:1:1: division by zero"),
@@ -488,6 +488,59 @@ def test_an_error_names_the_part_at_fault_and_what_may_be_meant(text: str, told:
         evaluate(text, DATA)
 
     assert caught.value.message == told
+
+
+ROWS = {
+    "inputs": {
+        "rows": [{"id": 1, "total": 2}, {"id": 2, "totl": 3}],
+        "m": {"a": {"x": 1}, "b": {"y": 1}},
+        "none": None,
+    }
+}
+NEAR = "there is no member 'total'; did you mean 'totl'? (element [1])"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[r.total for r in inputs.rows]", f"e:1:2: {NEAR}"),
+        ("sum(r.total for r in inputs.rows)", f"e:1:5: {NEAR}"),
+        ("{r.id: r.total + 1 for r in inputs.rows}", f"e:1:8: {NEAR}"),
+        ("[r for r in inputs.rows if r.total > 1]", f"e:1:28: {NEAR}"),
+        ("any(r.total > 5 for r in inputs.rows)", f"e:1:5: {NEAR}"),
+        ("first([r.total for r in inputs.rows if r.id == 2], 1)", f"e:1:8: {NEAR}"),
+        (
+            "[[r.id + v.x for k, v in inputs.m.items()] for r in inputs.rows]",
+            "e:1:10: there is no member 'x'; write `| default(…)` if it may be missing (element [0][1])",
+        ),
+        (
+            "[r.id + v.x for r in inputs.rows for k, v in inputs.m.items()]",
+            "e:1:9: there is no member 'x'; write `| default(…)` if it may be missing (element [0][1])",
+        ),
+        ("[[x / 0 for x in [x.id, 2]] for x in inputs.rows]", "e:1:3: division by zero (element [0][0])"),
+        ("[x / (x - 500) for x in range(100000)]", "e:1:2: division by zero (element [500])"),
+        ("{null: r for r in inputs.rows}", "e:1:1: a mapping's key is a text, not null (element [0])"),
+        (
+            "[a for a, b in [[1, 2], [3]]]",
+            "e:1:1: a `for` with 2 names goes over lists of 2, such as `m.items()`",
+        ),
+        ("[r.id for r in inputs.none]", "e:1:1: a `for` goes over a list or a mapping, not over null"),
+    ],
+)
+def test_an_error_in_a_loop_names_the_element(text: str, told: str) -> None:
+    with pytest.raises(ExpressionError) as caught:
+        evaluate(text, ROWS)
+
+    assert caught.value.message == told
+
+
+def test_of_very_many_elements_the_one_at_fault_may_stay_unsaid() -> None:
+    data = {"inputs": {"rows": [{"id": 1}] * 900_000 + [{}]}}
+
+    with pytest.raises(ExpressionError) as caught:
+        evaluate("[r.id for r in inputs.rows]", data)
+
+    assert caught.value.kind == "expression.missing"
 
 
 def test_no_error_shows_a_value() -> None:

@@ -47,4 +47,6 @@ class Declared(Collection[str]):
         missed = self._missed
         if abs(len(name) - len(missed)) > 3:
             return False
-        return len(self._names) <= _MOST or name[:2] == missed[:2] or name[-2:] == missed[-2:]
+        if len(self._names) > _MOST and name[:2] != missed[:2] and name[-2:] != missed[-2:]:
+            return False
+        return self._findings.pays_for(name, missed)

@@ -210,7 +210,7 @@ class Generator:
                 return self._function_call(expr)
             case Negate(of=of):
                 return _call("_negate", self.expression(of))
-            case Binary(op="+", left=left, right=right) if not _is_number(left, right) and self._is_charged():
+            case Binary(op="+", left=left, right=right) if not _is_number(left, right) and self.is_charged():
                 return _call(
                     "_add_charged", self._steps_left(), self.expression(left), self.expression(right)
                 )
@@ -264,8 +264,8 @@ class Generator:
     def _loops(self, loops: Sequence[For], *values: Expr) -> list[ast.comprehension]:
         """Return the loops of a comprehension of `values`; their names stay bound until `_unbind`."""
         made: list[ast.comprehension] = []
-        weight = _weight(loops, values)
-        heavy = [ast.Constant(weight)] if weight > 1 else []
+        steps = weight(*values, *(condition for loop in loops for condition in loop.conditions))
+        heavy = [ast.Constant(steps)] if steps > 1 else []
         self._shadowed.append({})
         for loop in loops:
             over = self.expression(loop.over)
@@ -297,7 +297,7 @@ class Generator:
         self._needs_budget = True
         return ast.Name(BUDGET, ast.Load())
 
-    def _is_charged(self) -> bool:
+    def is_charged(self) -> bool:
         """Tell whether `+` or `<` pays for texts and lists: inside of loops, and where there are many.
 
         Outside the texts are few, and what they cost is bounded anyway.
@@ -337,7 +337,7 @@ class Generator:
                 return found if op == "in" else ast.UnaryOp(ast.Not(), found)
             case _:
                 pair = self.expression(left), self.expression(right)
-                if not _is_number(left, right) and self._is_charged():
+                if not _is_number(left, right) and self.is_charged():
                     return _call("_ordered", self._steps_left(), ast.Constant(op), *pair)
                 return _call(_COMPARISONS[op], *pair)
 
@@ -428,9 +428,9 @@ def _member(of: ast.expr, name: str) -> ast.expr:
     return _call("_index", of, ast.Constant(name))
 
 
-def _weight(loops: Sequence[For], values: Sequence[Expr]) -> int:
-    """Return how many steps one element of a comprehension counts for: more where much is done for it."""
-    stack = [*values, *(condition for loop in loops for condition in loop.conditions)]
+def weight(*parts: Expr) -> int:
+    """Return how many steps it counts for to evaluate these parts once: more than one where they are large."""
+    stack = [*parts]
     size = 0
     while stack:
         node = stack.pop()

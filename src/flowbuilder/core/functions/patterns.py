@@ -61,7 +61,7 @@ def _subject(budget: Budget, value: Any, pattern: Any, what: str) -> Any:
     charge(budget, (len(value) >> 3) + len(text(pattern, what)) + 1)
     regex, size = _sized(pattern)
     length = len(value) if value.isascii() else 3 * len(value)
-    charge(budget, (size >> 3) + (length * size >> 9))
+    charge(budget, (size >> 3) + (size * size >> 14) + (length * size >> 9))
     return regex
 
 

@@ -14,6 +14,7 @@ from flowbuilder.core.errors import ExpressionError
 
 Budget: TypeAlias = list[int]
 
+OUT_OF_STEPS: Final = "more steps than one evaluation may take (limits.expression_steps)"
 STEPS: Final = 1_000_000
 """Steps of one evaluation; `limits.expression_steps` raises it."""
 MAX_TEXT: Final = 8 * 1024 * 1024
@@ -75,7 +76,7 @@ def charge(budget: Budget, steps: int) -> None:
     """
     budget[0] -= steps
     if budget[0] < 0:
-        too_much("more steps than one evaluation may take (limits.expression_steps)")
+        too_much(OUT_OF_STEPS)
 
 
 def charge_text(budget: Budget, length: int) -> int:
