@@ -54,9 +54,7 @@ async def test_a_short_wait_stays(engine: Engine, clock: FakeClock) -> None:
     assert clock.slept == [4]
 
 
-async def test_a_run_leaves_only_when_all_of_it_waits(
-    engine: Engine, clock: FakeClock, world: World
-) -> None:
+async def test_a_run_leaves_only_when_all_of_it_waits(engine: Engine, clock: FakeClock, world: World) -> None:
     run = await engine.start(
         load_text("""
 flow: t

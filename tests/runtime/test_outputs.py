@@ -71,12 +71,18 @@ tasks:
     assert run.tasks["odd"].output == run.tasks["seen"].output == plain
     assert run.tasks["tuple"].output == [1, 2, 3]
     shown = run.to_json()["tasks"]["odd"]["output"]
-    assert (shown["bytes"], shown["day"], shown["when"]) == ("AP8=", "2026-01-05", "2026-01-05T00:00:00+00:00")
+    assert (shown["bytes"], shown["day"], shown["when"]) == (
+        "AP8=",
+        "2026-01-05",
+        "2026-01-05T00:00:00+00:00",
+    )
 
 
 @pytest.mark.parametrize("which", ["object", "nan", "big"])
 async def test_anything_else_fails_its_task(which: str) -> None:
-    run = await run_flow(f"flow: t\ntasks: {{a: {{type: python, with: {{call: nonsense, args: [{which}]}}}}}}\n")
+    run = await run_flow(
+        f"flow: t\ntasks: {{a: {{type: python, with: {{call: nonsense, args: [{which}]}}}}}}\n"
+    )
 
     assert (run.error or {})["kind"] == "output.type"
 
@@ -94,18 +100,22 @@ tasks:
 
 
 async def test_a_large_output_goes_by_the_blob_store_and_comes_back(tmp_path: Path, world: World) -> None:
-    flow = load_text("""
+    flow = load_text(
+        """
 flow: t
 tasks:
   a: {type: python, with: {call: act, args: {name: a, value: "${{ ['x' * 0, join(['0123456789' for i in range(20000)], '')] }}"}}}
   b: {type: set, with: "${{ len(tasks.a.output[1]) }}"}
 outputs: {b: "${{ tasks.b.output }}"}
-""".replace("'x' * 0, ", "'', "))
+""".replace("'x' * 0, ", "'', ")
+    )
     async with Engine(tmp_path / "store.db", Config()) as engine:
         run = await engine.start(flow)
         assert await run.result(20) == {"b": 200_000}
         assert len((await engine.show(run.id)).tasks["a"].output[1]) == 200_000
-    assert len([p for p in (tmp_path / "store.db.blobs").rglob("*") if p.is_file() and len(p.name) == 64]) == 1
+    assert (
+        len([p for p in (tmp_path / "store.db.blobs").rglob("*") if p.is_file() and len(p.name) == 64]) == 1
+    )
 
 
 async def test_an_output_over_the_limit_fails_and_names_the_limit(world: World) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 from typing import TYPE_CHECKING
 
-from flowbuilder import Config, Engine, Reader, load
+import pytest
+
+from flowbuilder import Config, Engine, FlowBuilderError, Reader, load
 from flowbuilder.tasks.python import name_function
 
 if TYPE_CHECKING:
@@ -18,6 +21,12 @@ def leak(_how: str = "") -> str:
 
 
 name_function("leak", leak)
+
+
+def files(folder: Path) -> list[Path]:
+    """Return all that lies in a folder."""
+    return [path for path in folder.rglob("*") if path.is_file()]
+
 
 FLOW = """
 flow: secretive
@@ -44,24 +53,15 @@ async def test_it_is_masked_in_outputs_logs_errors_and_on_disk(tmp_path: Path) -
     assert VALUE not in str(logs)
     assert "***" in str(logs)
     assert "***" in (view.tasks["raised"].error or {})["message"]
-    import base64
-
     for secret in (VALUE.encode(), base64.b64encode(VALUE.encode())[:-4]):
-        for file in tmp_path.rglob("*"):
-            if file.is_file():
-                assert secret not in file.read_bytes(), file.name
+        for file in files(tmp_path):
+            assert secret not in file.read_bytes(), file.name
 
 
 async def test_a_secret_that_nobody_provides_is_named_before_anything_runs(tmp_path: Path) -> None:
-    from flowbuilder import FlowBuilderError
-
     (tmp_path / "secretive.yaml").write_text(FLOW)
     async with Engine(tmp_path / "store.db", Config(), secrets={}) as engine:
-        try:
+        with pytest.raises(FlowBuilderError, match="TOKEN"):
             await engine.start(load(tmp_path / "secretive.yaml"))
-        except FlowBuilderError as error:
-            assert "TOKEN" in str(error)
-        else:
-            raise AssertionError("it started without its secret")
     with Reader(tmp_path / "store.db") as reader:
         assert reader.runs() == []

@@ -59,7 +59,9 @@ async def test_other_inputs_are_an_error_that_names_the_run(engine: Engine, worl
 
 async def test_a_run_whose_engine_stopped_is_carried_on_by_its_key(world: World) -> None:
     memory = MemoryStore()
-    flow = load_text("flow: t\ntasks: {a: {type: python, with: {call: hold, args: {name: a, value: 3}}}}\noutputs: {a: '${{ tasks.a.output }}'}\n")
+    flow = load_text(
+        "flow: t\ntasks: {a: {type: python, with: {call: hold, args: {name: a, value: 3}}}}\noutputs: {a: '${{ tasks.a.output }}'}\n"
+    )
     async with Engine(":memory:", Config(), store=memory) as engine:
         first = await engine.start(flow, key="k")
         await world.begun("a")

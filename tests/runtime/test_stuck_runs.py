@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-import pytest
-
 from flowbuilder.runtime.upkeep import Upkeep
 from flowbuilder.testing.run_flow import load_text
 
 if TYPE_CHECKING:
+    import pytest
+
     from flowbuilder import Engine
     from world import World
 

@@ -8,6 +8,7 @@ import pytest
 
 from flowbuilder import Engine, load
 from flowbuilder.runtime.config import Config, EngineConfig
+from flowbuilder.storage.api import RunFilter
 from flowbuilder.testing.run_flow import finish
 from world import until
 
@@ -131,7 +132,8 @@ async def test_a_parent_that_waits_leaves_memory_and_wakes_when_its_child_ends(
     )
     run = await engine.start(load(folder / "parent.yaml"))
     clock_started = clock.now()
-    await until(lambda: len(engine.core.machine.runs.live) == 1)
+    store = engine.core.machine.store
+    await until(lambda: store.runs(RunFilter(status=("waiting",))))  # the child sleeps in the store
     clock.advance(6)
     await until(lambda: not engine.core.machine.runs.live)
 
@@ -141,9 +143,7 @@ async def test_a_parent_that_waits_leaves_memory_and_wakes_when_its_child_ends(
     assert clock.now() - clock_started == pytest.approx(86400, abs=1)
 
 
-async def test_children_start_where_no_more_runs_may(
-    folder: Path, clock: FakeClock, world: World
-) -> None:
+async def test_children_start_where_no_more_runs_may(folder: Path, clock: FakeClock, world: World) -> None:
     config = Config(engine=EngineConfig(live_runs=1))
     async with Engine.in_memory(config, clock=clock) as engine:
         view = await ran(

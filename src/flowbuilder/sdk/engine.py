@@ -58,7 +58,7 @@ class Engine:
         project = find_project(Path(path).parent if path != ":memory:" else Path.cwd())
         if config is None:
             config = read_settings(project, os.environ).config
-        self._store = make_store(path) if store is None else store
+        self._store = make_store(path, config.limits.log_bytes) if store is None else store
         self.core = EngineCore(
             self._store,
             config,

@@ -159,6 +159,10 @@ class Command(msgspec.Struct, frozen=True):
     payload: bytes
 
 
+LOG_BYTES = 10 * 1024 * 1024
+"""What is kept of one task's log unless the settings say otherwise; the oldest lines go first."""
+
+
 class Store(Protocol):
     """Where journals, runs, flows, logs and statistics live."""
 
@@ -310,6 +314,13 @@ class Store(Protocol):
 
         Those go that ended before `older_than`, and those that are not among
         the `keep` newest of all ended runs.
+        """
+        ...
+
+    def sweep_blobs(self, grace: float) -> int:
+        """Delete large values that no journal has referred to for `grace` seconds; returns how many.
+
+        Looks at every journal where there is any such value: to be done now and then.
         """
         ...
 

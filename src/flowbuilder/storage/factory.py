@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flowbuilder.storage.api import LOG_BYTES
+
 if TYPE_CHECKING:
     from flowbuilder.storage.api import Store
 
@@ -25,13 +27,13 @@ def open_store(place: str | Path, engine: str | None) -> Store:
     return store
 
 
-def make_store(place: str | Path) -> Store:
-    """Return the store at `place`, not yet open."""
+def make_store(place: str | Path, log_bytes: int = LOG_BYTES) -> Store:
+    """Return the store at `place`, not yet open; it keeps so much of each task's log."""
     # Imported here: a process that needs the one must not pay for the other.
     if place == MEMORY:
         from flowbuilder.storage.memory import MemoryStore
 
-        return MemoryStore()
+        return MemoryStore(log_bytes=log_bytes)
     from flowbuilder.storage.sqlite import SqliteStore
 
-    return SqliteStore(Path(place))
+    return SqliteStore(Path(place), log_bytes)

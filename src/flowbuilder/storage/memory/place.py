@@ -16,6 +16,7 @@ from flowbuilder.core.errors import StoreError
 from flowbuilder.core.ids import base32
 from flowbuilder.storage.api import (
     LIVE,
+    LOG_BYTES,
     Accept,
     Append,
     Change,
@@ -33,8 +34,6 @@ from flowbuilder.storage.sketch import Sketch
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-LOG_BYTES = 10 * 1024 * 1024
-"""What is kept of one task's log; the oldest lines go first."""
 _FIELDS = frozenset(RunRow.__struct_fields__) - {"id"}
 
 
@@ -59,6 +58,8 @@ class Place:
         self.commands: dict[int, Command] = {}
         self.bells: dict[str, Callable[[], None]] = {}
         self.blobs = MemoryBlobs()
+        self.log_bytes = LOG_BYTES
+        """What is kept of one task's log."""
         self._numbers = 0
 
     def number(self) -> int:
@@ -123,7 +124,7 @@ class Place:
         lines = self.logs[line.run_id]
         lines.append((self.number(), line))
         size = sum(_size(kept) for _, kept in lines if kept.task == line.task)
-        while size > LOG_BYTES:
+        while size > self.log_bytes:
             at = next(at for at, (_, kept) in enumerate(lines) if kept.task == line.task)
             number, oldest = lines.pop(at)
             size -= _size(oldest)

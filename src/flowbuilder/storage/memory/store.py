@@ -28,7 +28,8 @@ from flowbuilder.storage.api import (
     TaskStatistics,
     Write,
 )
-from flowbuilder.storage.memory.place import LOG_BYTES, Place, select
+from flowbuilder.storage.blobs import names_in
+from flowbuilder.storage.memory.place import Place, select
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -41,10 +42,13 @@ class MemoryStore:
 
     Args:
         place: the contents of another memory store, to share them with it.
+        log_bytes: what is kept of one task's log; that of the place otherwise.
     """
 
-    def __init__(self, place: Place | None = None) -> None:
+    def __init__(self, place: Place | None = None, log_bytes: int | None = None) -> None:
         self.place = place or Place()
+        if log_bytes is not None:
+            self.place.log_bytes = log_bytes
         self._engine: str | None = None
         self._open = False
         self._gathered: list[Write] = []
@@ -305,6 +309,17 @@ class MemoryStore:
             old = {run_id for run_id in ended if (place.runs[run_id].ended_at or older_than) < older_than}
             return sum(place.delete(run_id) for run_id in sorted(many | old)[:limit])
 
+    def sweep_blobs(self, grace: float) -> int:
+        """Delete large values that no journal has referred to for `grace` seconds."""
+        with self._reading() as place:
+            kept = {
+                name
+                for batches in place.journals.values()
+                for batch in batches.values()
+                for name in names_in(batch)
+            }
+            return place.blobs.sweep(kept.__contains__, grace)
+
     def blobs(self) -> MemoryBlobs:
         """Return the store's blobs."""
         return self.place.blobs
@@ -351,7 +366,5 @@ class MemoryStore:
 
 def _notice(run_id: str, task: str, count: int, lines: list[tuple[int, Log]]) -> Log:
     at = next((line.at for _, line in lines if line.task == task), 0.0)
-    message = (
-        f"{count:,} earlier lines were dropped: the last {LOG_BYTES // 2**20} MB of a task's log are kept"
-    )
+    message = f"{count:,} earlier lines were dropped: only the end of a long log is kept (limits.log_bytes)"
     return Log(run_id, task, at, "warning", message)

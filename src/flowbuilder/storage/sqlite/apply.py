@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import apsw
 
+from flowbuilder.storage.api import LOG_BYTES
 from flowbuilder.storage.sqlite import journal, logs, runs
 from flowbuilder.storage.sqlite.checkpoints import EVERY_BYTES, Checkpoints, Left
 from flowbuilder.storage.sqlite.connection import BUSY_MS, connect
@@ -36,9 +37,10 @@ _REFUSED = 10_000
 class SqliteCommitter:
     """Writes groups to the file at `path` through a connection that it opens when it needs one."""
 
-    def __init__(self, path: Path, tally: Tally) -> None:
+    def __init__(self, path: Path, tally: Tally, log_bytes: int = LOG_BYTES) -> None:
         self._path = path
         self._tally = tally
+        self._log_bytes = log_bytes
         self._connection: apsw.Connection | None = None
         self._given_up: apsw.Connection | None = None
         """What the last failure happened to."""
@@ -190,7 +192,7 @@ class SqliteCommitter:
         if group.changes:
             runs.update(cursor, group.changes)
         if group.logs:
-            logs.append(cursor, group.logs)
+            logs.append(cursor, group.logs, self._log_bytes)
         for job in group.jobs:
             self._carry_out(cursor, job)
 

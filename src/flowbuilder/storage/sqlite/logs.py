@@ -1,11 +1,11 @@
-"""What tasks wrote: 10 MB of each task of a run are kept, the oldest lines dropped and that said."""
+"""What tasks wrote: so much of each task of a run is kept, the oldest lines dropped and that said."""
 
 from __future__ import annotations
 
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from flowbuilder.storage.api import Log
+from flowbuilder.storage.api import LOG_BYTES, Log
 from flowbuilder.storage.sqlite.bulk import Bulk
 from flowbuilder.storage.sqlite.query import all_rows
 
@@ -14,15 +14,17 @@ if TYPE_CHECKING:
 
     import apsw
 
-KEPT_BYTES = 10 * 1024 * 1024
-_ROOM = KEPT_BYTES // 10
-"""Bytes that are dropped beyond what must be, so that not each line drops another."""
+_ROOM = 10
+"""The part of the limit (a tenth) that is dropped beyond what must be, so that not each line drops another."""
 _LINE_BYTES = 64
 """What a line costs beside its text."""
 
 _TOO_LONG = (
-    f"SELECT run_id, task, bytes FROM log_sizes INDEXED BY log_sizes_to_trim WHERE bytes > {KEPT_BYTES}"
+    "SELECT run_id, task, bytes FROM log_sizes INDEXED BY log_sizes_to_trim "
+    f"WHERE bytes > {LOG_BYTES} AND bytes > ?"
 )
+"""Finds at once what is over the usual limit, or a higher one."""
+_SIZE = "SELECT run_id, task, bytes FROM log_sizes WHERE run_id = ? AND task = ? AND bytes > ?"
 
 _insert = Bulk("INSERT INTO logs (run_id, task, at, level, message, data) VALUES ", 6)
 _count = Bulk(
@@ -32,7 +34,7 @@ _count = Bulk(
 )
 
 
-def append(cursor: apsw.Cursor, lines: Sequence[Log]) -> None:
+def append(cursor: apsw.Cursor, lines: Sequence[Log], kept: int = LOG_BYTES) -> None:
     """Add lines; drops the oldest of tasks that have written too much."""
     sizes: Counter[tuple[str, str]] = Counter()
     rows = []
@@ -41,8 +43,12 @@ def append(cursor: apsw.Cursor, lines: Sequence[Log]) -> None:
         sizes[line.run_id, line.task] += _size(line.message, line.data)
     _insert.execute(cursor, rows)
     _count.execute(cursor, [(run_id, task, size) for (run_id, task), size in sizes.items()])
-    for run_id, task, size in all_rows(cursor, _TOO_LONG):
-        _trim(cursor, run_id, task, size - KEPT_BYTES + _ROOM)
+    if kept >= LOG_BYTES:
+        too_long = all_rows(cursor, _TOO_LONG, (kept,))
+    else:
+        too_long = [row for of in sizes for row in all_rows(cursor, _SIZE, (*of, kept))]
+    for run_id, task, size in too_long:
+        _trim(cursor, run_id, task, size - kept + kept // _ROOM)
 
 
 def read(cursor: apsw.Cursor, run_id: str, task: str | None, after: int) -> list[tuple[int, Log]]:
@@ -71,9 +77,7 @@ def read(cursor: apsw.Cursor, run_id: str, task: str | None, after: int) -> list
 
 def _notice(run_id: str, task: str, count: int, lines: list[tuple[int, Log]]) -> Log:
     at = next((line.at for _, line in lines if line.task == task), 0.0)
-    message = (
-        f"{count:,} earlier lines were dropped: the last {KEPT_BYTES // 2**20} MB of a task's log are kept"
-    )
+    message = f"{count:,} earlier lines were dropped: only the end of a long log is kept (limits.log_bytes)"
     return Log(run_id, task, at, "warning", message)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from flowbuilder.core.errors import NotFound, StoreError
+from flowbuilder.storage.api import LOG_BYTES
 from flowbuilder.storage.blobs import FileBlobs
 from flowbuilder.storage.sqlite import (
     commands,
@@ -43,9 +44,11 @@ class SqliteStore:
 
     Args:
         path: the file; made on `open` where it is missing.
+        log_bytes: what is kept of one task's log.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, log_bytes: int = LOG_BYTES) -> None:
+        self._log_bytes = log_bytes
         self.path = Path(path).absolute()
         self._engines = engines.Engines(self.path.with_name(self.path.name + ".engines"))
         self._blobs = FileBlobs(self.path.with_name(self.path.name + ".blobs"))
@@ -160,7 +163,9 @@ class SqliteStore:
             if self._writer is None:
                 if self._readers is None:
                     raise StoreError(f"the store {self.path} is not open")
-                self._writer = Writer(SqliteCommitter(self.path, statistics.Tally()), self.path)
+                self._writer = Writer(
+                    SqliteCommitter(self.path, statistics.Tally(), self._log_bytes), self.path
+                )
                 # hot: the loop's own calls go to the writer without a step between
                 self.submit = self._writer.submit  # type: ignore
                 self.when_durable = self._writer.demand  # type: ignore
@@ -278,6 +283,18 @@ class SqliteStore:
     def retain(self, *, older_than: float, keep: int | None = None, limit: int = 500) -> int:
         """Delete a step's worth of ended runs by age and count; 0 when nothing is left to delete."""
         return self._delete(self._read(lambda cursor: self._retention.step(cursor, older_than, keep, limit)))
+
+    def sweep_blobs(self, grace: float) -> int:
+        """Delete large values that no journal has referred to for `grace` seconds."""
+        names: set[str] | None = None
+
+        def referred(name: str) -> bool:
+            nonlocal names
+            if names is None:
+                names = upkeep.blob_names(self._read)
+            return name in names
+
+        return self._blobs.sweep(referred, grace)
 
     def blobs(self) -> FileBlobs:
         """Return the store's blobs."""
