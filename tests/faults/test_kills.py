@@ -26,7 +26,9 @@ from flowbuilder import Reader
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+SEED = 20260105
 KILLS = 210
+SOAK_KILLS = 3000
 RUNS = 24
 ROUND = 0.25
 """Seconds within which a process is killed, counted from its fork."""
@@ -133,14 +135,27 @@ def expected(n: int) -> int:
 
 @pytest.mark.timeout(600)
 def test_two_hundred_kills_lose_nothing_and_repeat_nothing(driver: Driver, tmp_path: Path) -> None:
-    chance = random.Random(20260105)
+    kill_again_and_again(driver, tmp_path, SEED, KILLS)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+def test_thousands_of_kills_at_ever_new_moments(driver: Driver, tmp_path: Path) -> None:
+    kill_again_and_again(driver, tmp_path, int(os.environ.get("SEED", time.time_ns())), SOAK_KILLS)
+
+
+def kill_again_and_again(driver: Driver, tmp_path: Path, seed: int, least: int) -> None:
+    """Start runs and kill their engines until at least so many have died; then look at every run."""
+    print(f"seed {seed}")  # pytest shows it where the test fails
+    chance = random.Random(seed)
     store, effects = tmp_path / "store.db", tmp_path / "effects"
     effects.touch()
     ledger = Ledger(store, effects)
     kills = first = 0
-    while kills < KILLS:
+    while kills < least:
         kills += _until_done(driver, chance, ledger, first)
         first += RUNS
+    print(f"{kills} kills over {len(ledger.accepted)} runs")
     with Reader(store) as reader:
         for key, run_id in ledger.accepted.items():
             view = reader.show(run_id)

@@ -22,7 +22,7 @@ from flowbuilder.compiler.expressions.parse import KEYWORDS, ROOTS
 from flowbuilder.core import values
 from flowbuilder.core.errors import ExpressionError, OutputError
 from flowbuilder.core.functions.table import FUNCTIONS
-from flowbuilder.testing.run_flow import run_flow
+from flowbuilder.testing.flows import run_flow
 from formulas import LINE, Kind, Refused, evaluate, run
 from oracle.evaluate import Failure
 from oracle.evaluate import evaluate as plainly

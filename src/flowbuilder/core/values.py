@@ -52,12 +52,12 @@ def encode(value: Any, *, max_bytes: int = MAX_BYTES) -> bytes:
             `output.size`; names the place inside the value.
     """
     kind = type(value)
-    if kind is int:
-        if _INT_MIN <= value <= _INT_MAX:
-            return _encoder.encode(value)
-    elif kind in _PLAIN or (kind is dict and len(value) <= _FEW and _is_flat(value)):
-        return _encoded(value)
-    data = _encoded(_Preparation().prepare(value, 0))
+    if kind is int and _INT_MIN <= value <= _INT_MAX:
+        return _encoder.encode(value)
+    if kind in _PLAIN or (kind is dict and len(value) <= _FEW and _is_flat(value)):
+        data = _encoded(value)
+    else:
+        data = _encoded(_Preparation().prepare(value, 0))
     if len(data) > max_bytes:
         raise OutputError(
             "output.size", f"{len(data):,} bytes are more than {max_bytes:,} (limits.output_bytes)"

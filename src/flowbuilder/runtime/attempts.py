@@ -256,19 +256,23 @@ class Attempts:
             if not handle.cancelled():
                 handle.exception()  # looked at, so that nobody reports it as forgotten
             return
-        execution.handle = None
-        if execution.timer is not None:
-            execution.timer.cancel()
-            execution.timer = None
-        if handle.cancelled():
-            self._stopped(execution)
-        elif (error := handle.exception()) is None:
-            execution.stopped = None  # it was told to stop a moment too late
-            self.complete(execution, handle.result())
-        elif execution.stopped is not None:
-            self._stopped(execution)
-        else:
-            self._failed(execution, error)
+        try:
+            execution.handle = None
+            if execution.timer is not None:
+                execution.timer.cancel()
+                execution.timer = None
+            if handle.cancelled():
+                self._stopped(execution)
+            elif (error := handle.exception()) is None:
+                execution.stopped = None  # it was told to stop a moment too late
+                self.complete(execution, handle.result())
+            elif execution.stopped is not None:
+                self._stopped(execution)
+            else:
+                self._failed(execution, error)
+        except Exception as fault:
+            self._machine.phases.broken(run, fault)
+            return
         if run.ready or run.parked:
             self._scheduler.pump(run)
 

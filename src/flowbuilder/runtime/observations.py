@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flowbuilder.core.rules import FAILED
+from flowbuilder.core.rules import CONTINUED, FAILED
 from flowbuilder.storage.api import Statistic
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Observations:
                 self._due = True
                 self._loop.call_later(PERIOD, self.hand_over)
         if len(seen) < SAMPLES:
-            seen.append((duration, output_bytes, code == FAILED, items))
+            seen.append((duration, output_bytes, code in (FAILED, CONTINUED), items))
 
     def hand_over(self) -> None:
         """Give the store what was seen."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -163,7 +164,10 @@ class Phases:
         if run.ended:
             return
         for execution in list(run.executions):
+            handle = execution.handle
             self._machine.attempts.release(execution)
+            if isinstance(handle, asyncio.Task):
+                handle.cancel()
         failure = _error("engine.error", f"{type(error).__name__}: {error}")
         self._note(run, failure)
         self.finish(run, "failed", failure, values.encode(failure))

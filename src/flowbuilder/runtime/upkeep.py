@@ -15,6 +15,10 @@ _log = logging.getLogger("flowbuilder.engine")
 
 PERIOD = 30.0
 """Seconds between two rounds."""
+SWEEP_EVERY = 6 * 3600.0
+"""Seconds between two looks for large values that nothing refers to."""
+BLOB_GRACE = 86400.0
+"""Seconds for which a large value is kept that nothing refers to."""
 STEP = 500
 """Runs that retention deletes before it lets others have the store."""
 
@@ -30,6 +34,7 @@ class Upkeep:
         self._machine = machine
         self.stuck = 0
         self._suspects: set[str] = set()
+        self._sweep_at = 0.0
 
     async def at_start(self) -> None:
         """Carry on what other engines left."""
@@ -59,6 +64,9 @@ class Upkeep:
             )
             while await machine.in_thread(retain):
                 pass
+        if machine.clock.now() >= self._sweep_at:
+            self._sweep_at = machine.clock.now() + SWEEP_EVERY
+            await machine.in_thread(functools.partial(machine.store.sweep_blobs, BLOB_GRACE))
         return found
 
     async def _free_stuck(self) -> int:

@@ -327,6 +327,13 @@ class Store(Protocol):
         """
         ...
 
+    def sweep_blobs(self, grace: float) -> int:
+        """Delete large values that no journal has referred to for `grace` seconds; returns how many.
+
+        Looks at every journal where there is any such value: to be done now and then.
+        """
+        ...
+
     def blobs(self) -> Blobs:
         """Return the store's blobs."""
         ...

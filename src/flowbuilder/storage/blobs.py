@@ -27,6 +27,10 @@ _NAME = re.compile(r"[0-9a-f]{64}")
 _READ_ONLY = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
 
 
+_IN_BATCH = re.compile(rb"\xd9\x40([0-9a-f]{64})")
+"""A text of 64 characters in MessagePack."""
+
+
 class FileBlobs:
     """Blobs as files `folder/ab/abcdef…`; any number of processes may use one folder."""
 
@@ -131,6 +135,15 @@ class FileBlobs:
 
     def _path(self, content_hash: str) -> Path:
         return self._folder / content_hash[:2] / content_hash
+
+
+def names_in(batch: bytes) -> list[str]:
+    """Return what in a batch of a journal may be the name of a blob.
+
+    The bytes are looked at, not decoded: a text that happens to look like one
+    keeps a blob that could go, and no more.
+    """
+    return [name.decode() for name in _IN_BATCH.findall(batch)]
 
 
 class MemoryBlobs:

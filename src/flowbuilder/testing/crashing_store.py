@@ -320,6 +320,11 @@ class CrashingStore:
         self._alive()
         return self.store.retain(older_than=older_than, keep=keep, limit=limit)
 
+    def sweep_blobs(self, grace: float) -> int:
+        """As the other store."""
+        self._alive()
+        return self.store.sweep_blobs(grace)
+
     def blobs(self) -> Blobs:
         """As the other store."""
         self._alive()

@@ -22,6 +22,8 @@ import pytest
 
 from flowbuilder.core.errors import NotFound, StoreCorrupt, StoreError
 from flowbuilder.core.ids import RunIds
+from flowbuilder.core.records import Ended, encode
+from flowbuilder.core.rules import SUCCEEDED
 from flowbuilder.storage.api import (
     LOG_BYTES,
     Accept,
@@ -677,6 +679,26 @@ class StoreContract:
             assert blobs.get(wanted) == b"wanted"
             with pytest.raises(StoreCorrupt):
                 blobs.get(unwanted)
+
+    def test_blobs_go_with_the_runs_that_refer_to_them(self) -> None:
+        runs = Runs()
+        with self.opened() as store:
+            rows = [runs.row(), runs.row(), runs.row()]
+            names = [store.blobs().put(text) for text in (b"first batch", b"a later one", b"both")]
+            for row, sequence, used in ((rows[0], 0, names[::2]), (rows[1], 1, names[1:])):
+                ended = [Ended(f"t{n}", SUCCEEDED, 0.0, 0.0, blob=name) for n, name in enumerate(used)]
+                batches = [encode([])] * sequence + [encode(ended)]  # type: ignore[arg-type]
+                commit(store, Accept(row), *(Append(row.id, n, data) for n, data in enumerate(batches)))
+            commit(store, *(Change(row.id, {"status": "succeeded", "ended_at": 1.0}) for row in rows[:2]))
+            assert store.sweep_blobs(grace=-1.0) == 0
+
+            store.delete_runs([rows[0].id])
+            assert store.sweep_blobs(grace=3600.0) == 0
+            assert store.sweep_blobs(grace=-1.0) == 1
+            assert store.blobs().get(names[2]) == b"both"
+
+            store.delete_runs([rows[1].id])
+            assert store.sweep_blobs(grace=-1.0) == 2
 
     # -- closed ------------------------------------------------------------------------------------------
 

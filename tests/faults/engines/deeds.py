@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from pathlib import Path
 
 
 def leave(file: str, line: str) -> str:
@@ -18,7 +17,7 @@ def leave(file: str, line: str) -> str:
 async def wait_for(file: str, line: str, until: str) -> str:
     """Append a line, and wait until a file is there."""
     leave(file, line)
-    while not Path(until).exists():
+    while not os.path.exists(until):  # noqa: ASYNC110, ASYNC240 - another process makes the file
         await asyncio.sleep(0.01)
     return line
 

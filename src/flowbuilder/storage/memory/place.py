@@ -40,8 +40,8 @@ _FIELDS = frozenset(RunRow.__struct_fields__) - {"id"}
 class Place:
     """The contents of a memory store; any number of `MemoryStore`s may share one."""
 
-    def __init__(self, log_bytes: int = LOG_BYTES) -> None:
-        self.log_bytes = log_bytes
+    def __init__(self) -> None:
+        self.log_bytes = LOG_BYTES
         """What is kept of one task's log; the oldest lines go first."""
         self.lock = threading.RLock()
         """Held by whoever looks or writes."""

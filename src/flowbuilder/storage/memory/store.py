@@ -18,7 +18,6 @@ import msgspec
 from flowbuilder.core.errors import NotFound, StoreError
 from flowbuilder.storage.api import (
     LIVE,
-    LOG_BYTES,
     Command,
     Done,
     Engine,
@@ -29,6 +28,7 @@ from flowbuilder.storage.api import (
     TaskStatistics,
     Write,
 )
+from flowbuilder.storage.blobs import names_in
 from flowbuilder.storage.memory.place import Place, select
 
 if TYPE_CHECKING:
@@ -42,11 +42,13 @@ class MemoryStore:
 
     Args:
         place: the contents of another memory store, to share them with it.
-        log_bytes: what is kept of the log of one task.
+        log_bytes: what is kept of one task's log; that of the place otherwise.
     """
 
-    def __init__(self, place: Place | None = None, log_bytes: int = LOG_BYTES) -> None:
-        self.place = place or Place(log_bytes)
+    def __init__(self, place: Place | None = None, log_bytes: int | None = None) -> None:
+        self.place = place or Place()
+        if log_bytes is not None:
+            self.place.log_bytes = log_bytes
         self._engine: str | None = None
         self._open = False
         self._gathered: list[Write] = []
@@ -311,6 +313,17 @@ class MemoryStore:
             many = set(ended[: max(0, len(ended) - keep)] if keep is not None else ())
             old = {run_id for run_id in ended if (place.runs[run_id].ended_at or older_than) < older_than}
             return sum(place.delete(run_id) for run_id in sorted(many | old)[:limit])
+
+    def sweep_blobs(self, grace: float) -> int:
+        """Delete large values that no journal has referred to for `grace` seconds."""
+        with self._reading() as place:
+            kept = {
+                name
+                for batches in place.journals.values()
+                for batch in batches.values()
+                for name in names_in(batch)
+            }
+            return place.blobs.sweep(kept.__contains__, grace)
 
     def blobs(self) -> MemoryBlobs:
         """Return the store's blobs."""

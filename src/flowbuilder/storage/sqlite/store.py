@@ -288,6 +288,18 @@ class SqliteStore:
         """Delete a step's worth of ended runs by age and count; 0 when nothing is left to delete."""
         return self._delete(self._read(lambda cursor: self._retention.step(cursor, older_than, keep, limit)))
 
+    def sweep_blobs(self, grace: float) -> int:
+        """Delete large values that no journal has referred to for `grace` seconds."""
+        names: set[str] | None = None
+
+        def referred(name: str) -> bool:
+            nonlocal names
+            if names is None:
+                names = upkeep.blob_names(self._read)
+            return name in names
+
+        return self._blobs.sweep(referred, grace)
+
     def blobs(self) -> FileBlobs:
         """Return the store's blobs."""
         return self._blobs

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from flowbuilder.storage.blobs import names_in
 from flowbuilder.storage.sqlite.query import all_rows, first_value
 from flowbuilder.storage.sqlite.runs import LIVE_SQL, first_id
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import apsw
 
@@ -35,6 +37,29 @@ def delete(cursor: apsw.Cursor, run_ids: Sequence[str]) -> int:
     for statement in _OF_RUNS:
         cursor.execute(statement, (json.dumps(ended),))
     return len(ended)
+
+
+def blob_names(read: Callable[[Callable[[apsw.Cursor], Any]], Any]) -> set[str]:
+    """Return the names of all blobs that a journal refers to; reads step by step, so that no log grows."""
+    names: set[str] = set()
+    place: tuple[Any, ...]
+    for statement, place in (
+        ("SELECT rowid, first_batch FROM runs WHERE rowid > ? ORDER BY rowid LIMIT 5000", (-1,)),
+        (
+            "SELECT run_id, sequence, data FROM journal WHERE (run_id, sequence) > (?, ?) "
+            "ORDER BY run_id, sequence LIMIT 5000",
+            ("", -1),
+        ),
+    ):
+        while rows := read(functools.partial(_some, statement=statement, place=place)):
+            for row in rows:
+                names.update(names_in(row[-1] or b""))
+            place = rows[-1][:-1]
+    return names
+
+
+def _some(cursor: apsw.Cursor, *, statement: str, place: tuple[Any, ...]) -> list[Any]:
+    return list(all_rows(cursor, statement, place))
 
 
 class Retention:
