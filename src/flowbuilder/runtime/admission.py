@@ -49,10 +49,12 @@ class Admission:
         heapq.heappush(self._queue, (rank(Urgency(priority), self._now()), next(self._order), turn))
         try:
             await turn
-        finally:
+        except BaseException:
             if turn.done() and not turn.cancelled():
-                self._coming -= 1
-            self.let_in()
+                self._coming -= 1  # it was let in, and does not come: the next one may
+                self.let_in()
+            raise
+        self._coming -= 1
 
     def close(self) -> None:
         """Wake all: what they come into is for them to see."""

@@ -79,9 +79,6 @@ class Runs:
             raise EngineStopped
         if self._kept.get(plan.content_hash, _UNKNOWN) is not None:
             await self._keep_plan(plan)
-        if time.perf_counter() - self._last_yield > SLICE:
-            self._last_yield = time.perf_counter()
-            await asyncio.sleep(0)  # let others have the loop
         if parent is None and not self.admission.is_free:
             # a child is let in at once: its parent, which has room already, could wait for it for ever
             await self.admission.enter(plan.priority if priority is None else priority)
@@ -209,6 +206,9 @@ class Runs:
         machine.phases.begin(run)
         machine.scheduler.pump(run)
         if run.plan.durability == "none":
+            if time.perf_counter() - self._last_yield > SLICE:
+                await asyncio.sleep(0)  # nothing else lets others have the loop
+                self._last_yield = time.perf_counter()
             return
         accepted: asyncio.Future[None] = machine.loop.create_future()
         machine.committer.when_durable(run, functools.partial(settle, accepted))

@@ -82,8 +82,9 @@ class SqliteCommitter:
     ) -> dict[str, str]:
         if self._refused:
             group.drop(group.runs() & self._refused.keys())
-        self._tally.add(group.statistics)
-        group.statistics = []
+        if group.statistics:
+            self._tally.add(group.statistics)
+            group.statistics = []
         rows, keyed, batches = group.melt()
         self._uncarried += _COMMIT_BYTES + _size(rows) + _size(batches)
         if not self._turns.needed:

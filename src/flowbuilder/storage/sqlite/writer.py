@@ -306,7 +306,7 @@ class Writer:
         """
         items = self._items
         count = len(items)
-        if whole:
+        if whole and (count > _MOST or (count and type(items[-1]) in _UNAWAITED)):
             last = next((at for at in range(count, 0, -1) if type(items[at - 1]) not in _UNAWAITED), 0)
             if last > _MOST:  # a group at least, and then as much as makes a short transaction
                 last = next(at for at in range(_MOST, last + 1) if type(items[at - 1]) not in _UNAWAITED)
@@ -352,5 +352,7 @@ def _tell(group: Group, error: StoreError) -> None:
 
 def _call(done: Done, error: StoreError | None) -> None:
     """Call `done`; one that fails, as its loop is closed already, must not end the thread for all others."""
-    with contextlib.suppress(Exception):
+    try:  # noqa: SIM105 - on the way of every commit
         done(error)
+    except Exception:
+        pass
