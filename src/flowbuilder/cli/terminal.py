@@ -102,8 +102,13 @@ def put(text: str, stream: TextIO) -> None:
         stream.flush()
     except (OSError, ValueError):
         # the other end is gone, as that of `2>&1 | tee` is after Ctrl-C: a cancel must go on all the same
-        with contextlib.suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        lead_nowhere(stream)
+
+
+def lead_nowhere(stream: TextIO) -> None:
+    """Let what is still in a stream's buffer, and all that is written from now on, vanish."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 @contextlib.contextmanager
@@ -114,6 +119,7 @@ def _written() -> Iterator[None]:
     except BrokenPipeError:
         raise
     except OSError as error:
+        lead_nowhere(sys.stdout)
         raise OSError(error.errno, error.strerror, "standard output") from None
 
 
