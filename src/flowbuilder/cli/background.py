@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from flowbuilder.cli.terminal import lead_nowhere
 from flowbuilder.core import errors
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def _answer(answer: Answer) -> None:
     """Answer, once, and give up standard output, which the one who asked waits for."""
     sys.stdout.buffer.write(msgspec.json.encode(answer) + b"\n")
     sys.stdout.flush()
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    lead_nowhere(sys.stdout)
 
 
 def _serve(request: Request, workspace: Workspace) -> None:

@@ -5,13 +5,12 @@ Start reading here; each command is one module of `cli.commands`.
 
 from __future__ import annotations
 
-import os
 import sys
 
 from flowbuilder.cli import exits
 from flowbuilder.cli.command import GROUPS, TABLE, carry_out, command_of
 from flowbuilder.cli.parsing import UsageError, nearest, parse
-from flowbuilder.cli.terminal import flush_data, prepare_streams
+from flowbuilder.cli.terminal import flush_data, lead_nowhere, prepare_streams
 
 
 def main(words: list[str] | None = None) -> int:
@@ -31,7 +30,7 @@ def main(words: list[str] | None = None) -> int:
         return code
     except BrokenPipeError:
         # whoever read our output has enough; leave as a program does that SIGPIPE ends
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        lead_nowhere(sys.stdout)
         return 128 + 13
     except KeyboardInterrupt:
         return exits.INTERRUPTED

@@ -8,6 +8,7 @@ Rich is imported only where it draws something.
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import sys
 from typing import TYPE_CHECKING, TextIO
@@ -22,12 +23,20 @@ def prepare_streams() -> None:
     """Make the standard streams fit to be written to, whatever the command was started with.
 
     One that is closed (`>&-`) leads nowhere from now on: otherwise the next
-    file that is opened would get its number.  Data is UTF-8 in every locale.
+    file that is opened would get its number.  One without a buffer, as
+    `PYTHONUNBUFFERED` asks for, gets one: Python forgets what is left of a
+    write that a signal cuts short.  Data is UTF-8 in every locale.
     """
     for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         if getattr(sys, name) is None:
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # takes the lowest number, which is free
             setattr(sys, name, open(number, mode, closefd=False))  # noqa: SIM115 it is for the whole process
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        stream = getattr(sys, name)
+        if isinstance(getattr(stream, "buffer", None), io.RawIOBase):
+            buffering = 1 if number == 2 or stream.isatty() else -1
+            buffered = open(number, "w", buffering, stream.encoding, stream.errors, closefd=False)  # noqa: SIM115
+            setattr(sys, name, buffered)
     reconfigure = getattr(sys.stdout, "reconfigure", None)
     if reconfigure is not None and sys.stdout.encoding != "utf-8":
         reconfigure(encoding="utf-8")
@@ -93,8 +102,13 @@ def put(text: str, stream: TextIO) -> None:
         stream.flush()
     except (OSError, ValueError):
         # the other end is gone, as that of `2>&1 | tee` is after Ctrl-C: a cancel must go on all the same
-        with contextlib.suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        lead_nowhere(stream)
+
+
+def lead_nowhere(stream: TextIO) -> None:
+    """Let what is still in a stream's buffer, and all that is written from now on, vanish."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 @contextlib.contextmanager
@@ -105,6 +119,7 @@ def _written() -> Iterator[None]:
     except BrokenPipeError:
         raise
     except OSError as error:
+        lead_nowhere(sys.stdout)
         raise OSError(error.errno, error.strerror, "standard output") from None
 
 

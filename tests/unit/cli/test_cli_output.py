@@ -1,7 +1,9 @@
 """What commands print, at a terminal and through a pipe."""
 
 import io
+import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -248,3 +250,37 @@ def test_colours_change_no_word_of_a_plan() -> None:
     assert re.sub(r"\x1b\[[0-9;]*m", "", shown) == plan
     assert "\x1b[1mpython slow\x1b[0m" in shown
     assert "\x1b[31m failed\x1b[0m" in shown
+
+
+INTERRUPTED = """
+import signal, sys
+from flowbuilder.cli.terminal import data, flush_data, prepare_streams
+prepare_streams()
+seen = []
+def alarm(*_):
+    seen.append(1)
+    if len(seen) == 3:
+        sys.stderr.write("interrupted\\n")
+signal.signal(signal.SIGALRM, alarm)
+signal.setitimer(signal.ITIMER_REAL, 0.005, 0.005)
+data("x" * 1_000_000)
+flush_data()
+signal.setitimer(signal.ITIMER_REAL, 0)
+"""
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_signal_in_the_middle_of_a_long_write_loses_nothing(unbuffered: str) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", INTERRUPTED],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+    )
+    assert process.stderr is not None
+    assert process.stderr.readline() == b"interrupted\n"  # the pipe is full, and three signals have come
+
+    out, _ = process.communicate(timeout=60)
+
+    assert len(out) == 1_000_001
+    assert process.returncode == 0
