@@ -101,7 +101,7 @@ def test_depth_is_bounded() -> None:
         values.encode(deep)
 
 
-@pytest.mark.timeout(10)
+@pytest.mark.timeout(60)
 @pytest.mark.parametrize(
     "twice", [lambda v: [v, v], lambda v: {"a": v, "b": v}, lambda v: (v, v), lambda v: [v, {"x": v}]]
 )

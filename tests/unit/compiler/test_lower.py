@@ -284,7 +284,7 @@ def test_what_is_asserted_is_a_condition(that: str, code: str | None) -> None:
     assert found == ([code] if code else [])
 
 
-@pytest.mark.timeout(20)
+@pytest.mark.timeout(60)
 @pytest.mark.parametrize(
     "text",
     [
