@@ -231,6 +231,7 @@ class Attempts:
             functools.partial(self._log, run, execution.path),
             self._machine.services,
             None if task.timeout is None else self._machine.clock.monotonic() + task.timeout,
+            run.row.priority + task.priority / 101,
         )
 
     def _log(self, run: RunState, path: str, level: str, message: str, data: Any = None) -> None:

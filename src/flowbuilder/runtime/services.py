@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from flowbuilder.runtime.executors.children import Children
+from flowbuilder.runtime.executors.places import Places
 from flowbuilder.runtime.executors.threads import Threads
 
 if TYPE_CHECKING:
@@ -37,7 +38,10 @@ class EngineServices:
         self.threads = Threads(config.executors.thread_count())
         self._config = config
         self._children = Children(_children_folder(store))
-        self._shells = asyncio.Semaphore(config.executors.shell_count())
+        self._places = {
+            "shells": Places(config.executors.shell_count()),
+            "http": Places(config.executors.http),
+        }
         self._session: aiohttp.ClientSession | None = None
         self.end_orphans()
 
@@ -75,10 +79,11 @@ class EngineServices:
         """
         return self._children.end_orphans()
 
-    def slot(self, kind: Literal["shells"]) -> AbstractAsyncContextManager[object]:
-        """Hold one of the places for child processes while inside."""
-        assert kind == "shells"
-        return self._shells
+    def slot(
+        self, kind: Literal["shells", "http"], urgency: float = 0.0
+    ) -> AbstractAsyncContextManager[object]:
+        """Hold one of the places for child processes or for calls while inside; the most urgent comes first."""
+        return self._places[kind].hold(urgency)
 
     async def in_thread(self, function: Callable[[], Any]) -> Any:
         """Run a blocking function on the engine's threads."""

@@ -32,8 +32,10 @@ class Services(Protocol):
         """Forget a process group that is gone."""
         ...
 
-    def slot(self, kind: Literal["shells"]) -> AbstractAsyncContextManager[object]:
-        """Hold one of the places for child processes while inside; wait for one first."""
+    def slot(
+        self, kind: Literal["shells", "http"], urgency: float = 0.0
+    ) -> AbstractAsyncContextManager[object]:
+        """Hold one of the places for child processes or for calls while inside; wait for one first."""
         ...
 
     async def in_thread(self, function: Callable[[], Any]) -> Any:
@@ -62,6 +64,8 @@ class Call(msgspec.Struct):
     services: Services
     deadline: float | None = None
     """On `services.clock.monotonic()`; the engine cancels the attempt then."""
+    urgency: float = 0.0
+    """More is placed first: the priority of the run, and as a fraction that of the task."""
 
 
 class Work(msgspec.Struct, frozen=True):

@@ -74,7 +74,7 @@ class Script:
         if language not in ("python", "javascript", "bash"):
             raise TaskFailed("input", f"'language' is python, javascript or bash, not {language[:40]!r}")
         code, file = await _code(params, call)
-        async with call.services.slot("shells"):
+        async with call.services.slot("shells", call.urgency):
             if language == "bash":
                 return await self._bash(call, params, code)
             args = _arguments(params)

@@ -57,7 +57,7 @@ class Shell:
         params = mapping(call.params)
         script, variables = _command(params.get("command"))
         script = prelude(script, variables) + script
-        async with call.services.slot("shells"):
+        async with call.services.slot("shells", call.urgency):
             return await run_bash(call, params, script, grace=self._grace, limit=self._limit)
 
 

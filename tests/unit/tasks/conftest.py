@@ -48,7 +48,7 @@ class RecordingServices:
     def child_ended(self, pid: int) -> None:
         self.ended.append(pid)
 
-    def slot(self, kind: str) -> contextlib.AbstractAsyncContextManager[None]:
+    def slot(self, kind: str, urgency: float = 0.0) -> contextlib.AbstractAsyncContextManager[None]:
         return contextlib.nullcontext()
 
     async def in_thread(self, function: Callable[[], Any]) -> Any:

@@ -217,7 +217,7 @@ class Placer:
                 raised = error
             return time.perf_counter() - started, value, raised
 
-        job = self._threads.start(timed)
+        job = self._threads.start(timed, work.call.urgency)
         try:
             taken, value, error = await asyncio.shield(job.future)
         except asyncio.CancelledError:

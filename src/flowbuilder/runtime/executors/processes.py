@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowbuilder.core.errors import TaskFailed
 from flowbuilder.runtime.executors import worker
+from flowbuilder.runtime.executors.places import Places
 
 if TYPE_CHECKING:
     from pebble import ProcessPool
@@ -25,6 +26,7 @@ class Processes:
 
     def __init__(self, count: int) -> None:
         self._count = count
+        self._places = Places(count)
         self._pool: ProcessPool | None = None
         self._starting = asyncio.Lock()
 
@@ -41,7 +43,8 @@ class Processes:
         pool = await self._ready()
         arguments = (work.call.folder, work.name, work.args, work.kwargs)
         try:
-            outcome = await asyncio.wrap_future(pool.schedule(worker.execute, args=arguments))
+            async with self._places.hold(work.call.urgency):
+                outcome = await asyncio.wrap_future(pool.schedule(worker.execute, args=arguments))
         except ProcessExpired as error:
             how = f"exit code {error.exitcode}" if error.exitcode is not None else "no exit code"
             raise TaskFailed("executor.crashed", f"the process that ran '{work.name}' died ({how})") from None

@@ -8,9 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import heapq
+import itertools
 import queue
 import threading
+import time
 from typing import TYPE_CHECKING, Any
+
+from flowbuilder.runtime.executors.places import rank
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,7 +47,7 @@ class Job:
 
 
 class Threads:
-    """Runs blocking functions, some at once, the rest in the order in which they came.
+    """Runs blocking functions, some at once, the rest the most urgent first (`places.rank`).
 
     Args:
         count: threads at most; they are started when they are needed.
@@ -50,25 +55,29 @@ class Threads:
 
     def __init__(self, count: int) -> None:
         self._count = count
-        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._jobs: list[tuple[float, int, Job]] = []
+        self._order = itertools.count()
+        self._there: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        """True for each of the jobs; False tells a thread to end."""
         self._started = 0
         self._idle = 0
         self._lock = threading.Lock()
         self._closed = False
 
-    def start(self, function: Callable[[], Any]) -> Job:
+    def start(self, function: Callable[[], Any], urgency: float = 0.0) -> Job:
         """Have a function run as soon as a thread is free."""
         if self._closed:
             raise RuntimeError("the engine's threads are closed")
         job = Job(function, asyncio.get_running_loop().create_future())
         with self._lock:
+            heapq.heappush(self._jobs, (rank(urgency, time.monotonic()), next(self._order), job))
             if self._idle:
                 self._idle -= 1
             elif self._started < self._count:
                 self._started += 1
                 name = f"flowbuilder-{self._started}"
                 threading.Thread(target=self._work, name=name, daemon=True).start()
-        self._jobs.put(job)
+        self._there.put(True)
         return job
 
     async def run(self, function: Callable[[], Any]) -> Any:
@@ -91,10 +100,12 @@ class Threads:
             return
         self._closed = True
         for _ in range(self._started):
-            self._jobs.put(None)
+            self._there.put(False)
 
     def _work(self) -> None:
-        while (job := self._jobs.get()) is not None:
+        while self._there.get():
+            with self._lock:
+                _, _, job = heapq.heappop(self._jobs)
             result, error = None, None
             begun = job.begin()
             if begun:
