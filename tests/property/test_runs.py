@@ -26,7 +26,7 @@ from flowbuilder.tasks.python import name_function
 from flowbuilder.testing.crashing_store import Crash, CrashingStore
 from flowbuilder.testing.flows import run_flow
 from oracle.flows import simulate
-from strategies import Case, cases
+from strategies import INPUTS, Case, cases
 
 if TYPE_CHECKING:
     from flowbuilder import RunView
@@ -171,3 +171,21 @@ def test_a_run_that_is_crashed_and_carried_on_by_other_plans_comes_to_the_same(
 
     # what is in flight when an engine dies may be done again: as many effects as lie side by side
     right(case, flow, view, repeated=died * 24)
+
+
+def test_a_constant_behind_a_variable_keeps_its_place() -> None:
+    given = {name: schema["default"] for name, schema in INPUTS.items()}
+    case = Case(
+        {
+            "flow": "random",
+            "inputs": INPUTS,
+            "vars": {"a": "${{ inputs.n }}", "b": "${{ 0 }}", "c": "${{ inputs.word }}"},
+            "tasks": {"t": {"type": "set", "with": 1}},
+            "outputs": {"all": "${{ [vars.a, vars.b, vars.c] }}"},
+        },
+        given,
+    )
+
+    view = asyncio.run(run_flow(planned(compiled(case), case, set()), given))
+
+    assert view.outputs == {"all": [3, 0, "abc"]}

@@ -71,22 +71,26 @@ class Http:
         if request.method not in SAFE_METHODS and not request.has_key:
             headers.add("Idempotency-Key", call.idempotency_key)
         trust = await self._trust(request, call)
+        async with call.services.slot("http", call.urgency):
+            return await self._exchange(session, request, trust, call)
+
+    async def _exchange(
+        self, session: aiohttp.ClientSession, request: Request, trust: Any, call: Call
+    ) -> dict[str, Any]:
+        """Send a request and take in its answer."""
         monotonic = call.services.clock.monotonic
         began = monotonic()
         with contextlib.ExitStack() as files, _failures(request):
-            async with (
-                call.services.slot("http", call.urgency),
-                session.request(
-                    request.method,
-                    request.url,
-                    headers=headers,
-                    data=await _body(request, call, files),
-                    allow_redirects=request.follow_redirects,
-                    max_redirects=_REDIRECTS,
-                    ssl=trust,
-                    timeout=_CONNECT_TIMEOUT,
-                ) as response,
-            ):
+            async with session.request(
+                request.method,
+                request.url,
+                headers=request.headers,
+                data=await _body(request, call, files),
+                allow_redirects=request.follow_redirects,
+                max_redirects=_REDIRECTS,
+                ssl=trust,
+                timeout=_CONNECT_TIMEOUT,
+            ) as response:
                 if not request.accepts(response.status):
                     raise await self._refused(request, response, call)
                 output = await self._answer(request, response)

@@ -1,0 +1,79 @@
+"""One heap for all moments: due ones are done in order, and one that fails stops no other."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from flowbuilder.runtime.timers import Timers
+from flowbuilder.testing import FakeClock
+
+if TYPE_CHECKING:
+    import pytest
+
+
+async def turns(count: int = 10) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+async def test_what_is_due_is_done_in_order_and_a_fault_stops_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    clock, done = FakeClock(), list[str]()
+    timers = Timers(clock)
+    now = clock.now()
+    serving = asyncio.ensure_future(timers.run())
+
+    def fault() -> None:
+        done.append("fault")
+        raise RuntimeError("ours")
+
+    timers.at(now + 3, lambda: done.append("third"))
+    timers.at(now + 1, lambda: done.append("first"))
+    timers.at(now + 2, fault)
+    never = timers.at(now + 2, lambda: done.append("never"))
+    never.cancel()
+    await turns()
+    assert (done, timers.next_moment()) == ([], now + 1)
+
+    with caplog.at_level(logging.ERROR):
+        clock.advance(3)
+        await turns()
+
+    assert done == ["first", "fault", "third"]
+    assert "ours" in caplog.text
+    assert timers.next_moment() is None
+    serving.cancel()
+
+
+async def test_an_earlier_moment_is_not_slept_over() -> None:
+    clock, done = FakeClock(), list[int]()
+    timers = Timers(clock)
+    serving = asyncio.ensure_future(timers.run())
+    timers.at(clock.now() + 1000, lambda: done.append(1000))
+    await turns()
+    timers.at(clock.now() + 5, lambda: done.append(5))
+    await turns()
+
+    clock.advance(5)
+    await turns()
+
+    assert done == [5]
+    serving.cancel()
+
+
+async def test_a_clock_that_is_set_forward_is_noticed_within_a_minute() -> None:
+    clock, done = FakeClock(), list[str]()
+    timers = Timers(clock)
+    serving = asyncio.ensure_future(timers.run())
+    timers.at(clock.now() + 86400, lambda: done.append("due"))
+    await turns()
+
+    clock.set(clock.now() + 86400)
+    clock.advance(60)
+    await turns()
+
+    assert done == ["due"]
+    serving.cancel()
