@@ -31,8 +31,11 @@ LIMIT = 12.0
 
 def measure(folder: Path) -> Iterator[Figure]:
     """Yield a line for each step of ten."""
-    for what, make in (("async tasks", partial(async_fan, concurrency=1000)), ("pure tasks", pure_fan)):
-        sizes = [10, 100, 1000, 10_000, 100_000]
+    for what, make, most in (
+        ("async tasks", partial(async_fan, concurrency=1000), 100_000),
+        ("pure tasks", pure_fan, 1_000_000),
+    ):
+        sizes = [size for size in (10, 100, 1000, 10_000, 100_000, 1_000_000) if size <= most]
         yield from _steps(f"{what} in a run", with_loop(_tasks(folder, make(folder), sizes)))
     yield from _steps("runs in a store", with_loop(_runs(folder, [100, 1000, 10_000, 100_000, 1_000_000])))
     yield from _steps("tasks of a flow, compiled", _compiled(folder, [10, 100, 1000, 10_000]))

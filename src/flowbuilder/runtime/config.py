@@ -57,8 +57,8 @@ class LimitsConfig(msgspec.Struct, frozen=True):
     at most about 0.1 s; ten times as many hold it for ten times as long."""
     output_bytes: Size = 256 * 1024 * 1024
     """The largest output of one task, as it is kept.  Default: `256MiB`."""
-    log_bytes: Size = 10 * 1024 * 1024
-    """What is kept of the log of one task.  Default: `10MiB`; the oldest lines are dropped and said so."""
+    log_bytes: Size = 10_000_000
+    """What is kept of the log of one task.  Default: `10MB`; the oldest lines are dropped and said so."""
 
     def for_compiler(self) -> Limits:
         """Return what bounds the files of a flow."""

@@ -12,16 +12,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from flowbuilder.testing.crashing_store import Crash, CrashingStore
     from flowbuilder.testing.fake_clock import FakeClock
-    from flowbuilder.testing.flows import run_flow
+    from flowbuilder.testing.flows import load_text, run_flow
     from flowbuilder.testing.store_contract import StoreContract
 
-__all__ = ["Crash", "CrashingStore", "FakeClock", "StoreContract", "run_flow"]
+__all__ = ["Crash", "CrashingStore", "FakeClock", "StoreContract", "load_text", "run_flow"]
 
 _MODULES = {
     "Crash": "crashing_store",
     "CrashingStore": "crashing_store",
     "FakeClock": "fake_clock",
     "StoreContract": "store_contract",
+    "load_text": "flows",
     "run_flow": "flows",
 }
 

@@ -227,6 +227,9 @@ class Writer:
         except Contended:
             self._unfinished = group
             return False
+        except BaseException as error:  # a Ctrl-C on the caller's thread: nobody may wait for ever
+            self._fail(group, as_store_error(error, self._path))
+            raise
         taken = time.perf_counter() - started
         if taken > _SHORT:
             self._long_until = started + _PATIENCE * taken
