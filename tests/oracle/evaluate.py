@@ -309,7 +309,9 @@ def _sum(value: Any) -> Any:
 
 def _sorted(value: Any) -> list[Any]:
     items = list(value) if type(value) is dict else _list(value)
-    for before, after in itertools.pairwise(items):
+    for before, after in itertools.pairwise(
+        [*items[:1], *items]
+    ):  # the first with itself: it must have an order
         _holds("<", before, after)
     return sorted(items)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -141,15 +142,32 @@ def test_a_run_comes_to_what_the_oracle_says(case: Case, chosen: set[Any]) -> No
     right(case, flow, view, repeated=0)
 
 
-@bounded(max_examples=80)
-@given(
+crashed_cases = given(
     cases(effects="leave"),
     st.sets(st.sampled_from(PASSES)),
     st.lists(st.tuples(st.integers(1, 12), st.booleans()), min_size=1, max_size=3),
 )
+
+
+@bounded(max_examples=80)
+@crashed_cases
 def test_a_run_that_is_crashed_and_carried_on_by_other_plans_comes_to_the_same(
     case: Case, chosen: set[Any], crashes: list[tuple[int, bool]]
 ) -> None:
+    crash_and_carry_on(case, chosen, crashes)
+
+
+@pytest.mark.soak
+@bounded(max_examples=5000)
+@crashed_cases
+def test_thousands_of_crashed_runs_come_to_the_same(
+    case: Case, chosen: set[Any], crashes: list[tuple[int, bool]]
+) -> None:
+    crash_and_carry_on(case, chosen, crashes)
+
+
+def crash_and_carry_on(case: Case, chosen: set[Any], crashes: list[tuple[int, bool]]) -> None:
+    """Run a case in engines that die one after the other, and in one that lives; compare with the oracle."""
     flow = compiled(case)
     calls.clear()
     first = MemoryStore()

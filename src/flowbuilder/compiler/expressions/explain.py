@@ -14,6 +14,9 @@ from flowbuilder.compiler.expressions.generate import BUDGET, GLOBALS, Generator
 from flowbuilder.compiler.expressions.tree import (
     Call,
     Choice,
+    Compare,
+    CompareOp,
+    Const,
     Dict,
     DictComp,
     Expr,
@@ -148,14 +151,39 @@ class _Search:
                     return (condition,)
             case Logic(op=op, operands=operands):
                 return self._reached(op, operands)
-            case Call(function="default" | "exists", args=args):
-                return args[1:]
+            case Call(function="default", args=args):
+                # the second is evaluated only where the path leads to nothing
+                return (
+                    args[1:]
+                    if self._holds(Call(expr.at, "default", (args[0], Const(expr.at, None)))) is None
+                    else ()
+                )
+            case Call(function="exists"):
+                return ()
+            case Compare(first=first, rest=rest) if len(rest) > 1:
+                return self._compared(first, rest)
             case Call(function="any" | "all" | "first", args=args) if args and type(args[0]) is ListComp:
                 return (args[0].loops[0].over, *args[1:])
             case Member() | Index() if self._names.resolve(expr) is not None:
                 return ()
             case _:
                 return children(expr)
+
+    def _holds(self, expr: Expr) -> Any:
+        """Return a part's value; False where it has none."""
+        try:
+            return self._evaluate(expr)
+        except Exception:
+            return False
+
+    def _compared(self, first: Expr, rest: tuple[tuple[CompareOp, Expr], ...]) -> list[Expr]:
+        """Return the operands of a chain as far as it was compared."""
+        reached = [first, rest[0][1]]
+        for number in range(1, len(rest)):
+            if self._holds(Compare(first.at, first, rest[:number])) is not True:
+                break
+            reached.append(rest[number][1])
+        return reached
 
     def _reached(self, op: str, operands: Sequence[Expr]) -> list[Expr]:
         reached: list[Expr] = []

@@ -98,7 +98,10 @@ HELPERS: Final[Mapping[str, Any]] = MappingProxyType(
         "_less_equal": operators.less_equal,
         "_greater": operators.greater,
         "_greater_equal": operators.greater_equal,
-        "_ordered": operators.ordered,
+        "_less_charged": operators.less_charged,
+        "_less_equal_charged": operators.less_equal_charged,
+        "_greater_charged": operators.greater_charged,
+        "_greater_equal_charged": operators.greater_equal_charged,
         "_contains": operators.contains,
         "_chained": operators.chained,
         "_index": operators.index,
@@ -338,7 +341,7 @@ class Generator:
             case _:
                 pair = self.expression(left), self.expression(right)
                 if not _is_number(left, right) and self.is_charged():
-                    return _call("_ordered", self._steps_left(), ast.Constant(op), *pair)
+                    return _call(f"{_COMPARISONS[op]}_charged", self._steps_left(), *pair)
                 return _call(_COMPARISONS[op], *pair)
 
     # -- functions -----------------------------------------------------------------------

@@ -51,9 +51,15 @@ def add_charged(budget: Budget, a: Any, b: Any) -> Any:
     """Return `a + b`, where many may be made: texts and lists are paid for first."""
     kind = type(a)
     if kind is type(b):
+        if kind is int:
+            result = a + b
+            return result if _LOW <= result <= _HIGH else fits(result)
         if kind is str:
-            charge_text(budget, len(a) + len(b))
-        elif kind is list:
+            length = len(a) + len(b)
+            if length >= 64:
+                charge_text(budget, bounded_text(length))
+            return a + b
+        if kind is list:
             charge(budget, len(a) + len(b))
     return add(a, b)
 
@@ -284,7 +290,56 @@ def contains(budget: Budget, item: Any, within: Any) -> bool:
     return wrong_type(f"'in' looks into a list, a mapping or a text, not into {kind_of(within)}")
 
 
-_COMPARISONS = {"<": less, "<=": less_equal, ">": greater, ">=": greater_equal}
+def less_charged(budget: Budget, a: Any, b: Any) -> bool:
+    """Return `a < b`, where many may be asked for: texts are paid for first."""
+    ta = type(a)
+    if ta is type(b):
+        if ta is int or ta is float:
+            return a < b  # type: ignore[no-any-return]
+        if ta is str:
+            charge_text(budget, min(len(a), len(b)))
+    return less(a, b)
+
+
+def less_equal_charged(budget: Budget, a: Any, b: Any) -> bool:
+    """Return `a <= b`, where many may be asked for: texts are paid for first."""
+    ta = type(a)
+    if ta is type(b):
+        if ta is int or ta is float:
+            return a <= b  # type: ignore[no-any-return]
+        if ta is str:
+            charge_text(budget, min(len(a), len(b)))
+    return less_equal(a, b)
+
+
+def greater_charged(budget: Budget, a: Any, b: Any) -> bool:
+    """Return `a > b`, where many may be asked for: texts are paid for first."""
+    ta = type(a)
+    if ta is type(b):
+        if ta is int or ta is float:
+            return a > b  # type: ignore[no-any-return]
+        if ta is str:
+            charge_text(budget, min(len(a), len(b)))
+    return greater(a, b)
+
+
+def greater_equal_charged(budget: Budget, a: Any, b: Any) -> bool:
+    """Return `a >= b`, where many may be asked for: texts are paid for first."""
+    ta = type(a)
+    if ta is type(b):
+        if ta is int or ta is float:
+            return a >= b  # type: ignore[no-any-return]
+        if ta is str:
+            charge_text(budget, min(len(a), len(b)))
+    return greater_equal(a, b)
+
+
+_COMPARISONS = {
+    "<": less_charged,
+    "<=": less_equal_charged,
+    ">": greater_charged,
+    ">=": greater_equal_charged,
+}
 
 
 def chained(budget: Budget, first: Any, *rest: Any) -> bool:
@@ -320,14 +375,7 @@ def compare(budget: Budget, op: str, left: Any, right: Any) -> bool:
         case "is not null":
             return left is not None
         case _:
-            return ordered(budget, op, left, right)
-
-
-def ordered(budget: Budget, op: str, left: Any, right: Any) -> bool:
-    """Return one of `< <= > >=`, where many may be asked for: texts are paid for first."""
-    if type(left) is str and type(right) is str:
-        charge_text(budget, min(len(left), len(right)))
-    return _COMPARISONS[op](left, right)
+            return _COMPARISONS[op](budget, left, right)
 
 
 # -- taking apart ------------------------------------------------------------------
