@@ -206,6 +206,35 @@ class StoreContract:
 
             assert called == list(range(50))
 
+    @pytest.mark.parametrize("alone", [False, True])
+    def test_what_is_handed_over_is_kept_with_what_was_submitted_before(self, alone: bool) -> None:
+        runs = Runs()
+        with self.opened() as store:
+            for _ in range(5):  # a store may do the first otherwise than those that follow
+                before, row, done = runs.row(), runs.row(), Waiting()
+                store.submit(Accept(before))
+                writes = [Accept(row), Append(row.id, 0, b"a"), Change(row.id, {"status": "failed"})]
+                store.hand_over(writes, done, alone=alone)
+
+                assert done.outcome() is None
+                assert store.run(before.id) is not None
+                assert store.journal(row.id) == [b"a"]
+                found = store.run(row.id)
+                assert found is not None
+                assert found.status == "failed"
+
+    @pytest.mark.parametrize("alone", [False, True])
+    def test_a_key_that_is_taken_is_told_to_whoever_hands_over(self, alone: bool) -> None:
+        runs = Runs()
+        with self.opened() as store:
+            first, second, done = runs.row(key="k"), runs.row(key="k"), Waiting()
+            commit(store, Accept(first))
+            store.hand_over([Accept(second)], done, alone=alone)
+
+            error = done.outcome()
+            assert isinstance(error, KeyTaken)
+            assert error.taken == {second.id: first.id}
+
     def test_what_nobody_waited_for_is_kept_by_close(self) -> None:
         store = self.make()
         row = Runs().row()

@@ -253,11 +253,13 @@ class Writer:
 
     def _next(self) -> Group | None:
         """Return the next group, or None at the end; sleeps while there is nothing to do."""
-        group, self._unfinished = self._unfinished or Group(), None
+        group = Group()
         while True:
             if self._abandoned:
                 return None
             with self._guard:
+                if self._unfinished is not None:  # from while we slept: the group is empty
+                    group, self._unfinished = self._unfinished, None
                 taken = self._take(whole=not self._closing)
                 group.add(taken)
                 failure = self._failure
