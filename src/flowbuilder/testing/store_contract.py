@@ -39,7 +39,7 @@ from flowbuilder.storage.api import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from flowbuilder.storage.api import Store
+    from flowbuilder.storage.api import Store, Write
 
 NOON = 1_790_000_000.0
 """A moment in 2026, after which the runs of these tests are made, one a second."""
@@ -213,7 +213,11 @@ class StoreContract:
             for _ in range(5):  # a store may do the first otherwise than those that follow
                 before, row, done = runs.row(), runs.row(), Waiting()
                 store.submit(Accept(before))
-                writes = [Accept(row), Append(row.id, 0, b"a"), Change(row.id, {"status": "failed"})]
+                writes: list[Write] = [
+                    Accept(row),
+                    Append(row.id, 0, b"a"),
+                    Change(row.id, {"status": "failed"}),
+                ]
                 store.hand_over(writes, done, alone=alone)
 
                 assert done.outcome() is None
