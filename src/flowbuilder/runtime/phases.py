@@ -11,7 +11,6 @@ from flowbuilder.core.errors import ExpressionError, OutputError
 from flowbuilder.core.plan import CODES, ERROR
 from flowbuilder.core.records import PhaseEntered
 from flowbuilder.core.rules import SKIPPED
-from flowbuilder.runtime.events import RunEvent
 from flowbuilder.runtime.scheduler import status_by_id
 from flowbuilder.runtime.state import Frame
 
@@ -152,10 +151,6 @@ class Phases:
             row = run.row
             row.status, row.ended_at, row.result, row.owner = status, ended_at, encoded, None
             committer.touch(run)
-        bus = self._machine.bus
-        if bus.active:
-            error = result if status != "succeeded" else None
-            bus.emit(RunEvent(run.id, run.plan.name, status, ended_at, error))
         self._machine.runs.ended(run)
 
     def broken(self, run: RunState, error: Exception) -> None:

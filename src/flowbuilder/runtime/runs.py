@@ -259,8 +259,12 @@ class Runs:
         if error is not None:
             return  # `Recovery.lost` has told everybody
         self.forget(run)
-        self._tell(run.id, run.row)
         row = run.row
+        bus = self._machine.bus
+        if bus.active:
+            failure = run.result if row.status != "succeeded" else None
+            bus.emit(RunEvent(row.id, row.flow, row.status, row.ended_at or row.created_at, failure))
+        self._tell(row.id, row)
         self._machine.sub_flows.child_ended(row.id, row.parent, row.status, row.result)
 
     def forget(self, run: RunState) -> None:
