@@ -455,7 +455,7 @@ class Attempts:
             self._loop.call_soon(self._again, execution)  # not from here: attempts would pile up on the stack
             return
         self.park(execution, at)
-        execution.timer = self._timers.at(at, functools.partial(self._again, execution))
+        execution.timer = self._timers.at(at, self._again, execution)
 
     def _again(self, execution: Execution) -> None:
         if execution.ended or execution.frame.run.lost:

@@ -164,7 +164,7 @@ class Committer:
                 group.append((run, run.flushes))
         if not group:
             return
-        alone = hurry and len(group) == 1 and not self.outstanding
+        alone = hurry and len(group) == 1 and not self.outstanding and _only_waits(group[0][0])
         self.outstanding += len(group)
         report = self._handing = _Report(self, group)
         self._store.hand_over(writes, report, alone=alone)
@@ -261,6 +261,12 @@ class Committer:
     def on_loop(self) -> bool:
         """Whether the caller is on the engine's thread."""
         return threading.get_ident() == self._thread
+
+
+def _only_waits(run: RunState) -> bool:
+    """Tell whether a run has nothing to do before it is on disk, and somebody waits for that."""
+    gates = len(run.gates) if run.gates is not None else 0
+    return len(run.executions) == gates and (gates > 0 or run.waiters is not None)
 
 
 class _Report:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowbuilder.core import values
 from flowbuilder.core.errors import ExpressionError, OutputError
-from flowbuilder.core.plan import CONTEXT, INDEX, ITEM, PARENT
+from flowbuilder.core.plan import CONTEXT, INDEX, ITEM
 from flowbuilder.core.records import MapStarted
 from flowbuilder.core.rules import CANCELLED, CONTINUED, FAILED, STATUS, SUCCEEDED
 from flowbuilder.runtime.attempts import element_record
@@ -154,7 +154,6 @@ class Maps:
                 self._again(map, index, ended)
                 return
         scope = map.template.copy()
-        scope[PARENT] = map.frame.scope
         scope[ITEM] = map.items[index]
         scope[INDEX] = index
         execution = Execution(map.frame, map.task, scope, path, map, index)

@@ -123,7 +123,7 @@ class SubFlows:
         machine.attempts.limit(execution)
         run = execution.frame.run
         later = machine.clock.now() + machine.config.engine.leave_after + 0.1
-        machine.timers.at(later, functools.partial(machine.scheduler.pump, run))
+        machine.timers.at(later, machine.scheduler.pump, run)
 
     def child_ended(self, run_id: str, parent: str | None, status: str, result: bytes | None) -> None:
         """Take in that a run has ended, on disk; wakes the parent that waits for it."""

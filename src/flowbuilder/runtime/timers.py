@@ -6,7 +6,7 @@ import asyncio
 import heapq
 import itertools
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,18 +16,38 @@ if TYPE_CHECKING:
 _log = logging.getLogger("flowbuilder.engine")
 
 
+_NOTHING: Final = object()
+_FEW: Final = 1000
+"""Cancelled timers that may lie about: it does not pay to look for them."""
+
+
 class Timer:
     """Something to be done at a moment, unless it is cancelled before."""
 
-    __slots__ = ("action", "at")
+    __slots__ = ("_argument", "_timers", "action", "at")
 
-    def __init__(self, at: float, action: Callable[[], None] | None) -> None:
+    def __init__(self, at: float, action: Callable[..., None], argument: Any, timers: Timers) -> None:
         self.at = at
-        self.action = action
+        self.action: Callable[..., None] | None = action
+        """None once it is cancelled."""
+        self._argument = argument
+        self._timers = timers
 
     def cancel(self) -> None:
-        """Make it do nothing; its place in the heap is given up when its moment comes."""
-        self.action = None
+        """Make it do nothing."""
+        if self.action is not None:
+            self.action = self._argument = None
+            self._timers.count_cancelled()
+
+    def act(self) -> None:
+        """Do what is to be done."""
+        action, self.action = self.action, None
+        if action is None:
+            return
+        if self._argument is _NOTHING:
+            action()
+        else:
+            action(self._argument)
 
 
 class Timers:
@@ -36,6 +56,8 @@ class Timers:
     A machine's clock may be set while we wait: the wait is worked out again
     at least once a minute, so that a moment is missed by no more than that.
     A hundred thousand timers cost one entry of a heap each, and one task.
+    Those that are cancelled are swept out when they are the most: a limit of
+    an hour costs nothing when what it bounds ends at once.
     """
 
     _LONGEST_WAIT = 60.0
@@ -44,25 +66,36 @@ class Timers:
         self._clock = clock
         self._heap: list[tuple[float, int, Timer]] = []
         self._order = itertools.count()
+        self._cancelled = 0
+        """How many in the heap, at most; they lie there until they are swept out."""
         self._changed = asyncio.Event()
 
     def __len__(self) -> int:
         return sum(timer.action is not None for _, _, timer in self._heap)
 
-    def at(self, moment: float, action: Callable[[], None]) -> Timer:
-        """Call `action` on the loop at `moment`, in seconds since 1970 UTC."""
-        timer = Timer(moment, action)
+    def at(self, moment: float, action: Callable[..., None], argument: Any = _NOTHING) -> Timer:
+        """Call `action`, with `argument` if there is one, at `moment`, in seconds since 1970 UTC."""
+        timer = Timer(moment, action, argument, self)
         heap = self._heap
         if not heap or moment < heap[0][0]:
             self._changed.set()
         heapq.heappush(heap, (moment, next(self._order), timer))
         return timer
 
+    def count_cancelled(self) -> None:
+        """Take in that one was cancelled, and sweep them out when they are more than half of all."""
+        self._cancelled += 1
+        if self._cancelled > _FEW and self._cancelled * 2 > len(self._heap):
+            self._heap = [entry for entry in self._heap if entry[2].action is not None]
+            heapq.heapify(self._heap)
+            self._cancelled = 0
+
     def next_moment(self) -> float | None:
         """Return the earliest moment that something waits for; None if nothing does."""
         heap = self._heap
         while heap and heap[0][2].action is None:
             heapq.heappop(heap)
+            self._cancelled -= 1
         return heap[0][0] if heap else None
 
     async def run(self) -> None:
@@ -85,9 +118,11 @@ class Timers:
         done = 0
         while self._heap and self._heap[0][0] <= now and done < most:
             _, _, timer = heapq.heappop(self._heap)
-            if timer.action is not None:
+            if timer.action is None:
+                self._cancelled -= 1
+            else:
                 try:
-                    timer.action()
+                    timer.act()
                 except Exception:  # one fault of ours must not stop the clock for all
                     _log.exception("what was due at %.3f could not be done", timer.at)
                 done += 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import functools
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -55,7 +54,7 @@ class Waits:
             machine.attempts.succeed(execution, None, NULL_BYTES)
             return
         machine.attempts.park(execution, until)
-        execution.timer = machine.timers.at(until, functools.partial(wake, execution))
+        execution.timer = machine.timers.at(until, wake, execution)
 
     def _wake(self, execution: Execution) -> None:
         machine = self._machine
