@@ -23,7 +23,7 @@ def measure(folder: Path) -> Iterator[Figure]:
 
 
 async def _many(folder: Path) -> Figure:
-    flow = async_fan(folder, concurrency=1000)
+    flow = async_fan(folder, concurrency=256)
     count = 50_000
     async with engine_in(folder) as engine:
         await (await engine.start(flow, {"n": 1000})).result()

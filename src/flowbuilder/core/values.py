@@ -115,9 +115,14 @@ def plain_or_text(value: Any) -> Any:
 
 def copy(value: Any) -> Any:
     """Return a value that shares no list or mapping with `value`, which is of exact types already."""
+    # hot: benchmarks/async_tasks.py; a third less than a comprehension over all
     kind = type(value)
     if kind is dict:
-        return {key: item if type(item) in _SCALARS else copy(item) for key, item in value.items()}
+        same = value.copy()
+        for key, item in value.items():
+            if type(item) not in _SCALARS:
+                same[key] = copy(item)
+        return same
     if kind is list:
         return [item if type(item) in _SCALARS else copy(item) for item in value]
     return value

@@ -13,14 +13,12 @@ import math
 import random
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
-
 from flowbuilder.core import values
 from flowbuilder.core.errors import ExpressionError, FlowBuilderError, OutputError, TaskFailed
 from flowbuilder.core.globs import NEVER_RETRIED, kind_matches
 from flowbuilder.core.plan import CONTEXT, ERROR, UNSET, Region, TaskPlan
 from flowbuilder.core.policies import next_delay
-from flowbuilder.core.records import NULL, AttemptFailed, AttemptStarted, ClockStarted, Ended, RescueBegan
+from flowbuilder.core.records import AttemptFailed, AttemptStarted, ClockStarted, RescueBegan
 from flowbuilder.core.rules import CANCELLED, CONTINUED, FAILED, SUCCEEDED
 from flowbuilder.core.urgency import Urgency
 from flowbuilder.runtime.events import TaskEvent
@@ -52,6 +50,9 @@ class Attempts:
         self._now = machine.clock.now
         self._timers = machine.timers
         self._placer = machine.placer
+        self._bus = machine.bus
+        self._services = machine.services
+        self._most_bytes = machine.config.limits.output_bytes
         self._types: dict[str, Any] = {}
 
     # -- beginning -----------------------------------------------------------------
@@ -170,9 +171,9 @@ class Attempts:
         if task.kind == "flow":
             self._machine.sub_flows.begin(execution)
             return
-        if self._machine.bus.active:
+        if self._bus.active:
             event = TaskEvent(run.id, execution.path, "running", self._now(), execution.attempt)
-            self._machine.bus.emit(event)
+            self._bus.emit(event)
         try:
             type, placed = self._types.get(task.type) or self._load(task.type)
             call = self._call(execution, run, task)
@@ -235,7 +236,7 @@ class Attempts:
             env,
             tuple(run.context.secrets.values()) if run.masker is not None else (),
             functools.partial(self._log, run, execution.path),
-            self._machine.services,
+            self._services,
             None if task.timeout is None else self._machine.clock.monotonic() + task.timeout,
         )
 
@@ -282,13 +283,17 @@ class Attempts:
         try:
             if masker is not None:
                 value = masker.value(values.plain(value))
-            encoded = values.encode(value, max_bytes=self._machine.config.limits.output_bytes)
+            encoded = values.encode(value, max_bytes=self._most_bytes)
             if type(value) not in _SCALARS:
                 value = values.decode(encoded)  # what a reader after a crash would see
         except OutputError as error:
             self.fail(execution, error.kind, str(error))
             return
-        self._end(execution, SUCCEEDED, value, encoded, None, None)
+        if execution.map is not None:  # hot: benchmarks/async_tasks.py
+            self.release(execution)
+            self._machine.maps.element_ended(execution, SUCCEEDED, value, encoded, None, None)
+        else:
+            self._end(execution, SUCCEEDED, value, encoded, None, None)
 
     def succeed(
         self, execution: Execution, value: Any, encoded: bytes | None, error: Error | None = None
@@ -572,17 +577,3 @@ class Attempts:
 
 def _rescue_began(execution: Execution, now: float, error: Error) -> RescueBegan:
     return RescueBegan(execution.path, execution.attempt, now, error, execution.started_at)
-
-
-def element_record(
-    path: str,
-    code: int,
-    started: float,
-    ended: float,
-    encoded: bytes | None,
-    attempts: int,
-    error: Error | None,
-) -> Ended:
-    """Return the record of an element's end; a large output is put in later."""
-    raw = NULL if encoded is None or len(encoded) > values.BLOB_BYTES else msgspec.Raw(encoded)
-    return Ended(path, code, started, ended, raw, attempts, error)

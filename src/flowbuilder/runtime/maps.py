@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from flowbuilder.core import values
 from flowbuilder.core.errors import ExpressionError, OutputError
 from flowbuilder.core.plan import CONTEXT, INDEX, ITEM
-from flowbuilder.core.records import MapStarted
+from flowbuilder.core.records import NULL, Ended, MapStarted
 from flowbuilder.core.rules import CANCELLED, CONTINUED, FAILED, STATUS, SUCCEEDED
-from flowbuilder.runtime.attempts import element_record
 from flowbuilder.runtime.events import TaskEvent
 from flowbuilder.runtime.recovered import element_path
 from flowbuilder.runtime.scheduler import SLICE
@@ -78,6 +79,7 @@ class Maps:
         self._machine = machine
         self._scheduler = machine.scheduler
         self._now = machine.clock.now
+        self._bus = machine.bus
 
     def begin(self, frame: Frame, task: TaskPlan, path: str) -> None:
         """Begin a map: work out its elements and start as many as may run at once."""
@@ -216,19 +218,22 @@ class Maps:
                 map.output_bytes += len(encoded)
         ended = self._now()
         if code != CANCELLED:
-            record = element_record(
-                execution.path, code, execution.started_at, ended, encoded, execution.attempt, error
-            )
-            self._scheduler.record(run, record, encoded)
-        if self._machine.bus.active:
+            small = encoded is None or len(encoded) <= values.BLOB_BYTES
+            raw = msgspec.Raw(encoded) if small and encoded is not None else NULL
+            record = Ended(execution.path, code, execution.started_at, ended, raw, execution.attempt, error)
+            if small and run.dirty:  # hot: benchmarks/async_tasks.py
+                run.records.append(record)
+            else:
+                self._scheduler.record(run, record, encoded)
+        if self._bus.active:
             total = len(map.items)
             event = TaskEvent(
                 run.id, execution.path, STATUS[code], ended, execution.attempt, reason, error, map.done, total
             )
-            self._machine.bus.emit(event)
+            self._bus.emit(event)
         if code == CANCELLED:
             map.stopped = map.stopped or reason or "cancelled"
-        else:
+        elif code != SUCCEEDED:
             self._note(map, execution.element, code, error)
         if not map.filling:
             self._fill(map)
