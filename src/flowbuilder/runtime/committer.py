@@ -59,6 +59,11 @@ class Committer:
         self.outstanding = 0
         """How many flushes of runs wait for the disk."""
 
+    @property
+    def unflushed(self) -> int:
+        """How many runs have something that is not on disk, those that are still to be handed over among them."""
+        return self.outstanding + len(self._dirty)
+
     def touch(self, run: RunState) -> None:
         """Note that a run has something to be flushed."""
         if run.dirty:

@@ -103,8 +103,8 @@ class EngineConfig(msgspec.Struct, frozen=True):
     live_runs: Count = 100_000
     """Runs in memory at once.  Default: 100000.  Past it `start` waits until one has ended or left
     memory; runs that sleep in the store do not count."""
-    unflushed_runs: Count = 20_000
-    """Runs at once whose last step waits for the disk.  Default: 20000.  Past it `start` waits: where
+    unflushed_runs: Count = 50_000
+    """Runs at once whose last step waits for the disk.  Default: 50000.  Past it `start` waits: where
     runs come faster than the disk takes them, memory does not grow."""
     leave_after: Duration = 5.0
     """A wait of more than this leaves memory and lives in the store only.  Default: `5s`."""

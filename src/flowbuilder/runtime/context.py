@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from flowbuilder.core.plan import FlowPlan
     from flowbuilder.storage.api import RunRow
 
+_NOTHING: Final[Mapping[str, Any]] = {}
+"""One for all runs that have no secrets, and no configuration: nothing is ever put into it."""
 _NO_VARS: Final[list[Any]] = []
 """One for all flows without variables: nothing is ever put into it."""
 
@@ -44,11 +46,11 @@ class Context:
     def __init__(self, plan: FlowPlan, inputs: dict[str, Any], row: RunRow) -> None:
         self.inputs = inputs
         self.env: Mapping[str, str] = plan.env
-        self.secrets: Mapping[str, str] = {}
+        self.secrets: Mapping[str, str] = _NOTHING
         self.row = row
         self._run: dict[str, Any] | None = None
         self.trigger: Any = None
-        self.config: dict[str, Any] = {}
+        self.config: Mapping[str, Any] = _NOTHING
         self.timezone = plan.timezone
         self.moment = 0.0
         self.place = ""

@@ -42,7 +42,7 @@ class Runs:
         self._ids = RunIds(unique)
         self._kept: dict[str, asyncio.Task[None] | None] = {}
         """Versions of flows that the store has (None), or is being given."""
-        self._watchers: dict[str, list[asyncio.Future[RunRow]]] = {}
+        self._watchers: dict[str, tuple[asyncio.Future[RunRow], ...]] = {}
         self._starting: dict[tuple[str, str], asyncio.Lock] = {}
         self._last_yield = 0.0
         self.live: dict[str, RunState] = {}
@@ -155,7 +155,7 @@ class Runs:
         """Return how many more runs may be started now."""
         machine = self._machine
         limits = machine.config.engine
-        return min(limits.live_runs - len(self.live), limits.unflushed_runs - machine.committer.outstanding)
+        return min(limits.live_runs - len(self.live), limits.unflushed_runs - machine.committer.unflushed)
 
     def _make(
         self,
@@ -248,7 +248,7 @@ class Runs:
         The run may leave memory and come back meanwhile.
         """
         ended: asyncio.Future[RunRow] = self._machine.loop.create_future()
-        self._watchers.setdefault(run_id, []).append(ended)
+        self._watchers[run_id] = (*self._watchers.get(run_id, ()), ended)
         return ended
 
     def ended(self, run: RunState) -> None:
@@ -276,11 +276,9 @@ class Runs:
 
     def unwatch(self, run_id: str, ended: asyncio.Future[RunRow]) -> None:
         """Forget somebody who no longer waits."""
-        watchers = self._watchers.get(run_id)
-        if watchers is not None and ended in watchers:
-            watchers.remove(ended)
-            if not watchers:
-                del self._watchers[run_id]
+        watchers = self._watchers.pop(run_id, ())
+        if left := tuple(watcher for watcher in watchers if watcher is not ended):
+            self._watchers[run_id] = left
 
     def _tell(self, run_id: str, row: RunRow) -> None:
         for ended in self._watchers.pop(run_id, ()):

@@ -245,6 +245,7 @@ class Writer:
                     if group is None:
                         break
                     self._commit(group)
+                    del group  # it may be large, and the next may be long in coming
                     self._committer.between()
         finally:
             self._committer.close()
