@@ -40,7 +40,6 @@ REASONS: Final[Mapping[str, str]] = {
     "not_reached": "the run ended before it",
 }
 """Why a task did not run, in words."""
-LIVE_STATUSES: Final[tuple[RunStatus, ...]] = ("queued", "running", "waiting", "paused")
 ENDED_STATUSES: Final[tuple[RunStatus, ...]] = ("succeeded", "failed", "cancelled")
 _MOST_ROWS = 60
 

@@ -11,9 +11,9 @@ from flowbuilder.cli.flows import prepare, warn
 from flowbuilder.cli.inputs import gather_inputs
 from flowbuilder.cli.next_steps import typed
 from flowbuilder.cli.parsing import UsageError
-from flowbuilder.cli.results import LIVE_STATUSES, as_json, exit_code, show_result
+from flowbuilder.cli.results import as_json, exit_code, show_result
 from flowbuilder.cli.terminal import data, say
-from flowbuilder.storage.api import RunFilter
+from flowbuilder.storage.api import LIVE_STATUSES, RunFilter
 
 if TYPE_CHECKING:
     import argparse

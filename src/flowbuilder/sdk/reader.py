@@ -10,11 +10,11 @@ from flowbuilder.core import values
 from flowbuilder.core.errors import NotFound
 from flowbuilder.runtime.plans import Plans
 from flowbuilder.runtime.views import RunView, view
-from flowbuilder.storage.api import LIVE, RunFilter, RunRow
+from flowbuilder.storage.api import LIVE, LIVE_STATUSES, RunFilter, RunRow
 from flowbuilder.storage.factory import make_store
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from flowbuilder.storage.api import Engine, Log, Store, TaskStatistics
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 BEHIND: Final = "\x7f"
 """Sorts behind every character of an id."""
-MOST: Final = 1000
-"""Live runs that are looked through for those that nobody drives."""
+PAGE: Final = 1000
+"""Live runs that are read at once."""
 OVERDUE: Final = 10.0
 """Seconds behind its moment at which a sleeping run is taken for one that nobody wakes."""
 
@@ -56,14 +56,24 @@ def left_behind(store: Store, but: str | None = None) -> list[RunRow]:
         but: an engine that does not count.
     """
     alive = {engine.id for engine in store.engines() if engine.alive and engine.id != but}
-    live = store.runs(RunFilter(status=tuple(sorted(LIVE)), limit=MOST))  # type: ignore[arg-type]
     overdue = time.time() - OVERDUE if alive else math.inf
     return [
         row
-        for row in live
+        for row in _live(store)
         if row.owner not in alive
         and not (row.owner is None and row.status == "waiting" and (row.wake_at or 0.0) > overdue)
     ]
+
+
+def _live(store: Store) -> Iterator[RunRow]:
+    """Yield all live runs, newest first, a page at a time."""
+    before = None
+    while True:
+        page = store.runs(RunFilter(status=LIVE_STATUSES, before=before, limit=PAGE))
+        yield from page
+        if len(page) < PAGE:
+            return
+        before = page[-1].id
 
 
 class Reader:

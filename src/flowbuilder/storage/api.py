@@ -18,7 +18,9 @@ from flowbuilder.core.errors import StoreError
 RunStatus = Literal["queued", "running", "waiting", "paused", "succeeded", "failed", "cancelled"]
 LOG_BYTES = 10_000_000
 """What is kept of the log of one task unless the settings say otherwise."""
-LIVE: frozenset[str] = frozenset({"queued", "running", "waiting", "paused"})
+LIVE_STATUSES: tuple[RunStatus, ...] = ("queued", "running", "waiting", "paused")
+"""Those of a run that has not ended."""
+LIVE: frozenset[str] = frozenset(LIVE_STATUSES)
 
 
 class RunRow(msgspec.Struct, gc=False):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import urllib.parse
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +19,7 @@ from flowbuilder.tasks.params import get_boolean, get_text, refuse, text, writte
 
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 """Those that change nothing on the other side, and so need no idempotency key."""
+_CLIMBS: Final = frozenset({".", ".."})
 _BODIES: Final = ("json", "form", "body", "multipart")
 
 
@@ -90,11 +92,23 @@ def _url(params: dict[str, Any]) -> URL:
         url = URL(raw)
         if url.scheme not in ("http", "https") or not url.host:
             raise TaskFailed("input", "'url' begins with 'http://' or 'https://' and names a host")
+        if _climbs(raw):
+            raise TaskFailed("input", "'url' has a path that climbs: a part of it is '.' or '..'")
         if query := _pairs(params, "query"):
             url = url.with_query([*url.query.items(), *query])
     except ValueError as error:
         raise TaskFailed("input", f"'url' is no URL: {error}") from None
     return url
+
+
+def _climbs(raw: str) -> bool:
+    """Tell whether a part of a URL's path, as it was written, is `.` or `..`, however they are encoded.
+
+    Whoever resolves such a path leaves the folder that the author meant: a value `..` in
+    `…/customers/${{ item.id }}` would ask for something else.
+    """
+    path = re.split(r"[?#]", raw.partition("://")[2], maxsplit=1)[0].partition("/")[2]
+    return any(part.lower().replace("%2e", ".") in _CLIMBS for part in re.split(r"[/\\]", path))
 
 
 def _headers(params: dict[str, Any]) -> tuple[CIMultiDict[str], bool]:

@@ -388,3 +388,18 @@ async def test_certificates_are_checked_unless_said(
             assert output["status"] == 200
     finally:
         await runner.cleanup()
+
+
+@pytest.mark.parametrize(
+    "path", ["/a/..", "/a/../b", "/a/%2e%2E", "/./a", "/a\\..\\b", "/a/..?x=1", "/a/.%2e#f"]
+)
+async def test_a_path_that_climbs_is_refused(ask: Any, path: str) -> None:
+    with pytest.raises(TaskFailed, match="climbs") as failed:
+        await ask(path)
+
+    assert failed.value.kind == "input"
+
+
+@pytest.mark.parametrize("path", ["/a..b/c", "/...", "/a?x=../b"])
+async def test_dots_that_do_not_climb_are_sent_as_they_are(ask: Any, server: Server, path: str) -> None:
+    assert (await ask(path))["status"] == 200

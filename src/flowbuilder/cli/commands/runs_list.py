@@ -10,13 +10,13 @@ from flowbuilder.cli.command import JSON, STORE, Command, Option
 from flowbuilder.cli.exits import DONE
 from flowbuilder.cli.next_steps import typed
 from flowbuilder.cli.parsing import UsageError
-from flowbuilder.cli.results import ENDED_STATUSES, LIVE_STATUSES, as_json, format_time
+from flowbuilder.cli.results import ENDED_STATUSES, as_json, format_time
 from flowbuilder.cli.tables import show_table
 from flowbuilder.cli.terminal import data, say
 from flowbuilder.cli.workspace import reader_here, store_here
 from flowbuilder.core.durations import format_duration
 from flowbuilder.runtime.views import iso
-from flowbuilder.storage.api import RunFilter
+from flowbuilder.storage.api import LIVE_STATUSES, RunFilter
 
 if TYPE_CHECKING:
     import argparse

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flowbuilder.cli.command import JSON, QUIET, STORE, Argument, Command, Option
-from flowbuilder.cli.results import LIVE_STATUSES, exit_code, show_result
+from flowbuilder.cli.results import exit_code, show_result
 from flowbuilder.cli.workspace import reader_here, store_here
 from flowbuilder.core.errors import NotFound
-from flowbuilder.storage.api import RunFilter
+from flowbuilder.storage.api import LIVE_STATUSES, RunFilter
 
 if TYPE_CHECKING:
     import argparse
