@@ -77,3 +77,26 @@ async def test_a_clock_that_is_set_forward_is_noticed_within_a_minute() -> None:
 
     assert done == ["due"]
     serving.cancel()
+
+
+async def test_timers_that_are_cancelled_do_not_pile_up() -> None:
+    clock = FakeClock()
+    timers = Timers(clock)
+    kept = [timers.at(clock.now() + hours * 3600, lambda: None) for hours in range(1, 51)]
+    for _ in range(20_000):
+        timers.at(clock.now() + 3600, lambda: None).cancel()
+
+    assert len(timers._heap) < 3000
+    assert len(timers) == len(kept)
+    assert timers.next_moment() == kept[0].at
+
+
+async def test_an_action_is_given_its_argument_and_one_that_is_over_cannot_be_cancelled() -> None:
+    clock, done = FakeClock(), list[object]()
+    timers = Timers(clock)
+    timer = timers.at(clock.now() + 1, done.append, None)
+    clock.advance(1)
+
+    assert timers.step() == 1
+    timer.cancel()
+    assert done == [None]
