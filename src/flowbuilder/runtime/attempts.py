@@ -1,8 +1,7 @@
-"""Carries out one task, or one element of a task: attempts, retries, time limits, rescue.
+"""Carries out one task, or one element of a task: its attempts, their time limits, its end.
 
 An execution goes: parameters → (gate, if it is an effect) → attempt → its end.
-A failed attempt is tried again by the task's policy, then handed to
-`on_error`, then it is the task's failure.
+What becomes of one that fails is in `failures.py`.
 """
 
 from __future__ import annotations
@@ -10,16 +9,13 @@ from __future__ import annotations
 import asyncio
 import functools
 import math
-import random
 from typing import TYPE_CHECKING, Any, Final
 
 from flowbuilder.core import values
-from flowbuilder.core.errors import ExpressionError, FlowBuilderError, OutputError, TaskFailed
-from flowbuilder.core.globs import NEVER_RETRIED, kind_matches
-from flowbuilder.core.plan import CONTEXT, ERROR, UNSET, Region, TaskPlan
-from flowbuilder.core.policies import next_delay
-from flowbuilder.core.records import AttemptFailed, AttemptStarted, ClockStarted, RescueBegan
-from flowbuilder.core.rules import CANCELLED, CONTINUED, FAILED, SUCCEEDED
+from flowbuilder.core.errors import ExpressionError, OutputError
+from flowbuilder.core.plan import CONTEXT, UNSET, TaskPlan
+from flowbuilder.core.records import AttemptStarted, ClockStarted
+from flowbuilder.core.rules import CANCELLED, SUCCEEDED
 from flowbuilder.core.urgency import Urgency
 from flowbuilder.runtime.events import TaskEvent
 from flowbuilder.storage.api import Log
@@ -27,10 +23,8 @@ from flowbuilder.tasks.api import Call
 from flowbuilder.tasks.registry import task_type
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from flowbuilder.runtime.machine import Machine
-    from flowbuilder.runtime.state import Error, Execution, Frame, RunState
+    from flowbuilder.runtime.state import Error, Execution, RunState
 
 TIMEOUT: Final = "its timeout"
 DEADLINE: Final = "its deadline"
@@ -99,7 +93,7 @@ class Attempts:
         rescue = recovered.rescues.pop(execution.path, None)
         if rescue is not None:
             execution.attempt = rescue.attempt
-            self.rescue(execution, rescue.error, known=True)
+            self._machine.failures.rescue(execution, rescue.error, known=True)
             return True
         started = recovered.starts.pop(execution.path, None)
         failed = recovered.attempts.pop(execution.path, None)
@@ -108,10 +102,10 @@ class Attempts:
         if started is not None and started.attempt > execution.attempt:
             execution.attempt = started.attempt
             message = "the engine died during the attempt, and `on_crash: fail` forbids another"
-            self.fail(execution, "engine.crashed", message)
+            self._machine.failures.fail(execution, "engine.crashed", message)
             return True
         if failed is not None:
-            self._wait_for_retry(execution, failed.retry_at)
+            self._machine.failures.wait_for_retry(execution, failed.retry_at)
             return True
         return False
 
@@ -127,7 +121,7 @@ class Attempts:
                 assert task.value is not None
                 execution.params = task.value(execution.scope)
             except ExpressionError as error:
-                self.fail(execution, error.kind, error.message)
+                self._machine.failures.fail(execution, error.kind, error.message)
                 return
         match task.kind:
             case "invoke":
@@ -197,7 +191,7 @@ class Attempts:
                 call.urgency = Urgency(run.row.priority, task.priority, task.remaining)
                 coroutine = type.run(call)
         except Exception as error:
-            self._failed(execution, error)
+            self._machine.failures.take_in(execution, error)
             return
         handle = self._loop.create_task(coroutine)
         execution.handle = handle
@@ -263,14 +257,14 @@ class Attempts:
                 execution.timer.cancel()
                 execution.timer = None
             if handle.cancelled():
-                self._stopped(execution)
+                self.stopped(execution)
             elif (error := handle.exception()) is None:
                 execution.stopped = None  # it was told to stop a moment too late
                 self.complete(execution, handle.result())
             elif execution.stopped is not None:
-                self._stopped(execution)
+                self.stopped(execution)
             else:
-                self._failed(execution, error)
+                self._machine.failures.take_in(execution, error)
         except Exception as fault:
             self._machine.phases.broken(run, fault)
             return
@@ -287,95 +281,21 @@ class Attempts:
             if type(value) not in _SCALARS:
                 value = values.decode(encoded)  # what a reader after a crash would see
         except OutputError as error:
-            self.fail(execution, error.kind, str(error))
+            self._machine.failures.fail(execution, error.kind, str(error))
             return
         if execution.map is not None:  # hot: benchmarks/async_tasks.py
             self.release(execution)
             self._machine.maps.element_ended(execution, SUCCEEDED, value, encoded, None, None)
         else:
-            self._end(execution, SUCCEEDED, value, encoded, None, None)
+            self.end(execution, SUCCEEDED, value, encoded, None, None)
 
     def succeed(
         self, execution: Execution, value: Any, encoded: bytes | None, error: Error | None = None
     ) -> None:
         """End an execution with a value that is plain; `error` is what it was rescued from."""
-        self._end(execution, SUCCEEDED, value, encoded, error, None)
+        self.end(execution, SUCCEEDED, value, encoded, error, None)
 
-    def _failed(self, execution: Execution, error: BaseException) -> None:
-        """Take in what an attempt raised."""
-        match error:
-            case TaskFailed():
-                data = values.plain_or_text(error.data)
-                self.fail(execution, error.kind, error.message, data, retry_after=error.retry_after)
-            case ExpressionError() | OutputError():
-                self.fail(execution, error.kind, str(error))
-            case TimeoutError():
-                self.fail(execution, "timeout", str(error) or "the time was up")
-            case FlowBuilderError():
-                self.fail(execution, "engine.error", str(error))
-            case _:
-                self.fail(execution, f"python.{type(error).__name__}", str(error))
-
-    def fail_early(self, execution: Execution, kind: str, message: str) -> None:
-        """Fail a task before it has begun: its condition could not be evaluated."""
-        execution.attempt = 1
-        execution.started_at = self._now()
-        execution.frame.run.executions.add(execution)
-        self.fail(execution, kind, message)
-
-    def fail(
-        self,
-        execution: Execution,
-        kind: str,
-        message: str,
-        data: Any = None,
-        *,
-        retry_after: float | None = None,
-        retry: bool = True,
-    ) -> None:
-        """Take in that an attempt failed: try again, rescue, or end the execution."""
-        run = execution.frame.run
-        error: Error = {
-            "kind": kind,
-            "message": message,
-            "task": execution.path,
-            "attempt": execution.attempt,
-            "data": data,
-        }
-        if run.masker is not None:
-            error = run.masker.value(error)
-        if retry and self._retry(execution, error, retry_after):
-            return
-        self.rescue(execution, error)
-
-    def rescue(self, execution: Execution, error: Error, *, known: bool = False) -> None:
-        """Do what `on_error` says, or end the execution as failed; `known` to the journal as being rescued."""
-        if execution.deadline is not None:
-            execution.deadline.cancel()  # it bounds the attempts, not the rescue
-            execution.deadline = None
-        on_error = execution.task.on_error
-        frozen = execution.frame.frozen is not None
-        if on_error is None or frozen or (on_error.on and not kind_matches(error["kind"], on_error.on)):
-            self._end(execution, FAILED, None, None, error, None)
-        elif on_error.graph is not None:
-            if not known:  # what is done instead rests on the failure
-                run = execution.frame.run
-                run.records.append(_rescue_began(execution, self._now(), error))
-                self._machine.committer.touch(run)
-            self._machine.groups.rescue(execution, on_error.graph, error)
-        elif on_error.value is not None:
-            try:
-                value = self._with_error(execution, on_error.value, error)
-                encoded = values.encode(value)
-            except (ExpressionError, OutputError) as failure:
-                worse = {**error, "kind": failure.kind, "message": str(failure)}
-                self._end(execution, FAILED, None, None, worse, None)
-            else:
-                self.succeed(execution, value, encoded, error)
-        else:
-            self._end(execution, CONTINUED, None, None, error, None)
-
-    def _end(
+    def end(
         self,
         execution: Execution,
         code: int,
@@ -384,6 +304,7 @@ class Attempts:
         error: Error | None,
         reason: str | None,
     ) -> None:
+        """End an execution, however it did, and tell whoever waits for it."""
         self.release(execution)
         task = execution.task
         if execution.map is not None:
@@ -421,66 +342,6 @@ class Attempts:
             execution.deadline.cancel()
             execution.deadline = None
 
-    # -- retrying --------------------------------------------------------------------
-
-    def _retry(self, execution: Execution, error: Error, retry_after: float | None) -> bool:
-        """Arrange another attempt if the policy has one left for this error."""
-        task = execution.task
-        policy = task.retry
-        if policy is None or execution.attempt >= policy.attempts or execution.frame.frozen is not None:
-            return False
-        kind = error["kind"]
-        if kind_matches(kind, NEVER_RETRIED) or kind_matches(kind, policy.not_on):
-            return False
-        if policy.on and not kind_matches(kind, policy.on):
-            return False
-        if task.retry_if is not None:
-            try:
-                if not self._with_error(execution, task.retry_if, error):
-                    return False
-            except ExpressionError:
-                return False
-        draw = random.Random(f"{execution.frame.run.id}/{execution.path}/{execution.attempt}").random()
-        delay = next_delay(policy, execution.attempt, draw)
-        if retry_after is not None:
-            delay = max(delay, retry_after)
-        now = self._now()
-        run = execution.frame.run
-        started = execution.started_at
-        run.records.append(AttemptFailed(execution.path, execution.attempt, now, now + delay, error, started))
-        self._machine.committer.touch(run)
-        if self._machine.bus.active:
-            event = TaskEvent(run.id, execution.path, "waiting", now, execution.attempt, None, error)
-            self._machine.bus.emit(event)
-        self._wait_for_retry(execution, now + delay)
-        return True
-
-    def _wait_for_retry(self, execution: Execution, at: float) -> None:
-        if at <= self._now():
-            self._loop.call_soon(self._again, execution)  # not from here: attempts would pile up on the stack
-            return
-        self.park(execution, at)
-        execution.timer = self._timers.at(at, self._again, execution)
-
-    def _again(self, execution: Execution) -> None:
-        if execution.ended or execution.frame.run.lost:
-            return
-        self.unpark(execution)
-        execution.timer = None
-        self.attempt(execution)
-        self._scheduler.pump(execution.frame.run)
-
-    @staticmethod
-    def _with_error(execution: Execution, function: Callable[[Any], Any], error: Error) -> Any:
-        """Evaluate an expression that sees `error`; the scope is as before afterwards."""
-        scope = execution.scope
-        before = scope[ERROR]
-        scope[ERROR] = error
-        try:
-            return function(scope)
-        finally:
-            scope[ERROR] = before
-
     # -- waiting for nothing but time ------------------------------------------------
 
     @staticmethod
@@ -515,29 +376,29 @@ class Attempts:
             case str():
                 self._machine.sub_flows.stop(execution)
             case None:
-                self._stopped(execution)
+                self.stopped(execution)
                 self._scheduler.pump(execution.frame.run)
             case frame:
                 self._machine.cancellation.freeze(frame, "timeout" if why in (TIMEOUT, DEADLINE) else why)
 
-    def _stopped(self, execution: Execution) -> None:
+    def stopped(self, execution: Execution) -> None:
         """Take in that an attempt that was told to stop has ended."""
         why, execution.stopped = execution.stopped, None
         task = execution.task
         if why is None:
             # cancelled by itself or by a library below: an attempt that failed like any other
-            self.fail(execution, "cancelled", "the task cancelled itself")
+            self._machine.failures.fail(execution, "cancelled", "the task cancelled itself")
         elif why == TIMEOUT:
-            self.fail(execution, "timeout", f"no end within {task.timeout:g} s")
+            self._machine.failures.fail(execution, "timeout", f"no end within {task.timeout:g} s")
         elif why == DEADLINE:
             message = f"no end within the deadline of {task.deadline:g} s"
-            self.fail(execution, "timeout", message, retry=False)
+            self._machine.failures.fail(execution, "timeout", message, retry=False)
         else:
             self.cancelled(execution, why)
 
     def cancelled(self, execution: Execution, why: str) -> None:
         """End an execution that its run no longer wants."""
-        self._end(execution, CANCELLED, None, None, None, why)
+        self.end(execution, CANCELLED, None, None, None, why)
 
     def body_ended(self, execution: Execution, error: Error | None) -> bool:
         """Take in that the graph inside a task ended; False if it may go on to its outputs."""
@@ -547,33 +408,10 @@ class Attempts:
             execution.timer.cancel()
             execution.timer = None
         if execution.stopped is not None:
-            self._stopped(execution)
+            self.stopped(execution)
             return True
         if error is not None:
-            if not self._retry(execution, error, None):
-                self.rescue(execution, error)
+            if not self._machine.failures.retry(execution, error, None):
+                self._machine.failures.rescue(execution, error)
             return True
         return False
-
-    # -- regions that take long --------------------------------------------------------
-
-    def region_on_thread(self, frame: Frame, region: Region) -> None:
-        """Run a region's function on a thread, since it was seen to hold the loop."""
-        started = self._now()
-        future = self._loop.run_in_executor(None, lambda: values.prepare_list(region.function(frame.scope)))
-
-        def returned(future: asyncio.Future[list[Any]]) -> None:
-            run = frame.run
-            if run.lost:
-                return
-            if future.cancelled() or future.exception() is not None or frame.frozen is not None:
-                self._scheduler._one_by_one(frame, region)
-            else:
-                self._scheduler.end_region(frame, region, future.result(), started, self._now())
-            self._scheduler.pump(run)
-
-        future.add_done_callback(returned)
-
-
-def _rescue_began(execution: Execution, now: float, error: Error) -> RescueBegan:
-    return RescueBegan(execution.path, execution.attempt, now, error, execution.started_at)

@@ -23,6 +23,7 @@ from flowbuilder.runtime.committer import Committer
 from flowbuilder.runtime.config import Config
 from flowbuilder.runtime.events import EventBus
 from flowbuilder.runtime.executors.placer import Placer
+from flowbuilder.runtime.failures import Failures
 from flowbuilder.runtime.groups import Groups
 from flowbuilder.runtime.machine import Machine
 from flowbuilder.runtime.maps import Maps
@@ -130,6 +131,7 @@ class EngineCore:
         )
         machine.scheduler = Scheduler(machine)
         machine.attempts = Attempts(machine)
+        machine.failures = Failures(machine)
         machine.recovery = Recovery(machine)
         machine.runs = Runs(machine, unique)
         machine.committer = Committer(machine, machine.recovery.lost)

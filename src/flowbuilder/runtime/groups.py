@@ -54,7 +54,7 @@ class Groups:
         try:
             value = _outputs(frame) if outputs is None else outputs(frame.scope)
         except ExpressionError as error:
-            attempts.fail(execution, error.kind, error.message)
+            self._machine.failures.fail(execution, error.kind, error.message)
             return
         attempts.complete(execution, value)
 
@@ -82,7 +82,7 @@ class Groups:
         if frame.frozen is not None:
             attempts.cancelled(execution, frame.frozen)
         elif frame.error is not None:
-            attempts._end(execution, FAILED, None, None, frame.error, None)
+            attempts.end(execution, FAILED, None, None, frame.error, None)
         else:
             value = frame.scope[HEADER] if frame.plan.size == 1 else _outputs(frame)
             attempts.succeed(execution, value, values.encode(value), error)

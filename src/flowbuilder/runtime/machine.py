@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from flowbuilder.runtime.config import Config
     from flowbuilder.runtime.events import EventBus
     from flowbuilder.runtime.executors.placer import Placer
+    from flowbuilder.runtime.failures import Failures
     from flowbuilder.runtime.groups import Groups
     from flowbuilder.runtime.maps import Maps
     from flowbuilder.runtime.observations import Observations
@@ -53,6 +54,7 @@ class Machine:
     committer: Committer = dataclasses.field(init=False)
     scheduler: Scheduler = dataclasses.field(init=False)
     attempts: Attempts = dataclasses.field(init=False)
+    failures: Failures = dataclasses.field(init=False)
     maps: Maps = dataclasses.field(init=False)
     groups: Groups = dataclasses.field(init=False)
     waits: Waits = dataclasses.field(init=False)

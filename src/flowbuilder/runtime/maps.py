@@ -95,7 +95,7 @@ class Maps:
                 kind = type(over).__name__
                 raise ExpressionError("expression.type", f"`for_each` takes a list or a mapping, not {kind}")
         except ExpressionError as error:
-            self._machine.attempts.fail_early(
+            self._machine.failures.fail_early(
                 Execution(frame, task, frame.scope, path), error.kind, error.message
             )
             return

@@ -31,6 +31,7 @@ from flowbuilder.runtime.events import TaskEvent
 from flowbuilder.runtime.state import Execution
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Mapping
 
     from flowbuilder.runtime.machine import Machine
@@ -107,7 +108,7 @@ class Scheduler:
                 self._one_by_one(frame, region)
                 return
         if region.slow >= SLOW:
-            self._machine.attempts.region_on_thread(frame, region)
+            self._region_on_thread(frame, region)
             return
         started = self._now()
         try:
@@ -116,6 +117,23 @@ class Scheduler:
             self._one_by_one(frame, region)
             return
         self.end_region(frame, region, outputs, started, self._now())
+
+    def _region_on_thread(self, frame: Frame, region: Region) -> None:
+        """Run a region's function on a thread, since it was seen to hold the loop."""
+        started = self._now()
+        future = self._loop.run_in_executor(None, lambda: values.prepare_list(region.function(frame.scope)))
+
+        def returned(future: asyncio.Future[list[Any]]) -> None:
+            run = frame.run
+            if run.lost:
+                return
+            if future.cancelled() or future.exception() is not None or frame.frozen is not None:
+                self._one_by_one(frame, region)
+            else:
+                self.end_region(frame, region, future.result(), started, self._now())
+            self.pump(run)
+
+        future.add_done_callback(returned)
 
     def end_region(
         self, frame: Frame, region: Region, outputs: list[Any], started: float, ended: float
@@ -203,7 +221,7 @@ class Scheduler:
                 return
         except ExpressionError as error:
             execution = Execution(frame, task, frame.scope, path)
-            self._machine.attempts.fail_early(execution, error.kind, error.message)
+            self._machine.failures.fail_early(execution, error.kind, error.message)
             return
         if task.over is not None:
             self._machine.maps.begin(frame, task, path)

@@ -88,17 +88,17 @@ class SubFlows:
         attempts = self._machine.attempts
         error = None if handle.cancelled() else handle.exception()
         if handle.cancelled():
-            attempts._stopped(execution)
+            attempts.stopped(execution)
         elif isinstance(error, EngineStopped):
             return  # the next engine starts the child
         elif isinstance(error, StoreError):
             self._machine.recovery.lost([run], error)  # the child's fate is unknown, and with it the parent's
             return
         elif error is not None and execution.stopped is not None:
-            attempts._stopped(execution)
+            attempts.stopped(execution)
         elif error is not None:
             kind, message = _what_failed(error)
-            attempts.fail(execution, kind, message)
+            self._machine.failures.fail(execution, kind, message)
         else:
             self._wait(execution, handle.result())
             if execution.stopped is not None and isinstance(execution.handle, str):
@@ -139,7 +139,7 @@ class SubFlows:
         execution.handle = None
         self._machine.attempts.unpark(execution)
         if execution.stopped is not None:
-            self._machine.attempts._stopped(execution)
+            self._machine.attempts.stopped(execution)
         else:
             self._take_in(execution, status, result)
         self._machine.scheduler.pump(run)
@@ -150,11 +150,11 @@ class SubFlows:
         if status == "succeeded":
             attempts.complete(execution, value)
         elif status == "cancelled":
-            attempts.fail(execution, "flow.cancelled", "the sub-flow's run was cancelled")
+            self._machine.failures.fail(execution, "flow.cancelled", "the sub-flow's run was cancelled")
         else:
             kind = value.get("kind", "flow.failed") if isinstance(value, dict) else "flow.failed"
             message = value.get("message", "") if isinstance(value, dict) else ""
-            attempts.fail(execution, kind, f"the sub-flow's run failed: {message}", value)
+            self._machine.failures.fail(execution, kind, f"the sub-flow's run failed: {message}", value)
 
     def stop(self, execution: Execution) -> None:
         """Cancel the child run; the parent's task ends when the child has."""

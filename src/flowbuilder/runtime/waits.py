@@ -40,7 +40,7 @@ class Waits:
             try:
                 until = wake_moment(execution.params, execution.task.until, now)
             except ExpressionError as error:
-                machine.attempts.fail(execution, error.kind, error.message)
+                machine.failures.fail(execution, error.kind, error.message)
                 return
             since = now
             if until > now:
