@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         TaskFailed,
     )
     from flowbuilder.runtime.config import Config
+    from flowbuilder.runtime.secrets import SecretsMissing
     from flowbuilder.runtime.views import RunView, TaskView
     from flowbuilder.sdk.engine import Engine
     from flowbuilder.sdk.load import LoadedFlow, load
@@ -48,6 +49,7 @@ __all__ = [
     "RunCancelled",
     "RunFailed",
     "RunView",
+    "SecretsMissing",
     "StoreError",
     "TaskFailed",
     "TaskView",
@@ -62,6 +64,7 @@ _MODULES = {
     "Reader": "flowbuilder.sdk.reader",
     "Run": "flowbuilder.sdk.run",
     "RunView": "flowbuilder.runtime.views",
+    "SecretsMissing": "flowbuilder.runtime.secrets",
     "TaskView": "flowbuilder.runtime.views",
     "load": "flowbuilder.sdk.load",
     "run": "flowbuilder.sdk.sync",

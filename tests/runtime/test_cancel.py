@@ -55,7 +55,7 @@ finally:
         "group.inner": ("cancelled", "cancelled"),
         "each": ("cancelled", "cancelled"),
         "behind": ("cancelled", "cancelled"),
-        "on_failure:alert": ("skipped", "not_reached"),
+        "on_failure:alert": ("skipped", "not_failed"),
         "finally:tidy": ("succeeded", None),
     }
 

@@ -20,6 +20,7 @@ import msgspec
 
 from flowbuilder.cli.terminal import lead_nowhere
 from flowbuilder.core import errors
+from flowbuilder.storage.folder import make_folder
 
 if TYPE_CHECKING:
     from flowbuilder.cli.workspace import Workspace
@@ -57,7 +58,7 @@ def start_in_background(
         FlowBuilderError: whatever kept the engine from starting it.
     """
     request = Request(os.path.abspath(file), str(workspace.store), inputs, key, priority)
-    workspace.store.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(workspace.store.parent)
     with open(workspace.store.parent / LOG, "ab") as log:
         child = subprocess.Popen(
             [sys.executable, "-m", "flowbuilder.cli.background"],

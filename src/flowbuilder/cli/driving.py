@@ -56,7 +56,9 @@ def drive(
                     await after(engine)
         return views, [run.id for run in runs], interrupts.happened
 
-    views, ids, interrupted = run_loop(workspace.config, main())
+    # what functions of the author print is no data: that comes when the run has ended
+    with contextlib.redirect_stdout(sys.stderr):
+        views, ids, interrupted = run_loop(workspace.config, main())
     ended = [view for view in views if view is not None]
     if len(ended) < len(views):
         with Reader(workspace.store) as reader:

@@ -123,6 +123,11 @@ def runs(workspace: Workspace) -> Iterator[Finding]:
     if stuck:
         hint = "`flowbuilder runs resume --all` carries them on"
         yield Finding("runs", "warning", f"{len(stuck)} that nobody drives: {stuck[0].id} …", hint)
+    elif waiting:
+        hint = "`flowbuilder runs resume --all` carries them on, as any engine does that takes over"
+        yield Finding(
+            "runs", "ok", f"{len(waiting)} without an engine at this moment: {waiting[0].id} …", hint
+        )
     else:
         yield Finding("runs", "ok", "none is stuck")
 

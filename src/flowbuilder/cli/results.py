@@ -38,6 +38,7 @@ REASONS: Final[Mapping[str, str]] = {
     "upstream_failed": "what it needs failed",
     "upstream_skipped": "what it needs was skipped",
     "not_reached": "the run ended before it",
+    "not_failed": "the run did not fail",
 }
 """Why a task did not run, in words."""
 ENDED_STATUSES: Final[tuple[RunStatus, ...]] = ("succeeded", "failed", "cancelled")

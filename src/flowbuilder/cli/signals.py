@@ -85,7 +85,9 @@ class Interrupts:
             async with asyncio.timeout(_MOST_PATIENCE):
                 await self._obeyed.wait()
                 await asyncio.gather(*self._tasks - {asyncio.current_task()}, return_exceptions=True)
-        say("left at once; the next engine on the store completes the cancel")
+        say(
+            "left at once; `flowbuilder runs resume --all` completes the cancel, as any engine does that takes over"
+        )
         os._exit(exits.INTERRUPTED)
 
     def _terminate(self) -> None:

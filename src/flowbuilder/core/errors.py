@@ -147,10 +147,13 @@ class KeyConflict(FlowBuilderError):
 
 
 class EngineStopped(FlowBuilderError):
-    """The engine is being closed, and starts nothing more."""
+    """The engine is being closed, or is not open: it starts nothing, and tells nothing of its runs."""
+
+    def __init__(self, message: str = "the engine is being closed and starts nothing more") -> None:
+        super().__init__(message)
 
     def __str__(self) -> str:
-        return "the engine is being closed and starts nothing more"
+        return str(self.args[0])
 
 
 class NotFound(FlowBuilderError):

@@ -80,7 +80,23 @@ class EngineCore:
         self._serving: list[asyncio.Task[Any]] = []
         self._closed = False
         self._gc_threshold: tuple[int, int, int] | None = None
-        self.machine: Machine
+        self._machine: Machine | None = None
+
+    @property
+    def machine(self) -> Machine:
+        """The parts of the engine, once it has been opened.
+
+        Raises:
+            EngineStopped: it has not been.
+        """
+        if self._machine is None:
+            raise EngineStopped("the engine is not open: use `async with Engine(…) as engine`")
+        return self._machine
+
+    @property
+    def closed(self) -> bool:
+        """Whether the engine has been closed: it hears of no run any more."""
+        return self._closed
 
     async def open(self) -> None:
         """Open the store, take over what is to be carried on, and be ready for runs.
@@ -92,7 +108,7 @@ class EngineCore:
         unique = chance.randbits(60)
         id = base32(unique, 12)
         await loop.run_in_executor(None, functools.partial(self._store.open, id))
-        self.machine = machine = self._assemble(loop, id, unique)
+        self._machine = machine = self._assemble(loop, id, unique)
 
         def on_command() -> None:
             loop.call_soon_threadsafe(machine.recovery.on_command)

@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from flowbuilder.storage.folder import OWN
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
 MARKS: Final = ("flowbuilder.toml", ".flowbuilder", ".git")
 """What shows that a folder is a project's."""
 HOME: Final = "FLOWBUILDER_HOME"
-FOLDER: Final = ".flowbuilder"
+FOLDER: Final = OWN
 STORE: Final = "flowbuilder.db"
 SECRETS: Final = "secrets.toml"
 SETTINGS: Final = "flowbuilder.toml"

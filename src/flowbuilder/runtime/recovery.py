@@ -17,7 +17,7 @@ from flowbuilder.core import values
 from flowbuilder.core.errors import FlowBuilderError, FlowError, StoreError
 from flowbuilder.runtime.events import RunEvent
 from flowbuilder.runtime.recovered import Recovered, replay
-from flowbuilder.storage.api import LIVE
+from flowbuilder.storage.api import LIVE, KeyTaken
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
@@ -245,7 +245,7 @@ class Recovery:
             for _, done in waiters or ():
                 done(error)
             self._machine.runs.give_up(run.id, error)
-        if runs:
+        if runs and not isinstance(error, KeyTaken):  # whose run there is already: nothing is lost
             _log.error(
                 "%d runs were dropped from memory, since they could not be written: %s", len(runs), error
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import logging
 import time
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,7 +13,7 @@ import msgspec
 from flowbuilder.core import values
 from flowbuilder.core.errors import EngineStopped, KeyConflict, StoreError
 from flowbuilder.core.ids import RunIds
-from flowbuilder.core.masking import Masker
+from flowbuilder.core.masking import SHORTEST, Masker
 from flowbuilder.core.records import NULL
 from flowbuilder.runtime.admission import Admission
 from flowbuilder.runtime.context import Context
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from flowbuilder.core.plan import FlowPlan
     from flowbuilder.core.records import Ended
     from flowbuilder.runtime.machine import Machine
+
+_log = logging.getLogger("flowbuilder.engine")
 
 _UNKNOWN: Final = object()
 _NO_LABELS: Final[dict[str, str]] = {}
@@ -45,6 +48,8 @@ class Runs:
         self._watchers: dict[str, tuple[asyncio.Future[RunRow], ...]] = {}
         self._starting: dict[tuple[str, str], asyncio.Lock] = {}
         self._last_yield = 0.0
+        self._short: set[str] = set()
+        """Secrets that were warned about."""
         self.live: dict[str, RunState] = {}
         self.admission = Admission(machine.loop, self._room, machine.clock.monotonic)
 
@@ -189,6 +194,7 @@ class Runs:
         run = RunState(row, plan, context)
         if plan.secrets:
             context.secrets = pick(self._machine.secrets, plan.secrets)
+            self._warn_of_short(context.secrets)
             run.masker = Masker(context.secrets) or None
         if plan.timeout is not None:
             stop = functools.partial(self._machine.cancellation.time_is_up, run)
@@ -196,6 +202,17 @@ class Runs:
             run.timer = self._machine.timers.at(started + plan.timeout, stop)
         self.live[row.id] = run
         return run
+
+    def _warn_of_short(self, secrets: Mapping[str, str]) -> None:
+        """Say once of each secret that is too short to be masked."""
+        for name, value in secrets.items():
+            if len(value) < SHORTEST and name not in self._short:
+                self._short.add(name)
+                _log.warning(
+                    "the secret '%s' has fewer than %d characters: it is not masked where it turns up",
+                    name,
+                    SHORTEST,
+                )
 
     async def _accept(self, run: RunState) -> None:
         """Begin a run, let it go as far as it can at once, and wait until it is on disk."""

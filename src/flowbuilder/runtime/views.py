@@ -210,7 +210,8 @@ def _open(path: str, recovered: Recovered, row: RunRow, known: dict[str, TaskVie
     """Return the view of a task without an end."""
     failed = recovered.attempts.get(path)
     if row.ended_at is not None:
-        return TaskView("skipped", "not_reached")
+        needless = path.startswith("on_failure:") and row.status != "failed"
+        return TaskView("skipped", "not_failed" if needless else "not_reached")
     if failed is not None:
         return TaskView(STATUS[WAITING], error=failed.error, attempts=failed.attempt)
     if path in recovered.sleeps or path in recovered.children:

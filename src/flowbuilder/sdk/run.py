@@ -7,7 +7,7 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 
 from flowbuilder.core import values
-from flowbuilder.core.errors import RunCancelled, RunFailed
+from flowbuilder.core.errors import EngineStopped, RunCancelled, RunFailed
 from flowbuilder.storage.api import LIVE
 
 if TYPE_CHECKING:
@@ -68,6 +68,8 @@ class Run:
             loose = live.ended and live.plan.durability == "none"  # nobody tells of its end any more
             row = self._row = live.row if loose else await runs.watch(row.id)
         elif live is not None or row.status in LIVE:
+            if self._engine.core.closed:
+                raise EngineStopped(f"the engine of run {row.id} is closed; another one carries it on")
             row = await self._ended(timeout)
         outcome = None if row.result is None else values.decode(row.result)
         match row.status:
@@ -103,7 +105,13 @@ class Run:
         return await self._engine.show(self.id)
 
     async def cancel(self, reason: str = "") -> bool:
-        """Ask the run to stop in order; False if it has ended already."""
+        """Ask the run to stop in order; False if it has ended already.
+
+        Raises:
+            EngineStopped: the engine is closed.
+        """
+        if self._engine.core.closed:
+            raise EngineStopped(f"the engine of run {self.id} is closed; another one carries it on")
         return await self._engine.core.machine.recovery.cancel(self.id, reason)
 
     def cancel_soon(self, reason: str = "") -> None:

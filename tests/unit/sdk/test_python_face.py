@@ -157,3 +157,33 @@ def test_the_testing_kit_gives_what_its_guide_imports() -> None:
 
     assert all(getattr(testing, name) for name in testing.__all__)
     assert callable(testing.run_flow)
+
+
+async def test_a_run_whose_engine_is_closed_says_so_at_once(project: Path) -> None:
+    sleeps = project / "sleeps.yaml"
+    sleeps.write_text("flow: sleeps\ntasks: {a: {type: sleep, with: {for: 1h}}}\n")
+    async with Engine(project / "runs.db") as engine:
+        run = await engine.start(sleeps)
+
+    for asked in (run.result, run.wait, run.cancel):
+        with pytest.raises(flowbuilder.EngineStopped, match="is closed"):
+            await asyncio.wait_for(asked(), 10)
+
+
+async def test_an_engine_that_is_not_open_says_how_it_is_used(project: Path) -> None:
+    with pytest.raises(flowbuilder.EngineStopped, match="async with"):
+        await Engine(project / "runs.db").start(project / "double.yaml")
+
+
+async def test_a_secret_too_short_to_be_masked_is_warned_about_once(
+    project: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    flow = project / "secret.yaml"
+    flow.write_text('flow: s\nsecrets: [T]\ntasks: {a: {run: "true", env: {T: "${{ secrets.T }}"}}}\n')
+    async with Engine(project / "runs.db", secrets={"T": "short"}) as engine:
+        for _ in range(2):
+            await (await engine.start(flow)).result()
+
+    assert [record.getMessage() for record in caplog.records].count(
+        "the secret 'T' has fewer than 8 characters: it is not masked where it turns up"
+    ) == 1

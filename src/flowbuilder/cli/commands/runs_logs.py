@@ -57,11 +57,22 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _print_new(reader: Reader, run_id: str, arguments: argparse.Namespace, after: int) -> int:
     """Print the lines behind number `after`; return the number of the last."""
-    for number, line in reader.logs(run_id, arguments.task, after):
-        data(as_json(_as_object(line)) if arguments.json else _as_line(line, with_task=not arguments.task))
+    for number, line in reader.logs(run_id, None, after):
+        if arguments.task and not _is_of(line.task, arguments.task):
+            continue
+        data(
+            as_json(_as_object(line))
+            if arguments.json
+            else _as_line(line, with_task=line.task != arguments.task)
+        )
         after = number
     sys.stdout.flush()
     return after
+
+
+def _is_of(path: str, task: str) -> bool:
+    """Tell whether a path is a task's, or lies inside of it: one of its elements, or a task of its graph."""
+    return path == task or (path.startswith(task) and path[len(task)] in "[.#!")
 
 
 def _as_object(line: Log) -> dict[str, Any]:

@@ -49,7 +49,11 @@ def run(arguments: argparse.Namespace) -> int:
         for view in views:
             show_summary(view, workspace.store, left=interrupted)
         if not views:
-            say("no run waits to be carried on")
+            ended = [reader.row(id) for id in ids or ()]
+            for row in ended:
+                say(f"run {row.id} is {row.status}: there is nothing to carry on")
+            if not ended:
+                say("no run waits to be carried on")
     return max((exit_code(view, interrupted=interrupted) for view in views), default=DONE)
 
 

@@ -69,16 +69,13 @@ class Processes:
     def _start(self) -> ProcessPool:
         """Start the pool.  Workers come from a clean process: forking this one would copy its locks."""
         # start-up time, as above
-        import multiprocessing
-
         from pebble import ProcessPool
 
         from flowbuilder.runtime.executors import worker
+        from flowbuilder.runtime.executors.clean_context import clean_context
 
-        if sys.platform == "win32":
-            context = multiprocessing.get_context("spawn")
-        else:
-            context = multiprocessing.get_context("forkserver")
+        context = clean_context()
+        if sys.platform != "win32":
             context.set_forkserver_preload([worker.__name__])
         pool = ProcessPool(self._count, initializer=worker.initialize, context=context)
         pool.active  # noqa: B018 - starts the workers, here, where that may block

@@ -13,6 +13,7 @@ import apsw
 
 from flowbuilder.core.errors import StoreCorrupt, StoreTooNew
 from flowbuilder.storage.filelock import lock_file
+from flowbuilder.storage.folder import make_folder
 from flowbuilder.storage.sqlite.connection import connect, connect_reader
 from flowbuilder.storage.sqlite.faults import as_store_error, damaged
 from flowbuilder.storage.sqlite.query import first_value
@@ -35,7 +36,7 @@ def prepare(path: Path, *, migrations: Mapping[int, str] = MIGRATIONS, current: 
         StoreTooNew, StoreCorrupt, StoreReadOnly, StoreFull: and then the file is as it was.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         connection = connect(path, create=True)
         try:
             _prepare(connection, path, migrations, current)
