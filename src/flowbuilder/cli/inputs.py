@@ -11,25 +11,32 @@ from flowbuilder.cli.parsing import UsageError, nearest
 from flowbuilder.core.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from flowbuilder.compiler.ir import Input
 
 
-def gather_inputs(declared: Iterable[Input], pairs: Iterable[str], file: str | None) -> dict[str, Any]:
+def gather_inputs(
+    declared: Iterable[Input],
+    pairs: Iterable[str],
+    file: str | None,
+    check: Callable[[Mapping[str, Any]], object],
+) -> dict[str, Any]:
     """Return the inputs that a command gives, texts converted by the inputs' schemas.
 
-    Whether they fit their schemas is not asked here: the engine does, for
-    every way to start a run.
+    Whether they fit their schemas is asked here only where there are texts
+    that are no values, so that all that is wrong is said at once: the engine
+    asks it for every way to start a run.
 
     Args:
         declared: the flow's inputs.
         pairs: `key=value` texts; the last of a key wins.
         file: a JSON file with a mapping of inputs, `-` for standard input; pairs win over it.
+        check: raises `InputError` for inputs that do not fit.
 
     Raises:
         UsageError: for a pair without `=`, a name that is no input, a file that cannot be used.
-        InputError: for texts that are no values of their input's type, all at once.
+        InputError: for texts that are no values of their input's type, with all else that is wrong.
     """
     schemas = {one.name: one.schema for one in declared}
     inputs = _from_file(file) if file else {}
@@ -46,8 +53,19 @@ def gather_inputs(declared: Iterable[Input], pairs: Iterable[str], file: str | N
         except ValueError as error:
             violations.append((f"$.{name}", str(error)))
     if violations:
-        raise InputError(violations)
+        raise InputError([*violations, *_others(inputs, {path for path, _ in violations}, check)])
     return inputs
+
+
+def _others(
+    inputs: Mapping[str, Any], but: set[str], check: Callable[[Mapping[str, Any]], object]
+) -> list[tuple[str, str]]:
+    """Return what is wrong with inputs besides those that could not be read."""
+    try:
+        check(inputs)
+    except InputError as error:
+        return [(path, what) for path, what in error.violations if path not in but]
+    return []
 
 
 def from_text(text: str, schema: Mapping[str, Any]) -> Any:

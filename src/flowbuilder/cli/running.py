@@ -33,7 +33,7 @@ def run_flow(arguments: argparse.Namespace) -> int:
     """
     file = Path(arguments.file)
     workspace, flow = prepare(file, arguments.store)
-    inputs = gather_inputs(flow.flow.inputs, arguments.input, arguments.input_file)
+    inputs = gather_inputs(flow.flow.inputs, arguments.input, arguments.input_file, flow.plan.check_inputs)
     if arguments.priority is not None and not 0 <= arguments.priority <= 100:
         raise UsageError("--priority goes from 0 to 100", "run")
     warn(flow, quiet=arguments.quiet)

@@ -70,12 +70,29 @@ def test_pairs_win_over_the_file_and_the_last_pair_over_the_first(tmp_path: Path
     file = tmp_path / "inputs.json"
     file.write_text('{"day": "2026-01-01", "limit": 1}')
 
-    assert gather_inputs(DECLARED, ["limit=2", "limit=3"], str(file)) == {"day": "2026-01-01", "limit": 3}
+    assert gather_inputs(DECLARED, ["limit=2", "limit=3"], str(file), fits) == {
+        "day": "2026-01-01",
+        "limit": 3,
+    }
+
+
+def fits(_inputs: object) -> None:
+    """Find nothing wrong."""
+
+
+def test_what_breaks_a_schema_is_named_beside_texts_of_a_wrong_type() -> None:
+    def check(inputs: object) -> None:
+        raise InputError([("$.day", "is required"), ("$.limit", "is required")])
+
+    with pytest.raises(InputError) as caught:
+        gather_inputs(DECLARED, ["limit=few"], None, check)
+
+    assert [path for path, _ in caught.value.violations] == ["$.limit", "$.day"]
 
 
 def test_all_texts_of_a_wrong_type_are_named_at_once() -> None:
     with pytest.raises(InputError) as caught:
-        gather_inputs(DECLARED, ["limit=few", "tags=none"], None)
+        gather_inputs(DECLARED, ["limit=few", "tags=none"], None, fits)
 
     assert [path for path, _ in caught.value.violations] == ["$.limit", "$.tags"]
 
@@ -90,7 +107,7 @@ def test_all_texts_of_a_wrong_type_are_named_at_once() -> None:
 )
 def test_a_pair_that_names_no_input_is_a_mistake(pairs: list[str], message: str, hint: str) -> None:
     with pytest.raises(UsageError) as caught:
-        gather_inputs(DECLARED, pairs, None)
+        gather_inputs(DECLARED, pairs, None, fits)
 
     assert (caught.value.message, caught.value.hint) == (message, hint)
 
@@ -101,9 +118,9 @@ def test_a_file_that_holds_no_inputs_is_a_mistake(tmp_path: Path, content: str) 
     file.write_bytes(content.encode("utf-8", "surrogateescape"))
 
     with pytest.raises(UsageError):
-        gather_inputs(DECLARED, [], str(file))
+        gather_inputs(DECLARED, [], str(file), fits)
 
 
 def test_a_file_that_is_not_there_is_a_mistake(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot be read"):
-        gather_inputs(DECLARED, [], str(tmp_path / "none.json"))
+        gather_inputs(DECLARED, [], str(tmp_path / "none.json"), fits)

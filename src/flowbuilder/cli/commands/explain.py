@@ -73,7 +73,7 @@ def _file(arguments: argparse.Namespace) -> int:
     from flowbuilder.cli.running import run_here
 
     workspace, loaded = prepare(Path(arguments.file), arguments.store)
-    inputs = gather_inputs(loaded.flow.inputs, arguments.input, None)
+    inputs = gather_inputs(loaded.flow.inputs, arguments.input, None, loaded.plan.check_inputs)
     if not arguments.analyze:
         defaults = {one.name: one.default for one in loaded.flow.inputs if not one.required}
         _show(

@@ -19,6 +19,71 @@ if TYPE_CHECKING:
 _TYPES: Final = ("string", "integer", "number", "boolean", "array", "object", "null")
 
 
+_KEYWORDS: Final = frozenset(
+    [
+        "type",
+        "enum",
+        "const",
+        "default",
+        "title",
+        "description",
+        "examples",
+        "deprecated",
+        "format",
+        "pattern",
+        "minLength",
+        "maxLength",
+        "minimum",
+        "maximum",
+        "exclusiveMinimum",
+        "exclusiveMaximum",
+        "multipleOf",
+        "items",
+        "prefixItems",
+        "contains",
+        "minContains",
+        "maxContains",
+        "minItems",
+        "maxItems",
+        "uniqueItems",
+        "properties",
+        "required",
+        "additionalProperties",
+        "patternProperties",
+        "propertyNames",
+        "minProperties",
+        "maxProperties",
+        "dependentRequired",
+        "dependentSchemas",
+        "unevaluatedItems",
+        "unevaluatedProperties",
+        "allOf",
+        "anyOf",
+        "oneOf",
+        "not",
+        "if",
+        "then",
+        "else",
+        "readOnly",
+        "writeOnly",
+        "contentEncoding",
+        "contentMediaType",
+        "contentSchema",
+        "$ref",
+        "$defs",
+        "$schema",
+        "$id",
+        "$anchor",
+        "$comment",
+        "$vocabulary",
+        "$dynamicRef",
+        "$dynamicAnchor",
+        "definitions",
+    ]
+)
+"""Those of JSON Schema 2020-12, and `definitions`, which much of what is around still uses."""
+
+
 def read_inputs(ctx: Context, node: Node, key: str) -> tuple[ir.Input, ...]:
     """Return the inputs; one whose schema is unsound takes anything, for the checks that follow."""
     if type(node) is not Mapping:
@@ -41,6 +106,7 @@ def _read_input(ctx: Context, name: Scalar, node: Node) -> ir.Input:
     schema = constant(ctx, node, key)
     if type(schema) is not dict:
         return anything
+    _check_keywords(ctx, node)
     required = "default" not in schema
     default = schema.pop("default", None)
     if not _check_schema(ctx, node, schema):
@@ -48,6 +114,20 @@ def _read_input(ctx: Context, name: Scalar, node: Node) -> ir.Input:
     if not required:
         _check_default(ctx, name.text, node, schema, default)
     return ir.Input(name.text, at, schema, required, default)
+
+
+def _check_keywords(ctx: Context, node: Node) -> None:
+    """Report what is nearly a keyword: JSON Schema takes any word, and does nothing about it."""
+    if type(node) is not Mapping:
+        return
+    for key, (name, value) in node.pairs.items():
+        if key not in _KEYWORDS and (near := ctx.near(key, _KEYWORDS)):
+            ctx.error("FB240", f"'{key[:40]}' is no keyword of JSON Schema", name, near)
+        if key in ("items", "additionalProperties", "contains", "not"):
+            _check_keywords(ctx, value)
+        elif key in ("properties", "$defs") and type(value) is Mapping:
+            for _, inner in value.pairs.values():
+                _check_keywords(ctx, inner)
 
 
 def _check_schema(ctx: Context, node: Mapping, schema: dict[str, Any]) -> bool:
