@@ -93,9 +93,11 @@ def _run_id(answer: Answer) -> str:
 
 def _answer(answer: Answer) -> None:
     """Answer, once, and give up standard output, which the one who asked waits for."""
-    sys.stdout.buffer.write(msgspec.json.encode(answer) + b"\n")
-    sys.stdout.flush()
-    lead_nowhere(sys.stdout)
+    stream = sys.__stdout__  # the engine's own output is not for authors' code, and has been put aside
+    assert stream is not None
+    stream.buffer.write(msgspec.json.encode(answer) + b"\n")
+    stream.flush()
+    lead_nowhere(stream)
 
 
 def _serve(request: Request, workspace: Workspace) -> None:

@@ -23,8 +23,9 @@ from flowbuilder.tasks.api import Call
 from flowbuilder.tasks.registry import task_type
 
 if TYPE_CHECKING:
+    from flowbuilder.core.failure import Error
     from flowbuilder.runtime.machine import Machine
-    from flowbuilder.runtime.state import Error, Execution, RunState
+    from flowbuilder.runtime.state import Execution, RunState
 
 TIMEOUT: Final = "its timeout"
 DEADLINE: Final = "its deadline"
@@ -158,6 +159,8 @@ class Attempts:
         run = execution.frame.run
         if execution.ended or run.lost or self._machine.stopping:
             return  # an engine that stops leaves it to the next one
+        if execution.handle is not None:
+            return  # its time was up at the gate, and something else is done instead
         if execution.frame.frozen is not None:
             self.cancelled(execution, execution.frame.frozen)
             return

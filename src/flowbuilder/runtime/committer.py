@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 GROUP_RUNS = 1000
 """Runs that are handed over as one: of a hundred thousand, the first need not wait for the last."""
+FEW_RECORDS = 100
+"""Records that may be written while the loop waits: more are left to the writer's thread."""
 LOOSE_DELAY = 0.1
 """Seconds after which what a flow with `durability: none` did is flushed."""
 
@@ -53,6 +55,7 @@ class Committer:
         self._loose: list[RunState] = []
         self._thread = threading.get_ident()
         self._let_in = machine.runs.admission.let_in
+        self._machine = machine
         self._handing: _Report | None = None
         """Of what is being handed over."""
         self._flushing = False
@@ -160,16 +163,25 @@ class Committer:
     def _hand_over(self, dirty: list[RunState], *, hurry: bool = True) -> None:
         group: list[tuple[RunState, int]] = []
         writes: list[Write] = []
+        few = True
         for run in dirty:
             if run.blobs:
                 continue  # it stays dirty; `resume` brings it back when its large values are kept
             run.dirty = False
-            if not run.lost:
+            if run.lost:
+                continue
+            few = few and len(run.records) <= FEW_RECORDS
+            try:
                 self._gather(run, writes)
-                group.append((run, run.flushes))
+            except Exception as error:  # its fault alone, and not that of those who are flushed with it
+                run.records = []
+                self._machine.phases.broken(run, error)
+                continue
+            group.append((run, run.flushes))
         if not group:
+            self._let_in()
             return
-        alone = hurry and len(group) == 1 and not self.outstanding and _only_waits(group[0][0])
+        alone = few and hurry and len(group) == 1 and not self.outstanding and _only_waits(group[0][0])
         self.outstanding += len(group)
         report = self._handing = _Report(self, group)
         self._store.hand_over(writes, report, alone=alone)
@@ -179,7 +191,8 @@ class Committer:
 
     @staticmethod
     def _gather(run: RunState, writes: list[Write]) -> None:
-        """Put all that is new of a run into `writes`."""
+        """Put all that is new of a run into `writes`, or nothing where it cannot be encoded."""
+        batch = records.encode(run.records) if run.records else b""
         if not run.accepted:
             run.accepted = True
             run.changed = None
@@ -191,7 +204,7 @@ class Committer:
                 # it has come further than it was when its engine died: not what kills engines
                 run.row.crashes = 0
                 run.changed = {**(run.changed or {}), "crashes": 0}
-            writes.append(Append(run.id, run.sequence, records.encode(run.records)))
+            writes.append(Append(run.id, run.sequence, batch))
             run.sequence += 1
             run.records = []
         if run.changed is not None:

@@ -19,12 +19,14 @@ from flowbuilder.core.ids import base32
 from flowbuilder.runtime.attempts import Attempts
 from flowbuilder.runtime.cancellation import Cancellation
 from flowbuilder.runtime.clock import SystemClock
+from flowbuilder.runtime.commands import Commands
 from flowbuilder.runtime.committer import Committer
 from flowbuilder.runtime.config import Config
 from flowbuilder.runtime.events import EventBus
 from flowbuilder.runtime.executors.placer import Placer
 from flowbuilder.runtime.failures import Failures
 from flowbuilder.runtime.groups import Groups
+from flowbuilder.runtime.loading import Loading
 from flowbuilder.runtime.machine import Machine
 from flowbuilder.runtime.maps import Maps
 from flowbuilder.runtime.observations import Observations
@@ -111,7 +113,7 @@ class EngineCore:
         self._machine = machine = self._assemble(loop, id, unique)
 
         def on_command() -> None:
-            loop.call_soon_threadsafe(machine.recovery.on_command)
+            loop.call_soon_threadsafe(machine.commands.wake)
 
         self._store.on_command(on_command)
         self._serving.append(loop.create_task(machine.timers.run()))
@@ -149,6 +151,8 @@ class EngineCore:
         machine.attempts = Attempts(machine)
         machine.failures = Failures(machine)
         machine.recovery = Recovery(machine)
+        machine.loading = Loading(machine)
+        machine.commands = Commands(machine)
         machine.runs = Runs(machine, unique)
         machine.committer = Committer(machine, machine.recovery.lost)
         machine.maps = Maps(machine)
@@ -167,7 +171,7 @@ class EngineCore:
         if machine.committer.outstanding or machine.recovery.busy:
             return False
         return all(
-            run.executions and run.parked == len(run.executions) and not run.dirty
+            run.executions and run.parked == len(run.executions) and not (run.dirty or run.busy or run.ready)
             for run in machine.runs.live.values()
         )
 

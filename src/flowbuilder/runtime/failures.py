@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowbuilder.core import values
 from flowbuilder.core.errors import ExpressionError, FlowBuilderError, OutputError, TaskFailed
+from flowbuilder.core.failure import failure
 from flowbuilder.core.globs import NEVER_RETRIED, kind_matches
 from flowbuilder.core.plan import ERROR
 from flowbuilder.core.policies import next_delay
@@ -21,8 +22,9 @@ from flowbuilder.runtime.events import TaskEvent
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from flowbuilder.core.failure import Error
     from flowbuilder.runtime.machine import Machine
-    from flowbuilder.runtime.state import Error, Execution
+    from flowbuilder.runtime.state import Execution
 
 
 class Failures:
@@ -70,13 +72,7 @@ class Failures:
     ) -> None:
         """Take in that an attempt failed: try again, rescue, or end the execution."""
         run = execution.frame.run
-        error: Error = {
-            "kind": kind,
-            "message": message,
-            "task": execution.path,
-            "attempt": execution.attempt,
-            "data": data,
-        }
+        error = failure(kind, message, execution.path, execution.attempt, data)
         if run.masker is not None:
             error = run.masker.value(error)
         if retry and self.retry(execution, error, retry_after):
@@ -85,9 +81,10 @@ class Failures:
 
     def rescue(self, execution: Execution, error: Error, *, known: bool = False) -> None:
         """Do what `on_error` says, or end the execution as failed; `known` to the journal as being rescued."""
-        if execution.deadline is not None:
-            execution.deadline.cancel()  # it bounds the attempts, not the rescue
-            execution.deadline = None
+        for timer in (execution.timer, execution.deadline):
+            if timer is not None:
+                timer.cancel()  # they are of the attempts, and not of the rescue
+        execution.timer = execution.deadline = None
         on_error = execution.task.on_error
         frozen = execution.frame.frozen is not None
         if on_error is None or frozen or (on_error.on and not kind_matches(error["kind"], on_error.on)):
@@ -151,8 +148,8 @@ class Failures:
         execution.timer = self._timers.at(at, self._again, execution)
 
     def _again(self, execution: Execution) -> None:
-        if execution.ended or execution.frame.run.lost:
-            return
+        if execution.ended or execution.frame.run.lost or execution.handle is not None:
+            return  # its time was up meanwhile, and something else is done instead
         self._attempts.unpark(execution)
         execution.timer = None
         self._attempts.attempt(execution)

@@ -13,9 +13,10 @@ from flowbuilder.runtime.attempts import FOR_TASKS
 from flowbuilder.runtime.state import Frame
 
 if TYPE_CHECKING:
+    from flowbuilder.core.failure import Error
     from flowbuilder.core.plan import GraphPlan
     from flowbuilder.runtime.machine import Machine
-    from flowbuilder.runtime.state import Error, Execution
+    from flowbuilder.runtime.state import Execution
 
 
 class Groups:

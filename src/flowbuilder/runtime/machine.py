@@ -12,12 +12,14 @@ if TYPE_CHECKING:
     from flowbuilder.core.clock import Clock
     from flowbuilder.runtime.attempts import Attempts
     from flowbuilder.runtime.cancellation import Cancellation
+    from flowbuilder.runtime.commands import Commands
     from flowbuilder.runtime.committer import Committer
     from flowbuilder.runtime.config import Config
     from flowbuilder.runtime.events import EventBus
     from flowbuilder.runtime.executors.placer import Placer
     from flowbuilder.runtime.failures import Failures
     from flowbuilder.runtime.groups import Groups
+    from flowbuilder.runtime.loading import Loading
     from flowbuilder.runtime.maps import Maps
     from flowbuilder.runtime.observations import Observations
     from flowbuilder.runtime.phases import Phases
@@ -50,6 +52,8 @@ class Machine:
     services: EngineServices
     placer: Placer
     recovery: Recovery = dataclasses.field(init=False)
+    loading: Loading = dataclasses.field(init=False)
+    commands: Commands = dataclasses.field(init=False)
     runs: Runs = dataclasses.field(init=False)
     committer: Committer = dataclasses.field(init=False)
     scheduler: Scheduler = dataclasses.field(init=False)

@@ -9,6 +9,7 @@ import msgspec
 
 from flowbuilder.core import values
 from flowbuilder.core.errors import ExpressionError, OutputError
+from flowbuilder.core.failure import failure
 from flowbuilder.core.plan import CONTEXT, INDEX, ITEM
 from flowbuilder.core.records import NULL, Ended, MapStarted
 from flowbuilder.core.rules import CANCELLED, CONTINUED, FAILED, STATUS, SUCCEEDED
@@ -18,10 +19,11 @@ from flowbuilder.runtime.scheduler import SLICE
 from flowbuilder.runtime.state import Execution
 
 if TYPE_CHECKING:
+    from flowbuilder.core.failure import Error
     from flowbuilder.core.plan import Scope, TaskPlan
     from flowbuilder.runtime.machine import Machine
     from flowbuilder.runtime.recovered import EndedTask
-    from flowbuilder.runtime.state import Error, Frame
+    from flowbuilder.runtime.state import Frame
 
 
 class MapState:
@@ -32,10 +34,12 @@ class MapState:
         "errors",
         "failed",
         "filling",
+        "finished",
         "flush",
         "frame",
         "items",
         "keys",
+        "later",
         "next",
         "output_bytes",
         "outputs",
@@ -66,6 +70,9 @@ class MapState:
         """The failure after which no further element starts."""
         self.stopped: str | None = None
         self.filling = False
+        self.later = False
+        """More elements are started at the next turn of the loop, since this one has taken long."""
+        self.finished = False
         self.flush = 0
         """The flush that holds what the elements rest on."""
         self.started_at = 0.0
@@ -113,6 +120,8 @@ class Maps:
 
     def _fill(self, map: MapState) -> None:
         """Start elements while there is room, for no longer than a slice at a stretch."""
+        if map.finished:
+            return
         map.filling = True
         frame, task = map.frame, map.task
         run = frame.run
@@ -133,14 +142,23 @@ class Maps:
                     if not until:
                         until = time.perf_counter() + SLICE
                     elif time.perf_counter() > until:
-                        self._machine.loop.call_soon(self._fill_on, map)
+                        self._fill_later(map)
                         return
         finally:
             map.filling = False
         if not map.running and (map.next >= total or map.failed is not None or map.stopped is not None):
+            map.finished = True
             self._finish(map)
 
+    def _fill_later(self, map: MapState) -> None:
+        if not map.later:
+            map.later = True
+            map.frame.run.busy += 1
+            self._machine.loop.call_soon(self._fill_on, map)
+
     def _fill_on(self, map: MapState) -> None:
+        map.later = False
+        map.frame.run.busy -= 1
         if map.frame.run.lost or map.filling:
             return
         self._fill(map)
@@ -179,14 +197,10 @@ class Maps:
                 output = run.masker.value(output)
             encoded = values.encode(output)
         except (ExpressionError, OutputError) as error:
-            message = {
-                "kind": error.kind,
-                "message": str(error),
-                "task": execution.path,
-                "attempt": 1,
-                "data": None,
-            }
-            self.element_ended(execution, FAILED, None, None, message, None)
+            failed = failure(error.kind, str(error), execution.path, 1)
+            if run.masker is not None:
+                failed = run.masker.value(failed)
+            self.element_ended(execution, FAILED, None, None, failed, None)
             return
         self.element_ended(execution, SUCCEEDED, output, encoded, None, None)
 
@@ -244,15 +258,15 @@ class Maps:
             return
         if code == CONTINUED:
             key = index if map.keys is None else map.keys[index]
-            map.errors.append(
-                {
-                    "index": index,
-                    "key": key,
-                    "item": map.items[index] if map.keys is None else map.items[index]["value"],
-                    "kind": error["kind"],
-                    "message": error["message"],
-                }
-            )
+            entry = {
+                "index": index,
+                "key": key,
+                "item": map.items[index] if map.keys is None else map.items[index]["value"],
+                "kind": error["kind"],
+                "message": error["message"],
+            }
+            masker = map.frame.run.masker
+            map.errors.append(entry if masker is None else masker.value(entry))
         elif map.failed is None:
             map.failed = error
 

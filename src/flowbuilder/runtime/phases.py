@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowbuilder.core import values
 from flowbuilder.core.errors import ExpressionError, OutputError
+from flowbuilder.core.failure import failure
 from flowbuilder.core.plan import CODES, ERROR
 from flowbuilder.core.records import PhaseEntered
 from flowbuilder.core.rules import SKIPPED
@@ -15,9 +16,10 @@ from flowbuilder.runtime.scheduler import status_by_id
 from flowbuilder.runtime.state import Frame
 
 if TYPE_CHECKING:
+    from flowbuilder.core.failure import Error
     from flowbuilder.core.plan import GraphPlan, Scope
     from flowbuilder.runtime.machine import Machine
-    from flowbuilder.runtime.state import Error, RunState
+    from flowbuilder.runtime.state import RunState
     from flowbuilder.storage.api import RunStatus
 
 _log = logging.getLogger("flowbuilder.engine")
@@ -45,7 +47,7 @@ class Phases:
             self._note(run, frame.error)
         elif run.cancel is not None and run.cancel[0] != "cancelled":
             kind, reason = run.cancel
-            self._note(run, _error(kind, reason))
+            self._note(run, failure(kind, reason))
         if run.plan.on_failure is None and run.plan.finally_ is None:
             self._end(run)
             return
@@ -117,10 +119,11 @@ class Phases:
                 result = self._outputs(run)
                 encoded = values.encode(result)
             except (ExpressionError, OutputError) as error:
-                self._note(run, _error(error.kind, f"outputs: {error}"))
+                told = failure(error.kind, f"outputs: {error}")
+                self._note(run, told if run.masker is None else run.masker.value(told))
                 status = "failed"
         if status == "cancelled":
-            result = run.error or _error("cancelled", run.cancel[1] if run.cancel is not None else "")
+            result = run.error or failure("cancelled", run.cancel[1] if run.cancel is not None else "")
         elif status == "failed":
             result = run.error
         if status != "succeeded":
@@ -163,16 +166,13 @@ class Phases:
             self._machine.attempts.release(execution)
             if isinstance(handle, asyncio.Task):
                 handle.cancel()
-        failure = _error("engine.error", f"{type(error).__name__}: {error}")
-        self._note(run, failure)
-        self.finish(run, "failed", failure, values.encode(failure))
+        run.ready.clear()
+        self._fail(run, failure("engine.error", f"{type(error).__name__}: {error}"))
 
     def crashed(self, run: RunState, why: str) -> None:
         """End a run that kills the engines which carry it on, without another look at its handlers."""
-        failure = _error("engine.crashed", why)
-        self._note(run, failure)
-        self.finish(run, "failed", failure, values.encode(failure))
+        self._fail(run, failure("engine.crashed", why))
 
-
-def _error(kind: str, message: str) -> Error:
-    return {"kind": kind, "message": message, "task": None, "attempt": 0, "data": None}
+    def _fail(self, run: RunState, error: Error) -> None:
+        self._note(run, error)
+        self.finish(run, "failed", error, values.encode(error))

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from flowbuilder.core import values
-from flowbuilder.core.errors import EngineStopped, KeyConflict, StoreError
+from flowbuilder.core.errors import EngineStopped, InputError, KeyConflict, StoreError
+from flowbuilder.core.failure import writable
 from flowbuilder.core.ids import RunIds
 from flowbuilder.core.masking import SHORTEST, Masker
 from flowbuilder.core.records import NULL
@@ -80,20 +81,24 @@ class Runs:
         """
         machine = self._machine
         checked = plan.check_inputs(inputs)
+        _check_start(key, priority, labels)
         if machine.stopping:
             raise EngineStopped
         if self._kept.get(plan.content_hash, _UNKNOWN) is not None:
             await self._keep_plan(plan)
-        if parent is None and not self.admission.is_free:
-            # a child is let in at once: its parent, which has room already, could wait for it for ever
-            await self.admission.enter(plan.priority if priority is None else priority)
-            if machine.stopping:
-                raise EngineStopped
         if key is not None:
             return await self._start_with_key(plan, checked, key, priority, labels, parent)
+        await self._come_in(plan, priority, parent)
         run = self._make(plan, checked, None, priority, labels, parent)
         await self._accept(run)
         return run.row
+
+    async def _come_in(self, plan: FlowPlan, priority: int | None, parent: str | None) -> None:
+        """Return when a run may be made.  A child is let in at once: its parent, which has room, waits for it."""
+        if parent is None and not self.admission.is_free:
+            await self.admission.enter(plan.priority if priority is None else priority)
+        if self._machine.stopping:
+            raise EngineStopped
 
     async def _start_with_key(
         self,
@@ -109,6 +114,7 @@ class Runs:
             try:
                 known = await self._by_key(plan.name, key)
                 if known is None:
+                    await self._come_in(plan, priority, parent)
                     run = self._make(plan, inputs, key, priority, labels, parent)
                     try:
                         await self._accept(run)
@@ -160,7 +166,11 @@ class Runs:
         """Return how many more runs may be started now."""
         machine = self._machine
         limits = machine.config.engine
-        return min(limits.live_runs - len(self.live), limits.unflushed_runs - machine.committer.unflushed)
+        return min(self.room(), limits.unflushed_runs - machine.committer.unflushed)
+
+    def room(self) -> int:
+        """Return how many more runs may be in memory."""
+        return self._machine.config.engine.live_runs - len(self.live)
 
     def _make(
         self,
@@ -321,12 +331,24 @@ class Runs:
     def _left(self, run: RunState, wake_at: float, error: Exception | None) -> None:
         if error is not None or run.lost:
             return
-        if run.ended or run.dirty or run.cancel is not None or run.parked != len(run.executions):
+        came = run.dirty or run.busy or run.ready or run.cancel is not None
+        if run.ended or came or run.parked != len(run.executions):
             if not run.ended:  # something came in between: it stays
-                self._machine.committer.change(run, status="running", wake_at=None, owner=self._machine.id)
+                self._machine.recovery.in_background(self._stay(run))
             return
         self.drop(run)
         self._machine.recovery.wake_at(wake_at)
+
+    async def _stay(self, run: RunState) -> None:
+        """Take back a run that was given up a moment ago, unless another engine was faster."""
+        claim = functools.partial(self._machine.store.claim, run.id)
+        row = await self._machine.in_thread(claim)
+        if run.lost or run.ended:
+            return
+        if row is None:
+            self.drop(run)
+        else:
+            self._machine.committer.change(run, status="running", wake_at=None, owner=self._machine.id)
 
     def drop(self, run: RunState) -> None:
         """Let go of a run that is to be read again from the store, and of all that it holds."""
@@ -339,6 +361,25 @@ class Runs:
         if run.timer is not None:
             run.timer.cancel()
         self.forget(run)
+
+
+def _check_start(key: str | None, priority: int | None, labels: Mapping[str, str] | None) -> None:
+    """Refuse what cannot be kept, before it comes into a group with what others start.
+
+    Raises:
+        InputError: with all that is wrong.
+    """
+    wrong: list[tuple[str, str]] = []
+    if priority is not None and not (type(priority) is int and 0 <= priority <= 100):
+        wrong.append(("priority", "is a whole number from 0 to 100"))
+    texts = [("key", key)] if key is not None else []
+    for name, value in (labels or {}).items():
+        texts += [("labels", name), ("labels", value)]
+    for what, text in texts:
+        if not isinstance(text, str) or writable(text) != text:
+            wrong.append((what, f"is no text: {text!r:.100}"))
+    if wrong:
+        raise InputError(wrong)
 
 
 def settle(future: asyncio.Future[None], error: Exception | None) -> None:

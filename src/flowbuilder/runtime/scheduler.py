@@ -15,6 +15,7 @@ import msgspec
 
 from flowbuilder.core import values
 from flowbuilder.core.errors import ExpressionError, OutputError
+from flowbuilder.core.failure import failure
 from flowbuilder.core.plan import CODES, ERRORS, HEADER, NO_ERRORS, SLOW, Region, TaskPlan
 from flowbuilder.core.records import NULL, Ended, Readied, RegionEnded
 from flowbuilder.core.rules import (
@@ -34,9 +35,10 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Mapping
 
+    from flowbuilder.core.failure import Error
     from flowbuilder.runtime.machine import Machine
     from flowbuilder.runtime.recovered import EndedTask
-    from flowbuilder.runtime.state import Error, Frame, RunState
+    from flowbuilder.runtime.state import Frame, RunState
 
 SLICE = 0.005
 """Seconds that one run may hold the loop at a stretch."""
@@ -91,7 +93,7 @@ class Scheduler:
         finally:
             del ready[:place]
             run.pumping = False
-        if run.parked and run.parked == len(run.executions) and not ready:
+        if run.parked and run.parked == len(run.executions) and not ready and not run.busy:
             self._machine.waits.consider_leaving(run)
 
     # -- regions -----------------------------------------------------------------
@@ -121,10 +123,12 @@ class Scheduler:
     def _region_on_thread(self, frame: Frame, region: Region) -> None:
         """Run a region's function on a thread, since it was seen to hold the loop."""
         started = self._now()
+        frame.run.busy += 1
         future = self._loop.run_in_executor(None, lambda: values.prepare_list(region.function(frame.scope)))
 
         def returned(future: asyncio.Future[list[Any]]) -> None:
             run = frame.run
+            run.busy -= 1
             if run.lost:
                 return
             if future.cancelled() or future.exception() is not None or frame.frozen is not None:
@@ -249,8 +253,10 @@ class Scheduler:
                 output = frame.run.masker.value(output)
             encoded = values.encode(output)
         except (ExpressionError, OutputError) as error:
-            message = {"kind": error.kind, "message": str(error), "task": path, "attempt": 1, "data": None}
-            self.end(frame, task, path, FAILED, error=message, started=started)
+            failed = failure(error.kind, str(error), path, 1)
+            if frame.run.masker is not None:
+                failed = frame.run.masker.value(failed)
+            self.end(frame, task, path, FAILED, error=failed, started=started)
             return
         self.end(frame, task, path, SUCCEEDED, output=output, encoded=encoded, started=started)
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
+    from flowbuilder.core.failure import Error
     from flowbuilder.core.masking import Masker
     from flowbuilder.core.plan import FlowPlan, GraphPlan, Scope, TaskPlan
     from flowbuilder.core.records import Record
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
     from flowbuilder.runtime.recovered import Recovered
     from flowbuilder.runtime.timers import Timer
     from flowbuilder.storage.api import RunRow
-
-Error = dict[str, Any]
-"""An error as a value: `kind`, `message`, `task`, `attempt`, `data`."""
 
 
 class Frame:
@@ -136,6 +134,7 @@ class RunState:
     __slots__ = (
         "accepted",
         "blobs",
+        "busy",
         "cancel",
         "changed",
         "context",
@@ -179,6 +178,8 @@ class RunState:
         self.pumping = False
         self.executions: set[Execution] = set()
         """What is being carried out or waited for."""
+        self.busy = 0
+        """What goes on besides `executions`: regions on threads, maps between two slices."""
         self.parked = 0
         """How many of `executions` wait for time or for another run only."""
         self.cancel: tuple[str, str] | None = None

@@ -21,6 +21,7 @@ from flowbuilder.core.errors import (
     StoreError,
 )
 from flowbuilder.core.records import ChildStarted
+from flowbuilder.storage.api import LIVE
 
 if TYPE_CHECKING:
     import asyncio
@@ -38,8 +39,8 @@ class SubFlows:
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
-        self._waiting: dict[str, Execution] = {}
-        """Executions in memory by the id of the run that they wait for."""
+        self._waiting: dict[str, list[Execution]] = {}
+        """Executions in memory by the id of the run that they wait for; several may by one key."""
 
     def begin(self, execution: Execution) -> None:
         """Begin to start the child run; `execution.handle` is its id as soon as there is one."""
@@ -63,7 +64,7 @@ class SubFlows:
         child = await machine.runs.start(plan, inputs, key=key, parent=run.id)
         run.records.append(ChildStarted(execution.path, child.id, machine.clock.now()))
         machine.committer.touch(run)
-        return child.id, child.status not in ("queued", "running", "waiting", "paused"), child
+        return child.id, child.status not in LIVE, child
 
     async def _plan(self, execution: Execution) -> FlowPlan:
         sub_flow = execution.task.sub_flow
@@ -117,8 +118,10 @@ class SubFlows:
             self._take_in(execution, row.status, row.result)
             return
         execution.handle = id
-        self._waiting[id] = execution
+        self._waiting.setdefault(id, []).append(execution)
         machine = self._machine
+        if id not in machine.runs.live:  # it may have ended between our look at it and this
+            machine.recovery.in_background(self._look(id))
         machine.attempts.park(execution, None)
         machine.attempts.limit(execution)
         run = execution.frame.run
@@ -127,11 +130,21 @@ class SubFlows:
 
     def child_ended(self, run_id: str, parent: str | None, status: str, result: bytes | None) -> None:
         """Take in that a run has ended, on disk; wakes the parent that waits for it."""
-        execution = self._waiting.pop(run_id, None)
-        if execution is None:
-            if parent is not None:
-                self._machine.recovery.wake_soon(parent)
-            return
+        waiting = self._waiting.pop(run_id, ())
+        for execution in waiting:
+            self._hear(execution, status, result)
+        if parent is not None and all(execution.frame.run.id != parent for execution in waiting):
+            self._machine.recovery.wake_soon(parent)
+
+    async def _look(self, run_id: str) -> None:
+        """Take in the end of a run that is not in memory, if it has ended."""
+        find = functools.partial(self._machine.store.run, run_id)
+        row = await self._machine.in_thread(find)
+        if row is not None and row.status not in LIVE:
+            self.child_ended(row.id, None, row.status, row.result)
+
+    def _hear(self, execution: Execution, status: str, result: bytes | None) -> None:
+        """Tell one that waits how its child has ended."""
         run = execution.frame.run
         if execution.ended or run.lost:
             self._machine.recovery.wake_soon(run.id)

@@ -76,7 +76,14 @@ class Upkeep:
             run.id
             for run in machine.runs.live.values()
             if not (
-                run.executions or run.ready or run.dirty or run.ended or run.pumping or run.blobs or run.gates
+                run.executions
+                or run.ready
+                or run.busy
+                or run.dirty
+                or run.ended
+                or run.pumping
+                or run.blobs
+                or run.gates
             )
         }
         stuck = idle & self._suspects
@@ -89,6 +96,6 @@ class Upkeep:
             machine.runs.drop(run)
             row = await machine.in_thread(functools.partial(machine.store.run, run_id))
             if row is not None:
-                await machine.recovery.carry_on([row])
+                await machine.loading.carry_on([row])
         self.stuck += len(stuck)
         return len(stuck)

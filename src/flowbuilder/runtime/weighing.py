@@ -47,7 +47,7 @@ class Weighing:
             return
         self._looked = now
         names = set(flows)
-        plans = [(plan, epoch) for plan, epoch in self._weighed.values() if plan.name in names]
+        plans = [(plan, epoch) for plan, epoch in list(self._weighed.values()) if plan.name in names]
         if plans:
             look = functools.partial(self._look, plans)
             self._machine.recovery.in_background(self._machine.in_thread(look))

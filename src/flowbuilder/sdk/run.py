@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from flowbuilder.runtime.events import Event
+    from flowbuilder.runtime.runs import Runs
     from flowbuilder.runtime.views import RunView
     from flowbuilder.sdk.engine import Engine
     from flowbuilder.storage.api import RunRow
@@ -66,7 +67,7 @@ class Run:
         live = runs.live.get(row.id)
         if live is not None and timeout is None:  # the usual case, and a coroutine less
             loose = live.ended and live.plan.durability == "none"  # nobody tells of its end any more
-            row = self._row = live.row if loose else await runs.watch(row.id)
+            row = self._row = live.row if loose else await self._watched(runs)
         elif live is not None or row.status in LIVE:
             if self._engine.core.closed:
                 raise EngineStopped(f"the engine of run {row.id} is closed; another one carries it on")
@@ -79,6 +80,14 @@ class Run:
                 raise RunCancelled(row.id, (outcome or {}).get("message", ""))
             case _:
                 raise RunFailed(row.id, outcome or {})
+
+    async def _watched(self, runs: Runs) -> RunRow:
+        ended = runs.watch(self.id)
+        try:
+            return await ended
+        except asyncio.CancelledError:
+            runs.unwatch(self.id, ended)
+            raise
 
     async def _ended(self, timeout: float | None) -> RunRow:
         """Wait for the run's end in this engine, in the store, or in another engine."""

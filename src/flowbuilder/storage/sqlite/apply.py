@@ -74,8 +74,8 @@ class SqliteCommitter:
 
     @property
     def contended(self) -> bool:
-        """Whether another process was in the way a short while ago."""
-        return self._turns.needed
+        """Whether a commit may take long: another process was in the way, or the file is still to be opened."""
+        return self._cursor is None or self._turns.needed
 
     def _commit(
         self, connection: apsw.Connection, cursor: apsw.Cursor, group: Group, patient: bool

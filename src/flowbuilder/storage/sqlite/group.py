@@ -106,6 +106,11 @@ class Group:
             self.appends or self.accepts or self.keyed or self.changes or self.logs or self.statistics
         )
 
+    @property
+    def journals(self) -> bool:
+        """Whether it holds anything of a run's own; what is lost of lines and statistics stops nobody."""
+        return bool(self.appends or self.accepts or self.keyed or self.changes)
+
     def runs(self) -> set[str]:
         """Return the runs that have writes in the group."""
         found = {write.run_id for write in self.appends}

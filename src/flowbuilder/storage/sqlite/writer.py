@@ -68,7 +68,7 @@ class Committer(Protocol):
 
     @property
     def contended(self) -> bool:
-        """Whether others wrote a short while ago."""
+        """Whether a commit may take long: others wrote a short while ago, or nothing is open yet."""
         ...
 
     def between(self) -> None:
@@ -340,9 +340,9 @@ class Writer:
         behind = Group()
         with self._guard:
             behind.add(self._take())
-            if group.writes or behind.writes:
+            if group.journals or behind.journals:
                 self._failure = error
-            self._lost |= group.runs() | behind.runs()
+                self._lost |= group.runs() | behind.runs()
         _tell(group, error)
         _tell(behind, error)
 
