@@ -9,7 +9,7 @@ import pytest
 from flowbuilder import Engine, load
 from flowbuilder.runtime.config import Config, EngineConfig
 from flowbuilder.storage.api import RunFilter
-from flowbuilder.testing.flows import finish
+from flowbuilder.testing.flows import finish, load_text
 from world import until
 
 if TYPE_CHECKING:
@@ -154,3 +154,26 @@ async def test_children_start_where_no_more_runs_may(folder: Path, clock: FakeCl
         )
 
     assert view.tasks["each"].output == [{"twice": 2}, {"twice": 4}, {"twice": 6}]
+
+
+async def test_two_who_wait_for_the_run_of_one_key_both_hear_of_its_end(world: World, tmp_path: Path) -> None:
+    (tmp_path / "child.yaml").write_text(
+        "flow: child\ntasks: {a: {type: python, with: {call: hold, args: {name: c}}}}\noutputs: {x: 1}\n"
+    )
+    parent = load_text(
+        """
+flow: parent
+tasks:
+  a: {type: flow, with: {path: child.yaml, key: one}}
+  b: {type: flow, with: {path: child.yaml, key: one}}
+outputs: {both: "${{ [tasks.a.output.x, tasks.b.output.x] }}"}
+""",
+        tmp_path,
+    )
+    async with Engine.in_memory() as engine:
+        run = await engine.start(parent)
+        await world.begun("c")
+        world.let_go("c")
+
+        assert await run.result(20) == {"both": [1, 1]}
+    assert world.count("c") == 1

@@ -20,6 +20,7 @@ from typing import Any
 import msgspec
 
 from flowbuilder.core.errors import OutputError
+from flowbuilder.core.failure import writable
 
 MAX_DEPTH = 64
 """Lists and mappings inside each other."""
@@ -110,7 +111,7 @@ def plain_or_text(value: Any) -> Any:
     try:
         return plain(value)
     except OutputError:
-        return str(value)[:1000]
+        return writable(str(value)[:1000])
 
 
 def copy(value: Any) -> Any:

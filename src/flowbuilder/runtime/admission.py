@@ -33,13 +33,14 @@ class Admission:
         self._now = now
         self._order = itertools.count()
         self._queue: list[tuple[Rank, int, asyncio.Future[None]]] = []
+        self._closed = False
         self._coming = 0
         """Those that were woken and have not gone on yet: their room is taken."""
 
     @property
     def is_free(self) -> bool:
         """Whether a start need not wait."""
-        return not self._queue and self._room() > self._coming
+        return self._closed or (not self._queue and self._room() > self._coming)
 
     async def enter(self, priority: int) -> None:
         """Return when there is room for a run of this priority."""
@@ -57,7 +58,8 @@ class Admission:
         self._coming -= 1
 
     def close(self) -> None:
-        """Wake all: what they come into is for them to see."""
+        """Hold nobody back any more: what they come into is for them to see."""
+        self._closed = True
         self._room = lambda: len(self._queue) + self._coming
         self.let_in()
 

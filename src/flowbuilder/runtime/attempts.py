@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from flowbuilder.core import values
 from flowbuilder.core.errors import ExpressionError, OutputError
+from flowbuilder.core.failure import writable
 from flowbuilder.core.plan import CONTEXT, UNSET, TaskPlan
 from flowbuilder.core.records import AttemptStarted, ClockStarted
 from flowbuilder.core.rules import CANCELLED, SUCCEEDED
@@ -242,8 +243,8 @@ class Attempts:
         if run.masker is not None:
             message = run.masker.text(message)
             data = run.masker.value(data)
-        encoded = None if data is None else values.encode(data)
-        self._machine.store.submit(Log(run.id, path, self._now(), level, message, encoded))
+        encoded = None if data is None else values.encode(values.plain_or_text(data))
+        self._machine.store.submit(Log(run.id, path, self._now(), level, writable(message), encoded))
 
     # -- ending --------------------------------------------------------------------
 
