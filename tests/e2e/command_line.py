@@ -1,12 +1,17 @@
 """A command line in a project of its own, and flows that say when they have come somewhere."""
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import textwrap
 from pathlib import Path
 from typing import Any
+
+from flowbuilder.core.errors import FlowBuilderError
+from flowbuilder.sdk.reader import Reader
 
 PATIENCE = 60
 
@@ -71,9 +76,21 @@ class Cli:
         os.mkfifo(path)
         return path
 
+    def engine_pids(self) -> list[int]:
+        """Return the processes of the engines that are alive on the project's store."""
+        store = self.folder / ".flowbuilder" / "flowbuilder.db"
+        if not store.exists():
+            return []
+        with Reader(store) as reader:
+            return [engine.pid for engine in reader.engines() if engine.alive]
+
     def end(self) -> None:
-        """End what is left of what was started."""
+        """End what is left of what was started, and of what that left behind: a failed test ends here too."""
         for process in self._started:
             if process.poll() is None:
                 process.kill()
             process.communicate()
+        with contextlib.suppress(FlowBuilderError):  # a test may have spoilt its store
+            for pid in self.engine_pids():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)

@@ -37,7 +37,7 @@ def test_a_detached_run_goes_on_without_the_command(cli: Cli) -> None:
 def test_the_background_engine_leaves_when_it_has_nothing_left(cli: Cli) -> None:
     cli.fifo("gate")
     run = cli("run", cli.flow(FLOW), "--detach").stdout.strip()
-    pids = engine_pids(cli)
+    pids = cli.engine_pids()
 
     open_gate(cli)
     cli("runs", "watch", run)
@@ -83,7 +83,7 @@ SLEEPING = """
 
 def test_a_run_that_sleeps_beside_a_living_engine_waits_for_nobody_else(cli: Cli) -> None:
     run = cli("run", cli.flow(SLEEPING), "--detach").stdout.strip()
-    pids = engine_pids(cli)
+    pids = cli.engine_pids()
 
     other = cli("run", cli.flow("flow: other\ntasks:\n  a: {type: set, with: 1}\n", "other.yaml"))
     cancelled = cli("runs", "cancel", run)
@@ -103,14 +103,6 @@ def test_a_detached_start_prints_the_same_object_as_any_other(cli: Cli) -> None:
     assert list(found) == ["run_id", "flow", "status", "outputs", "error", "tasks"]
     assert found["status"] in ("queued", "running", "waiting")
     assert cli("runs", "watch", found["run_id"]).returncode == 9
-
-
-def engine_pids(cli: Cli) -> list[int]:
-    """Return the processes of the engines that are alive on the project's store."""
-    from flowbuilder.sdk.reader import Reader
-
-    with Reader(cli.folder / ".flowbuilder" / "flowbuilder.db") as reader:
-        return [engine.pid for engine in reader.engines() if engine.alive]
 
 
 def wait_for_exit(pid: int) -> None:
