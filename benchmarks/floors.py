@@ -70,13 +70,8 @@ def inserts(folder: Path, rows: int = 20_000, rounds: int = 5) -> float:
     return median(taken)
 
 
-def coroutines(count: int = 20_000, rounds: int = 5) -> float:
-    """Return what one asyncio task takes that suspends once, of many that are started together."""
-    return asyncio.run(coroutines_here(count, rounds))
-
-
 async def coroutines_here(count: int = 20_000, rounds: int = 5) -> float:
-    """Return the same, on the loop that is running."""
+    """Return what one asyncio task takes that suspends once, of many started together on the loop that runs."""
 
     async def bare() -> None:
         await asyncio.sleep(0)

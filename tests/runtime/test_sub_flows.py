@@ -177,3 +177,15 @@ outputs: {both: "${{ [tasks.a.output.x, tasks.b.output.x] }}"}
 
         assert await run.result(20) == {"both": [1, 1]}
     assert world.count("c") == 1
+
+
+async def test_a_flow_that_starts_itself_without_end_is_stopped(
+    engine: Engine, clock: FakeClock, tmp_path: Path
+) -> None:
+    view = await ran(engine, clock, tmp_path, "  sub: {type: flow, with: {name: \"${{ 'par' + 'ent' }}\"}}")
+
+    runs = await engine.runs(RunFilter())
+    assert view.status == "failed"
+    assert view.error is not None
+    assert "deep" in view.error["message"]
+    assert len(runs) == 33

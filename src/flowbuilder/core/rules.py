@@ -41,11 +41,6 @@ _BAD = frozenset({FAILED, UPSTREAM_FAILED, CANCELLED})
 _GOOD = frozenset({SUCCEEDED, CONTINUED})
 
 
-def is_final(code: int) -> bool:
-    """Tell whether a task with this code has ended."""
-    return code >= SUCCEEDED
-
-
 def decide(rule: RunWhen, needs: Iterable[int]) -> int:
     """Return READY if the task is to run, else the code it is skipped with.
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from flowbuilder.core.plan import FlowPlan
     from flowbuilder.runtime.machine import Machine
-    from flowbuilder.runtime.state import Execution
+    from flowbuilder.runtime.state import Execution, RunState
 
 MOST_DEEP = 32
 """Runs inside runs; a flow that starts itself without end is stopped here."""
@@ -54,6 +54,7 @@ class SubFlows:
         run = execution.frame.run
         sub_flow = execution.task.sub_flow
         assert sub_flow is not None
+        self._refuse_too_deep(run)
         scope = execution.scope
         inputs = sub_flow.inputs(scope)
         if sub_flow.key is not None:
@@ -65,6 +66,15 @@ class SubFlows:
         run.records.append(ChildStarted(execution.path, child.id, machine.clock.now()))
         machine.committer.touch(run)
         return child.id, child.status not in LIVE, child
+
+    def _refuse_too_deep(self, run: RunState) -> None:
+        """Stop a flow that starts itself without end, by a name that is only known while it runs."""
+        above: RunState | None = run
+        for _ in range(MOST_DEEP):
+            if above is None or above.row.parent is None:
+                return
+            above = self._machine.runs.live.get(above.row.parent)
+        raise FlowBuilderError(f"runs that wait for each other are more than {MOST_DEEP} deep")
 
     async def _plan(self, execution: Execution) -> FlowPlan:
         sub_flow = execution.task.sub_flow

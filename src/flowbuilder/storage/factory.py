@@ -13,20 +13,6 @@ if TYPE_CHECKING:
 MEMORY = ":memory:"
 
 
-def open_store(place: str | Path, engine: str | None) -> Store:
-    """Return the store at `place`, open: a file's path, or `:memory:`.
-
-    With an engine the file is made where it is missing; without, it is
-    opened for readers, cheaply and beside running engines.
-
-    Raises:
-        StoreError, NotFound: as `Store.open` does.
-    """
-    store = make_store(place)
-    store.open(engine)
-    return store
-
-
 def make_store(place: str | Path, log_bytes: int = LOG_BYTES) -> Store:
     """Return the store at `place`, not yet open.
 

@@ -7,7 +7,6 @@ from typing import Any
 
 from flowbuilder.compiler.expressions.explain import Explainer
 from flowbuilder.compiler.expressions.generate import GLOBALS, Generator
-from flowbuilder.compiler.expressions.references import references, uses_now
 from flowbuilder.compiler.expressions.tree import Const, Expr, Index, Member, Name
 
 
@@ -19,13 +18,6 @@ class _NoNames:
 
     def context(self) -> ast.expr:
         raise AssertionError("a constant expression asks for nothing")
-
-
-def foldable(expr: Expr) -> bool:
-    """Tell whether an expression yields the same whenever it is evaluated, and is not a constant yet."""
-    if type(expr) is Const:
-        return False
-    return not uses_now(expr) and not references(expr)
 
 
 def evaluate_constant(expr: Expr, steps: int = 1000) -> Any:

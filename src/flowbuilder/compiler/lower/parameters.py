@@ -21,10 +21,6 @@ _ABOUT_KEYS: Final = (Kind.Required, Kind.AdditionalProperties, Kind.MinProperti
 """Violations that no value of an expression can mend."""
 
 
-class _Unknown:
-    """Where an expression stands in a value that is otherwise constant."""
-
-
 def check_parameters(
     ctx: Context,
     spec: TaskSpec,
