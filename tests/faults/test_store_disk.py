@@ -17,7 +17,7 @@ import pytest
 from flowbuilder.core.errors import NotFound, StoreCorrupt, StoreError, StoreFull, StoreReadOnly, StoreTooNew
 from flowbuilder.storage.api import Accept, Append, RunFilter
 from flowbuilder.storage.sqlite import SqliteStore
-from flowbuilder.testing.store_contract import Runs, Waiting, commit
+from flowbuilder.testing.store_under_test import Runs, Waiting, commit
 
 
 @pytest.fixture
@@ -120,7 +120,7 @@ import sys, threading
 from pathlib import Path
 from flowbuilder.storage.api import Accept, Append
 from flowbuilder.storage.sqlite import SqliteStore
-from flowbuilder.testing.store_contract import Runs, commit
+from flowbuilder.testing.store_under_test import Runs, commit
 
 folder = Path(sys.argv[1])
 ballast = folder / "ballast"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from flowbuilder.core.ids import RunIds
 from flowbuilder.storage.sqlite import SqliteStore
-from flowbuilder.testing.store_contract import NOON
+from flowbuilder.testing.store_under_test import NOON
 
 LISTENER = Path(__file__).with_name("store_listener.py")
 RUN = RunIds(7).make(NOON)

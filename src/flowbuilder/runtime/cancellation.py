@@ -16,6 +16,7 @@ class Cancellation:
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
+        machine.commands.on("cancel", lambda run, payload: self.cancel(run, payload.get("reason", "")))
 
     def cancel(self, run: RunState, reason: str, kind: str = "cancelled") -> bool:
         """Cancel a run; False if it has ended or was told before.

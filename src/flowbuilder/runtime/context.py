@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, Any, Final
 
+from flowbuilder.core import values
 from flowbuilder.core.plan import UNSET
 
 if TYPE_CHECKING:
@@ -49,8 +50,9 @@ class Context:
         self.secrets: Mapping[str, str] = _NOTHING
         self.row = row
         self._run: dict[str, Any] | None = None
-        self.trigger: Any = None
-        self.config: Mapping[str, Any] = _NOTHING
+        about = values.decode(row.about) if row.about is not None else _NOTHING
+        self.trigger: Any = about.get("trigger")
+        self.config: Mapping[str, Any] = about.get("config", _NOTHING)
         self.timezone = plan.timezone
         self.moment = 0.0
         self.place = ""

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from flowbuilder.core import values
-from flowbuilder.core.errors import EngineStopped, InputError, KeyConflict, StoreError
-from flowbuilder.core.failure import writable
+from flowbuilder.core.errors import EngineStopped, KeyConflict, StoreError
 from flowbuilder.core.ids import RunIds
 from flowbuilder.core.masking import SHORTEST, Masker
 from flowbuilder.core.records import NULL
@@ -21,6 +20,7 @@ from flowbuilder.runtime.context import Context
 from flowbuilder.runtime.events import RunEvent
 from flowbuilder.runtime.scheduler import SLICE
 from flowbuilder.runtime.secrets import pick
+from flowbuilder.runtime.start import PLAIN, Start
 from flowbuilder.runtime.state import RunState
 from flowbuilder.storage.api import LIVE, RunRow
 
@@ -60,16 +60,12 @@ class Runs:
         self,
         plan: FlowPlan,
         inputs: Mapping[str, Any],
-        *,
-        key: str | None = None,
-        priority: int | None = None,
-        labels: Mapping[str, str] | None = None,
-        parent: str | None = None,
+        how: Start = PLAIN,
     ) -> RunRow:
         """Start a run, and return its row when its acceptance is on disk.
 
         Pure work runs ahead of the disk, so a short run may have ended by
-        then, in the same commit.  With a `key` that a run of the flow has
+        then, in the same commit.  With a key that a run of the flow has
         already, that run is returned.
 
         Raises:
@@ -81,22 +77,22 @@ class Runs:
         """
         machine = self._machine
         checked = plan.check_inputs(inputs)
-        _check_start(key, priority, labels)
+        how.check()
         if machine.stopping:
             raise EngineStopped
         if self._kept.get(plan.content_hash, _UNKNOWN) is not None:
             await self._keep_plan(plan)
-        if key is not None:
-            return await self._start_with_key(plan, checked, key, priority, labels, parent)
-        await self._come_in(plan, priority, parent)
-        run = self._make(plan, checked, None, priority, labels, parent)
+        if how.key is not None:
+            return await self._start_with_key(plan, checked, how, how.key)
+        await self._come_in(plan, how)
+        run = self._make(plan, checked, how)
         await self._accept(run)
         return run.row
 
-    async def _come_in(self, plan: FlowPlan, priority: int | None, parent: str | None) -> None:
+    async def _come_in(self, plan: FlowPlan, how: Start) -> None:
         """Return when a run may be made.  A child is let in at once: its parent, which has room, waits for it."""
-        if parent is None and not self.admission.is_free:
-            await self.admission.enter(plan.priority if priority is None else priority)
+        if how.parent is None and not self.admission.is_free:
+            await self.admission.enter(plan.priority if how.priority is None else how.priority)
         if self._machine.stopping:
             raise EngineStopped
 
@@ -104,18 +100,16 @@ class Runs:
         self,
         plan: FlowPlan,
         inputs: dict[str, Any],
+        how: Start,
         key: str,
-        priority: int | None,
-        labels: Mapping[str, str] | None,
-        parent: str | None,
     ) -> RunRow:
         lock = self._starting.setdefault((plan.name, key), asyncio.Lock())
         async with lock:
             try:
                 known = await self._by_key(plan.name, key)
                 if known is None:
-                    await self._come_in(plan, priority, parent)
-                    run = self._make(plan, inputs, key, priority, labels, parent)
+                    await self._come_in(plan, how)
+                    run = self._make(plan, inputs, how)
                     try:
                         await self._accept(run)
                     except StoreError:
@@ -172,15 +166,7 @@ class Runs:
         """Return how many more runs may be in memory."""
         return self._machine.config.engine.live_runs - len(self.live)
 
-    def _make(
-        self,
-        plan: FlowPlan,
-        inputs: dict[str, Any],
-        key: str | None,
-        priority: int | None,
-        labels: Mapping[str, str] | None,
-        parent: str | None,
-    ) -> RunState:
+    def _make(self, plan: FlowPlan, inputs: dict[str, Any], how: Start) -> RunState:
         now = self._machine.clock.now()
         row = RunRow(
             id=self._ids.make(now),
@@ -189,12 +175,13 @@ class Runs:
             status="running",
             created_at=now,
             inputs=values.encode(inputs),
-            key=key,
-            priority=plan.priority if priority is None else priority,
+            key=how.key,
+            priority=plan.priority if how.priority is None else how.priority,
             started_at=now,
             owner=self._machine.id,
-            parent=parent,
-            labels={**plan.labels, **(labels or {})} if labels or plan.labels else _NO_LABELS,
+            parent=how.parent,
+            labels={**plan.labels, **(how.labels or {})} if how.labels or plan.labels else _NO_LABELS,
+            about=None if how.about is None else values.encode(dict(how.about)),
         )
         return self.enter(row, plan, inputs)
 
@@ -361,25 +348,6 @@ class Runs:
         if run.timer is not None:
             run.timer.cancel()
         self.forget(run)
-
-
-def _check_start(key: str | None, priority: int | None, labels: Mapping[str, str] | None) -> None:
-    """Refuse what cannot be kept, before it comes into a group with what others start.
-
-    Raises:
-        InputError: with all that is wrong.
-    """
-    wrong: list[tuple[str, str]] = []
-    if priority is not None and not (type(priority) is int and 0 <= priority <= 100):
-        wrong.append(("priority", "is a whole number from 0 to 100"))
-    texts = [("key", key)] if key is not None else []
-    for name, value in (labels or {}).items():
-        texts += [("labels", name), ("labels", value)]
-    for what, text in texts:
-        if not isinstance(text, str) or writable(text) != text:
-            wrong.append((what, f"is no text: {text!r:.100}"))
-    if wrong:
-        raise InputError(wrong)
 
 
 def settle(future: asyncio.Future[None], error: Exception | None) -> None:

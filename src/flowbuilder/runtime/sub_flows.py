@@ -21,6 +21,7 @@ from flowbuilder.core.errors import (
     StoreError,
 )
 from flowbuilder.core.records import ChildStarted
+from flowbuilder.runtime.start import Start
 from flowbuilder.storage.api import LIVE
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class SubFlows:
         else:
             key = f"{run.id}/{execution.path}/{execution.attempt}"
         plan = await self._plan(execution)
-        child = await machine.runs.start(plan, inputs, key=key, parent=run.id)
+        child = await machine.runs.start(plan, inputs, Start(key=key, parent=run.id))
         run.records.append(ChildStarted(execution.path, child.id, machine.clock.now()))
         machine.committer.touch(run)
         return child.id, child.status not in LIVE, child

@@ -12,6 +12,7 @@ from flowbuilder.runtime.engine import EngineCore
 from flowbuilder.runtime.project import find_project, secrets_path
 from flowbuilder.runtime.secrets import Secrets
 from flowbuilder.runtime.settings import read_settings
+from flowbuilder.runtime.start import PLAIN, Start
 from flowbuilder.runtime.views import RunView, view
 from flowbuilder.sdk.load import LoadedFlow, load
 from flowbuilder.sdk.reader import find_row, left_behind
@@ -113,9 +114,10 @@ class Engine:
             plan = flow.plan
         else:
             plan = load(flow).plan if isinstance(flow, str | Path) else flow
-        row = await self.core.machine.runs.start(
-            plan, inputs or {}, key=key, priority=priority, labels=labels
-        )
+        how = PLAIN
+        if key is not None or priority is not None or labels is not None:
+            how = Start(key=key, priority=priority, labels=labels)
+        row = await self.core.machine.runs.start(plan, inputs or {}, how)
         return Run(self, row)
 
     async def get(self, run_id: str) -> Run:

@@ -48,6 +48,8 @@ class RunRow(msgspec.Struct, gc=False):
     crashes: int = 0
     """Engines that died with this run in memory since it last made progress."""
     labels: dict[str, str] = {}
+    about: bytes | None = None
+    """MessagePack of a mapping with what few runs have: what triggered it, what it was forked from, …"""
 
 
 class KeyTaken(StoreError):
@@ -110,7 +112,32 @@ class Statistic(msgspec.Struct, frozen=True, gc=False):
     items: int = 1
 
 
-Write = Accept | Append | Change | Log | Statistic
+class Fact(msgspec.Struct, frozen=True, gc=False):
+    """Something small that outlives a run: a cached output, the state of a limit, a schedule, a kept value."""
+
+    kind: str
+    """Whose it is: `cache`, `limit`, `schedule`, …"""
+    key: str
+    value: bytes
+    """MessagePack."""
+    expires_at: float | None = None
+    """From when on it counts for nothing; upkeep deletes it some time later."""
+
+
+class Keep(msgspec.Struct, frozen=True, gc=False):
+    """A fact that holds from this group on, in place of one of the same kind and key."""
+
+    fact: Fact
+
+
+class Forget(msgspec.Struct, frozen=True, gc=False):
+    """A fact that holds no longer."""
+
+    kind: str
+    key: str
+
+
+Write = Accept | Append | Change | Log | Statistic | Keep | Forget
 
 Done = Callable[[StoreError | None], None]
 """Called on the thread that commits; hand over to the loop yourself, once a group."""
@@ -338,6 +365,40 @@ class Store(Protocol):
 
     def blobs(self) -> Blobs:
         """Return the store's blobs."""
+        ...
+
+    def facts(self) -> Facts:
+        """Return what the store keeps beyond runs."""
+        ...
+
+
+class Facts(Protocol):
+    """Small things by kind and key, shared by all engines of the store.
+
+    A fact whose `expires_at` has come is returned all the same: whoever reads
+    it knows what time it is.  Calls block, as those of `Store` do that are no
+    writes.  What is on disk is seen; what was only submitted may not be yet.
+    """
+
+    def get(self, kind: str, key: str) -> Fact | None:
+        """Return a fact."""
+        ...
+
+    def list(self, kind: str, *, prefix: str = "", after: str = "", limit: int = 1000) -> list[Fact]:
+        """Return facts whose key begins with `prefix` and lies behind `after`, in the order of their keys."""
+        ...
+
+    def change(self, kind: str, key: str, change: Callable[[Fact | None], Fact | None]) -> Fact | None:
+        """Replace a fact by what `change` makes of it, None for none, and return that; atomic and durable.
+
+        `change` runs on the thread that commits, while no other engine
+        writes: it must be quick.  What it raises is raised here, and nothing
+        is changed.
+        """
+        ...
+
+    def forget(self, kind: str, *, prefix: str = "", expired_at: float | None = None) -> int:
+        """Delete facts of a kind, all or those that had expired at a moment; returns how many."""
         ...
 
 

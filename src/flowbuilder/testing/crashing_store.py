@@ -26,6 +26,8 @@ if TYPE_CHECKING:
         Command,
         Done,
         Engine,
+        Fact,
+        Facts,
         RunFilter,
         RunRow,
         Store,
@@ -329,3 +331,43 @@ class CrashingStore:
         """As the other store."""
         self._alive()
         return self.store.blobs()
+
+    def facts(self) -> Facts:
+        """As the other store; each change counts as a write to die at."""
+        self._alive()
+        return _CountedFacts(self, self.store.facts())
+
+    def count_change(self) -> None:
+        """Count a write that is durable at once, or die in place of it."""
+        self._alive()
+        self.writes += 1
+        if self.writes == self._at:
+            self._die()
+
+
+class _CountedFacts:
+    """The facts of a store that may die."""
+
+    def __init__(self, store: CrashingStore, facts: Facts) -> None:
+        self._store = store
+        self._facts = facts
+
+    def get(self, kind: str, key: str) -> Fact | None:
+        """As the other store."""
+        self._store._alive()
+        return self._facts.get(kind, key)
+
+    def list(self, kind: str, *, prefix: str = "", after: str = "", limit: int = 1000) -> list[Fact]:
+        """As the other store."""
+        self._store._alive()
+        return self._facts.list(kind, prefix=prefix, after=after, limit=limit)
+
+    def change(self, kind: str, key: str, change: Callable[[Fact | None], Fact | None]) -> Fact | None:
+        """As the other store, or die."""
+        self._store.count_change()
+        return self._facts.change(kind, key, change)
+
+    def forget(self, kind: str, *, prefix: str = "", expired_at: float | None = None) -> int:
+        """As the other store, or die."""
+        self._store.count_change()
+        return self._facts.forget(kind, prefix=prefix, expired_at=expired_at)

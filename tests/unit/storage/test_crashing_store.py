@@ -8,7 +8,7 @@ from flowbuilder.core.errors import StoreFull
 from flowbuilder.storage.api import Accept, Append
 from flowbuilder.storage.memory import MemoryStore
 from flowbuilder.testing.crashing_store import Crash, CrashingStore
-from flowbuilder.testing.store_contract import Runs, Waiting, commit
+from flowbuilder.testing.store_under_test import Runs, Waiting, commit
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before-write", "after-write"])

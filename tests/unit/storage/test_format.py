@@ -11,7 +11,7 @@ from flowbuilder.core.errors import StoreError, StoreTooNew
 from flowbuilder.storage.api import Accept, RunFilter
 from flowbuilder.storage.sqlite import SqliteStore, format
 from flowbuilder.storage.sqlite.schema import FORMAT
-from flowbuilder.testing.store_contract import Runs, commit
+from flowbuilder.testing.store_under_test import Runs, commit
 
 NEXT = {FORMAT: "ALTER TABLE flows ADD COLUMN note TEXT; CREATE TABLE notes (a)"}
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from flowbuilder.storage.api import Accept, Append, Change, Log, Statistic
 from flowbuilder.storage.sqlite.bulk import SIZES, Bulk
 from flowbuilder.storage.sqlite.group import Group
-from flowbuilder.testing.store_contract import NOON, Runs
+from flowbuilder.testing.store_under_test import NOON, Runs
 
 STATUS, FIRST = 3, -1
 

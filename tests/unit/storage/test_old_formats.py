@@ -14,7 +14,7 @@ from flowbuilder.storage.api import Accept, RunFilter
 from flowbuilder.storage.sqlite import SqliteStore
 from flowbuilder.storage.sqlite.format import prepare
 from flowbuilder.storage.sqlite.schema import FORMAT
-from flowbuilder.testing.store_contract import NOON, Runs, commit
+from flowbuilder.testing.store_under_test import NOON, Runs, commit
 
 FORMATS = Path(__file__).with_name("formats")
 

@@ -26,7 +26,7 @@ from flowbuilder.storage.api import (
 )
 from flowbuilder.storage.memory import MemoryStore
 from flowbuilder.storage.sqlite import SqliteStore
-from flowbuilder.testing.store_contract import NOON, Waiting
+from flowbuilder.testing.store_under_test import NOON, Waiting
 
 STATUSES = ("queued", "running", "waiting", "paused", "succeeded", "failed", "cancelled")
 statuses = st.sampled_from(STATUSES)

@@ -9,7 +9,7 @@ import pytest
 from flowbuilder.core.errors import StoreError
 from flowbuilder.storage.api import Accept, Append, Change
 from flowbuilder.storage.sqlite import SqliteStore
-from flowbuilder.testing.store_contract import Runs, Waiting, commit
+from flowbuilder.testing.store_under_test import Runs, Waiting, commit
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from flowbuilder.core.errors import StoreError
 from flowbuilder.storage.api import Append
 from flowbuilder.storage.sqlite.group import Group
 from flowbuilder.storage.sqlite.writer import Contended, Writer
-from flowbuilder.testing.store_contract import Waiting
+from flowbuilder.testing.store_under_test import Waiting
 
 HERE = "the caller's thread"
 THERE = "the writer's thread"

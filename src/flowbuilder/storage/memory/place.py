@@ -22,6 +22,9 @@ from flowbuilder.storage.api import (
     Change,
     Command,
     Engine,
+    Fact,
+    Forget,
+    Keep,
     Log,
     RunFilter,
     RunRow,
@@ -62,6 +65,8 @@ class Place:
         self.commands: dict[int, Command] = {}
         self.bells: dict[str, Callable[[], None]] = {}
         self.blobs = MemoryBlobs()
+        self.facts: dict[tuple[str, str], Fact] = {}
+        """By kind and key."""
         self._numbers = 0
 
     def number(self) -> int:
@@ -92,6 +97,10 @@ class Place:
                         self._log(write)
                 case Statistic():
                     self._count(write)
+                case Keep(fact):
+                    self.facts[fact.kind, fact.key] = fact
+                case Forget(kind, key):
+                    self.facts.pop((kind, key), None)
 
     def delete(self, run_id: str) -> bool:
         """Delete an ended run with all that belongs to it; says whether it did."""

@@ -29,6 +29,7 @@ from flowbuilder.storage.api import (
     Write,
 )
 from flowbuilder.storage.blobs import names_in
+from flowbuilder.storage.memory.facts import MemoryFacts
 from flowbuilder.storage.memory.place import Place, select
 
 if TYPE_CHECKING:
@@ -328,6 +329,10 @@ class MemoryStore:
     def blobs(self) -> MemoryBlobs:
         """Return the store's blobs."""
         return self.place.blobs
+
+    def facts(self) -> MemoryFacts:
+        """Return what the store keeps beyond runs."""
+        return MemoryFacts(self._reading)
 
     # -- within ----------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import apsw
 
 from flowbuilder.storage.api import LOG_BYTES
-from flowbuilder.storage.sqlite import journal, logs, runs
+from flowbuilder.storage.sqlite import facts, journal, logs, runs
 from flowbuilder.storage.sqlite.checkpoints import EVERY_BYTES, Checkpoints, Left
 from flowbuilder.storage.sqlite.connection import BUSY_MS, connect
 from flowbuilder.storage.sqlite.faults import as_store_error
@@ -111,7 +111,9 @@ class SqliteCommitter:
         keyed: list[Columns],
         batches: list[Batch],
     ) -> dict[str, str]:
-        if not (keyed or group.changes or group.logs or group.jobs or self._tally.wait() == 0.0):
+        if not (
+            keyed or group.changes or group.logs or group.facts or group.jobs or self._tally.wait() == 0.0
+        ):
             if not rows and not batches:
                 return {}
             if not batches and runs.fits_one(rows):
@@ -222,6 +224,8 @@ class SqliteCommitter:
             runs.update(cursor, group.changes)
         if group.logs:
             logs.append(cursor, group.logs, self._log_bytes)
+        if group.facts:
+            facts.apply(cursor, group.facts)
         for job in group.jobs:
             self._carry_out(cursor, job)
 

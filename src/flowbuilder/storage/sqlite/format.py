@@ -17,13 +17,13 @@ from flowbuilder.storage.folder import make_folder
 from flowbuilder.storage.sqlite.connection import connect, connect_reader
 from flowbuilder.storage.sqlite.faults import as_store_error, damaged
 from flowbuilder.storage.sqlite.query import first_value
-from flowbuilder.storage.sqlite.schema import APPLICATION_ID, FORMAT, TABLES
+from flowbuilder.storage.sqlite.schema import ADDED_IN_2, APPLICATION_ID, FORMAT, TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-MIGRATIONS: Mapping[int, str] = {}
+MIGRATIONS: Mapping[int, str] = {1: ADDED_IN_2}
 """The SQL that leads from a format to the next, by the number of the older one."""
 
 _VERSIONS = "CREATE TABLE format (version INTEGER PRIMARY KEY, since REAL NOT NULL)"

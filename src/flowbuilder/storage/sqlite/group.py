@@ -11,7 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from flowbuilder.storage.api import Accept, Append, Change, Done, Log, RunRow, Statistic
+from flowbuilder.storage.api import (
+    Accept,
+    Append,
+    Change,
+    Done,
+    Fact,
+    Forget,
+    Keep,
+    Log,
+    RunRow,
+    Statistic,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -39,7 +50,7 @@ class Job:
         self.error: BaseException | None = None
 
 
-Item = Accept | Append | Change | Log | Statistic | Job | Done
+Item = Accept | Append | Change | Log | Statistic | Keep | Forget | Job | Done
 
 
 class Group:
@@ -51,6 +62,7 @@ class Group:
         "accepts",
         "appends",
         "changes",
+        "facts",
         "jobs",
         "keyed",
         "logs",
@@ -66,6 +78,8 @@ class Group:
         self.changes: dict[str, dict[str, Any]] = {}
         self.logs: list[Log] = []
         self.statistics: list[Statistic] = []
+        self.facts: dict[tuple[str, str], Fact | None] = {}
+        """By kind and key the last that was said; None for one that holds no longer."""
         self.jobs: list[Job] = []
         self.waiters: list[tuple[Done, tuple[str, ...]]] = []
         """Each with the keyed runs that were submitted since the one before."""
@@ -88,6 +102,10 @@ class Group:
                 self._change(item)
             elif kind is Log:
                 self.logs.append(item)
+            elif kind is Keep:
+                self.facts[item.fact.kind, item.fact.key] = item.fact
+            elif kind is Forget:
+                self.facts[item.kind, item.key] = None
             elif kind is Job:
                 self.jobs.append(item)
             else:
@@ -103,7 +121,13 @@ class Group:
     def writes(self) -> bool:
         """Whether it holds anything that was submitted."""
         return bool(
-            self.appends or self.accepts or self.keyed or self.changes or self.logs or self.statistics
+            self.appends
+            or self.accepts
+            or self.keyed
+            or self.changes
+            or self.logs
+            or self.statistics
+            or self.facts
         )
 
     @property
@@ -158,7 +182,7 @@ class Group:
                 row = msgspec.structs.replace(row, **changes.pop(run_id))
             values = _astuple(row)
             labels = _encode(values[15]) if values[15] else None
-            rows.append((*values[:15], labels, firsts.get(run_id)))
+            rows.append((*values[:15], labels, values[16], firsts.get(run_id)))
         return rows
 
     def _accept(self, row: RunRow) -> None:

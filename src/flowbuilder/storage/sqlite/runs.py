@@ -25,9 +25,10 @@ _CHANGEABLE = frozenset(FIELDS) - {"id"}
 _decode = msgspec.msgpack.Decoder(dict[str, str]).decode
 _encode = msgspec.msgpack.Encoder().encode
 
-_insert = Bulk("INSERT INTO runs VALUES ", len(FIELDS) + 1)
+_INSERT = f"INSERT INTO runs ({COLUMNS}, first_batch) VALUES "
+_insert = Bulk(_INSERT, len(FIELDS) + 1)
 _INSERT_KEYED = (
-    f"INSERT INTO runs VALUES ({','.join('?' * (len(FIELDS) + 1))}) "
+    f"{_INSERT}({','.join('?' * (len(FIELDS) + 1))}) "
     "ON CONFLICT (flow, key) WHERE key IS NOT NULL DO NOTHING RETURNING 1"
 )
 _RunRow: Callable[..., RunRow] = RunRow
@@ -86,7 +87,7 @@ def _update_of(names: tuple[str, ...]) -> Bulk:
 def as_row(columns: tuple[Any, ...]) -> RunRow:
     """Return the run whose `COLUMNS` these are."""
     labels = columns[15]
-    return _RunRow(*columns[:15], _decode(labels) if labels else {})
+    return _RunRow(*columns[:15], _decode(labels) if labels else {}, columns[16])
 
 
 def find(cursor: apsw.Cursor, prefix: str) -> RunRow | None:

@@ -13,13 +13,15 @@ that are live, unusual or named.
 
 from __future__ import annotations
 
+from flowbuilder.storage.sqlite import facts
+
 APPLICATION_ID = 0x464C4F57
 """Written into the file's header ("FLOW"): tells our files from other SQLite files."""
 
-FORMAT = 1
+FORMAT = 2
 """The version of the format that this release reads and writes."""
 
-TABLES = """
+TABLES_1 = """
 CREATE TABLE runs (
     id TEXT PRIMARY KEY NOT NULL,
     flow TEXT NOT NULL,
@@ -107,3 +109,11 @@ CREATE TABLE commands (
 );
 CREATE INDEX commands_by_run ON commands (run_id);
 """
+
+ADDED_IN_2 = f"""
+ALTER TABLE runs ADD COLUMN about BLOB;
+{facts.TABLES}
+"""
+"""What format 2 has that format 1 had not."""
+
+TABLES = TABLES_1 + ADDED_IN_2

@@ -15,6 +15,7 @@ from flowbuilder.storage.blobs import FileBlobs
 from flowbuilder.storage.sqlite import (
     commands,
     engines,
+    facts,
     flows,
     format,
     journal,
@@ -303,6 +304,10 @@ class SqliteStore:
     def blobs(self) -> FileBlobs:
         """Return the store's blobs."""
         return self._blobs
+
+    def facts(self) -> facts.SqliteFacts:
+        """Return what the store keeps beyond runs."""
+        return facts.SqliteFacts(self._read, self._write)
 
     # -- within ----------------------------------------------------------------------------
 
