@@ -9,7 +9,8 @@ FlowBuilderError
 ├── RunError                  a run went wrong
 │   ├── TaskFailed            a task type says why it failed: kind, message, data
 │   ├── RunFailed             a run ended failed; carries its first error
-│   └── RunCancelled          a run ended cancelled
+│   ├── RunCancelled          a run ended cancelled
+│   └── RunEnded              it was asked what only a run can do that has not ended
 ├── KeyConflict               a run's key is taken by a start with other inputs
 ├── EngineStopped             the engine is being closed and starts nothing more
 ├── NotFound                  no such run, flow or task
@@ -132,6 +133,17 @@ class RunCancelled(RunError):
 
     def __str__(self) -> str:
         return f"run {self.run_id} was cancelled" + (f": {self.reason}" if self.reason else "")
+
+
+class RunEnded(RunError):
+    """What was asked of a run can only be asked of one that has not ended."""
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(run_id)
+        self.run_id = run_id
+
+    def __str__(self) -> str:
+        return f"run {self.run_id} has ended"
 
 
 class KeyConflict(FlowBuilderError):

@@ -14,6 +14,7 @@ from typing import Any, Literal, Protocol
 import msgspec
 
 from flowbuilder.core.errors import StoreError
+from flowbuilder.storage.events import Emit, Events, Subscribe, Take, Unsubscribe
 
 RunStatus = Literal["queued", "running", "waiting", "paused", "succeeded", "failed", "cancelled"]
 LOG_BYTES = 10_000_000
@@ -137,7 +138,7 @@ class Forget(msgspec.Struct, frozen=True, gc=False):
     key: str
 
 
-Write = Accept | Append | Change | Log | Statistic | Keep | Forget
+Write = Accept | Append | Change | Log | Statistic | Keep | Forget | Emit | Subscribe | Unsubscribe | Take
 
 Done = Callable[[StoreError | None], None]
 """Called on the thread that commits; hand over to the loop yourself, once a group."""
@@ -339,7 +340,7 @@ class Store(Protocol):
         ...
 
     def on_command(self, wake: Callable[[], None]) -> None:
-        """Have `wake` called, on any thread, when a command for this engine has arrived."""
+        """Have `wake` called, on any thread, when there is a command for this engine, or an event for anybody."""
         ...
 
     # -- upkeep -----------------------------------------------------------------
@@ -369,6 +370,10 @@ class Store(Protocol):
 
     def facts(self) -> Facts:
         """Return what the store keeps beyond runs."""
+        ...
+
+    def events(self) -> Events:
+        """Return the store's events, and who waits for them."""
         ...
 
 

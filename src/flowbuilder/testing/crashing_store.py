@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         TaskStatistics,
         Write,
     )
+    from flowbuilder.storage.events import Event, EventFilter, Events, Subscription
 
 _PATIENCE = 30.0
 
@@ -337,6 +338,22 @@ class CrashingStore:
         self._alive()
         return _CountedFacts(self, self.store.facts())
 
+    def events(self) -> Events:
+        """As the other store; each emission by itself counts as a write to die at."""
+        self._alive()
+        return _CountedEvents(self, self.store.events())
+
+    def count_emission(self, events: Events, event: Event) -> int:
+        """Emit, and count it as a write that is durable at once; or die before or after it."""
+        self._alive()
+        self.writes += 1
+        if self.writes == self._at and not self._after:
+            self._die()
+        number = events.emit(event)
+        if self.writes == self._at:
+            self._die()
+        return number
+
     def count_change(self) -> None:
         """Count a write that is durable at once, or die in place of it."""
         self._alive()
@@ -371,3 +388,37 @@ class _CountedFacts:
         """As the other store, or die."""
         self._store.count_change()
         return self._facts.forget(kind, prefix=prefix, expired_at=expired_at)
+
+
+class _CountedEvents:
+    """The events of a store that may die."""
+
+    def __init__(self, store: CrashingStore, events: Events) -> None:
+        self._store = store
+        self._events = events
+
+    def emit(self, event: Event) -> int:
+        """As the other store, or die; in its place or, where the store dies after writes, behind it."""
+        return self._store.count_emission(self._events, event)
+
+    def last(self) -> int:
+        """As the other store."""
+        self._store._alive()
+        return self._events.last()
+
+    def find(self, which: EventFilter) -> list[Event]:
+        """As the other store."""
+        self._store._alive()
+        return self._events.find(which)
+
+    def subscriptions(
+        self, *, name: str | None = None, run_id: str | None = None, limit: int = 1000
+    ) -> list[Subscription]:
+        """As the other store."""
+        self._store._alive()
+        return self._events.subscriptions(name=name, run_id=run_id, limit=limit)
+
+    def forget(self, before: float, limit: int = 10_000) -> int:
+        """As the other store, or die."""
+        self._store.count_change()
+        return self._events.forget(before, limit)

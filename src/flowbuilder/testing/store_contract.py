@@ -33,6 +33,7 @@ from flowbuilder.storage.api import (
     RunRow,
     Statistic,
 )
+from flowbuilder.testing.events_contract import EventsContract
 from flowbuilder.testing.facts_contract import FactsContract
 from flowbuilder.testing.store_under_test import NOON, PATIENCE, Runs, Waiting, commit, ids_of
 
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from flowbuilder.storage.api import Store, Write
 
 
-class StoreContract(FactsContract):
+class StoreContract(FactsContract, EventsContract):
     """What every store promises."""
 
     # -- writing and reading back -------------------------------------------------

@@ -32,6 +32,8 @@ from flowbuilder.storage.api import (
     Write,
 )
 from flowbuilder.storage.blobs import MemoryBlobs
+from flowbuilder.storage.events import Emit, News, Subscribe, Take, Unsubscribe
+from flowbuilder.storage.memory import events
 from flowbuilder.storage.sketch import Sketch
 
 if TYPE_CHECKING:
@@ -67,6 +69,7 @@ class Place:
         self.blobs = MemoryBlobs()
         self.facts: dict[tuple[str, str], Fact] = {}
         """By kind and key."""
+        self.board = events.Board()
         self._numbers = 0
 
     def number(self) -> int:
@@ -74,8 +77,10 @@ class Place:
         self._numbers += 1
         return self._numbers
 
-    def apply(self, writes: Sequence[Write], taken: dict[str, str]) -> None:
+    def apply(self, writes: Sequence[Write], taken: dict[str, str]) -> bool:
         """Carry writes out in order; notes runs whose key belongs to another in `taken`.
+
+        Tells whether anybody is to be woken.
 
         Raises:
             StoreError: a write makes no sense; then none of them is carried out.
@@ -83,6 +88,7 @@ class Place:
         for write in writes:
             if isinstance(write, Change):
                 _check(write)
+        news: list[News] = []
         for write in writes:
             match write:
                 case Accept(row):
@@ -101,6 +107,14 @@ class Place:
                     self.facts[fact.kind, fact.key] = fact
                 case Forget(kind, key):
                     self.facts.pop((kind, key), None)
+                case Emit() | Subscribe() | Unsubscribe() | Take():
+                    news.append(write)
+        return events.apply(self, news) if news else False
+
+    def ring(self) -> None:
+        """Wake all engines."""
+        for wake in list(self.bells.values()):
+            wake()
 
     def delete(self, run_id: str) -> bool:
         """Delete an ended run with all that belongs to it; says whether it did."""
@@ -117,6 +131,7 @@ class Place:
             self.dropped.pop(place, None)
         for number in [number for number, command in self.commands.items() if command.run_id == run_id]:
             del self.commands[number]
+        events.forget_run(self.board, run_id)
         return True
 
     def _accept(self, row: RunRow, taken: dict[str, str]) -> None:

@@ -29,6 +29,7 @@ from flowbuilder.storage.api import (
     Write,
 )
 from flowbuilder.storage.blobs import names_in
+from flowbuilder.storage.memory.events import MemoryEvents
 from flowbuilder.storage.memory.facts import MemoryFacts
 from flowbuilder.storage.memory.place import Place, select
 
@@ -149,7 +150,8 @@ class MemoryStore:
         count = len(self._gathered)
         gathered = self._gathered[:count]
         del self._gathered[:count]
-        self.place.apply(gathered, self._taken)
+        if self.place.apply(gathered, self._taken):
+            self.place.ring()
 
     # -- reading -------------------------------------------------------------------
 
@@ -333,6 +335,10 @@ class MemoryStore:
     def facts(self) -> MemoryFacts:
         """Return what the store keeps beyond runs."""
         return MemoryFacts(self._reading)
+
+    def events(self) -> MemoryEvents:
+        """Return the store's events, and who waits for them."""
+        return MemoryEvents(self._reading, self.place.ring)
 
     # -- within ----------------------------------------------------------------------------
 

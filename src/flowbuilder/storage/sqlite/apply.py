@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import apsw
 
 from flowbuilder.storage.api import LOG_BYTES
-from flowbuilder.storage.sqlite import facts, journal, logs, runs
+from flowbuilder.storage.sqlite import events, facts, journal, logs, runs
 from flowbuilder.storage.sqlite.checkpoints import EVERY_BYTES, Checkpoints, Left
 from flowbuilder.storage.sqlite.connection import BUSY_MS, connect
 from flowbuilder.storage.sqlite.faults import as_store_error
@@ -21,7 +21,7 @@ from flowbuilder.storage.sqlite.turns import Turns
 from flowbuilder.storage.sqlite.writer import Contended
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from flowbuilder.storage.sqlite.group import Batch, Columns, Group, Job
@@ -38,7 +38,13 @@ _REFUSED = 10_000
 class SqliteCommitter:
     """Writes groups to the file at `path` through a connection that it opens when it needs one."""
 
-    def __init__(self, path: Path, tally: Tally, log_bytes: int = LOG_BYTES) -> None:
+    def __init__(
+        self,
+        path: Path,
+        tally: Tally,
+        log_bytes: int = LOG_BYTES,
+        ring: Callable[[apsw.Cursor], None] | None = None,
+    ) -> None:
         self._path = path
         self._tally = tally
         self._log_bytes = log_bytes
@@ -46,6 +52,9 @@ class SqliteCommitter:
         self._given_up: apsw.Connection | None = None
         """What the last failure happened to."""
         self._cursor: apsw.Cursor | None = None
+        self._ring = ring
+        """Wakes all engines, after a commit with events in it."""
+        self._wake = False
         self._refused: dict[str, str] = {}
         self._checkpoints = Checkpoints(path)
         self._turns = Turns(path)
@@ -112,7 +121,13 @@ class SqliteCommitter:
         batches: list[Batch],
     ) -> dict[str, str]:
         if not (
-            keyed or group.changes or group.logs or group.facts or group.jobs or self._tally.wait() == 0.0
+            keyed
+            or group.changes
+            or group.logs
+            or group.facts
+            or group.news
+            or group.jobs
+            or self._tally.wait() == 0.0
         ):
             if not rows and not batches:
                 return {}
@@ -133,6 +148,10 @@ class SqliteCommitter:
             self._tally.write(cursor)
         cursor.execute("COMMIT")
         self._tally.committed()
+        if self._wake:
+            self._wake = False
+            if self._ring is not None:
+                self._ring(cursor)
         return taken
 
     @property
@@ -226,6 +245,8 @@ class SqliteCommitter:
             logs.append(cursor, group.logs, self._log_bytes)
         if group.facts:
             facts.apply(cursor, group.facts)
+        if group.news:
+            self._wake = events.apply(cursor, group.news)
         for job in group.jobs:
             self._carry_out(cursor, job)
 

@@ -23,6 +23,7 @@ from flowbuilder.storage.api import (
     RunRow,
     Statistic,
 )
+from flowbuilder.storage.events import Emit, News, Subscribe, Take, Unsubscribe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -50,7 +51,8 @@ class Job:
         self.error: BaseException | None = None
 
 
-Item = Accept | Append | Change | Log | Statistic | Keep | Forget | Job | Done
+Item = Accept | Append | Change | Log | Statistic | Keep | Forget | News | Job | Done
+_NEWS = frozenset({Emit, Subscribe, Unsubscribe, Take})
 
 
 class Group:
@@ -66,6 +68,7 @@ class Group:
         "jobs",
         "keyed",
         "logs",
+        "news",
         "statistics",
         "waiters",
     )
@@ -80,6 +83,8 @@ class Group:
         self.statistics: list[Statistic] = []
         self.facts: dict[tuple[str, str], Fact | None] = {}
         """By kind and key the last that was said; None for one that holds no longer."""
+        self.news: list[News] = []
+        """What has to do with events, in order."""
         self.jobs: list[Job] = []
         self.waiters: list[tuple[Done, tuple[str, ...]]] = []
         """Each with the keyed runs that were submitted since the one before."""
@@ -106,6 +111,8 @@ class Group:
                 self.facts[item.fact.kind, item.fact.key] = item.fact
             elif kind is Forget:
                 self.facts[item.kind, item.key] = None
+            elif kind in _NEWS:
+                self.news.append(item)
             elif kind is Job:
                 self.jobs.append(item)
             else:
@@ -128,6 +135,7 @@ class Group:
             or self.logs
             or self.statistics
             or self.facts
+            or self.news
         )
 
     @property
@@ -151,6 +159,7 @@ class Group:
             self.changes.pop(run_id, None)
         self.appends = [write for write in self.appends if write.run_id not in gone]
         self.logs = [log for log in self.logs if log.run_id not in gone]
+        self.news = [item for item in self.news if _whose(item) not in gone]
 
     def melt(self) -> tuple[list[Columns], list[Columns], list[Batch]]:
         """Return new rows of `runs` without and with a key, and of `journal`.
@@ -195,3 +204,14 @@ class Group:
     def _change(self, change: Change) -> None:
         known = self.changes.get(change.run_id)
         self.changes[change.run_id] = {**known, **change.values} if known else change.values
+
+
+def _whose(item: News) -> str | None:
+    """Return the run that a write about events is of."""
+    match item:
+        case Subscribe(subscription):
+            return subscription.run_id
+        case Emit():
+            return None
+        case _:
+            return item.run_id

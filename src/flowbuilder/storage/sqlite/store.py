@@ -15,6 +15,7 @@ from flowbuilder.storage.blobs import FileBlobs
 from flowbuilder.storage.sqlite import (
     commands,
     engines,
+    events,
     facts,
     flows,
     format,
@@ -169,7 +170,7 @@ class SqliteStore:
                 if self._readers is None:
                     raise StoreError(f"the store {self.path} is not open")
                 self._writer = Writer(
-                    SqliteCommitter(self.path, statistics.Tally(), self._log_bytes), self.path
+                    SqliteCommitter(self.path, statistics.Tally(), self._log_bytes, self._ring), self.path
                 )
                 # hot: the loop's own calls go to the writer without a step between
                 self.submit = self._writer.submit  # type: ignore
@@ -309,6 +310,10 @@ class SqliteStore:
         """Return what the store keeps beyond runs."""
         return facts.SqliteFacts(self._read, self._write)
 
+    def events(self) -> events.SqliteEvents:
+        """Return the store's events, and who waits for them."""
+        return events.SqliteEvents(self._read, self._write, lambda: self._read(self._ring))
+
     # -- within ----------------------------------------------------------------------------
 
     def _read(self, query: Callable[[apsw.Cursor], T]) -> T:
@@ -317,6 +322,12 @@ class SqliteStore:
             raise StoreError(f"the store {self.path} is not open")
         with readers.connection() as connection:
             return query(connection.cursor())
+
+    def _ring(self, cursor: apsw.Cursor) -> None:
+        """Wake all engines: something has come that may concern any of them."""
+        for engine in self._engines.listed(cursor):
+            if engine.alive:
+                commands.ring(self._engines.bell_of(engine.id))
 
     def _delete(self, run_ids: Sequence[str]) -> int:
         deleted = 0

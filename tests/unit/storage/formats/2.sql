@@ -15,6 +15,16 @@ CREATE TABLE engines (
     left_at REAL
 ) WITHOUT ROWID;
 INSERT INTO "engines" VALUES('a',4242,'host',1790000000.0,NULL);
+CREATE TABLE events (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    run_id TEXT,
+    name TEXT NOT NULL,
+    payload BLOB NOT NULL,
+    at REAL NOT NULL,
+    source TEXT NOT NULL,
+    taken INTEGER NOT NULL DEFAULT 0
+);
 CREATE TABLE facts (
     kind TEXT NOT NULL,
     key TEXT NOT NULL,
@@ -92,6 +102,17 @@ CREATE TABLE statistics_epochs (
     epoch INTEGER NOT NULL
 ) WITHOUT ROWID;
 INSERT INTO "statistics_epochs" VALUES('orders',1);
+CREATE TABLE subscriptions (
+    run_id TEXT NOT NULL,
+    path TEXT NOT NULL,
+    name TEXT NOT NULL,
+    signal INTEGER NOT NULL,
+    member TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    after INTEGER NOT NULL,
+    woken INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (run_id, path)
+) WITHOUT ROWID;
 CREATE INDEX runs_by_flow ON runs (flow, id);
 CREATE UNIQUE INDEX runs_by_key ON runs (flow, key) WHERE key IS NOT NULL;
 CREATE INDEX runs_by_status ON runs (status, id) WHERE status <> 'succeeded';
@@ -103,6 +124,11 @@ CREATE INDEX runs_to_wake ON runs (wake_at, id)
 CREATE INDEX logs_by_run ON logs (run_id, number);
 CREATE INDEX commands_by_run ON commands (run_id);
 CREATE INDEX facts_to_expire ON facts (kind, expires_at) WHERE expires_at IS NOT NULL;
+CREATE INDEX events_by_name ON events (name, number) WHERE run_id IS NULL;
+CREATE INDEX events_by_run ON events (run_id, name, number) WHERE run_id IS NOT NULL;
+CREATE INDEX events_by_age ON events (at) WHERE run_id IS NULL OR taken;
+CREATE INDEX subscriptions_by_value ON subscriptions (name, member, digest) WHERE NOT signal;
+CREATE INDEX subscriptions_woken ON subscriptions (name, after) WHERE woken;
 DELETE FROM "sqlite_sequence";
 INSERT INTO "sqlite_sequence" VALUES('commands',1);
 INSERT INTO "sqlite_sequence" VALUES('logs',1);

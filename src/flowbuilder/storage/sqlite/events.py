@@ -1,0 +1,302 @@
+"""Events and subscriptions: an event finds those who wait for it by the values that it has.
+
+A subscription is a row (name, member, digest).  For an event we look which
+members are asked for under its name, a step of the index each, and look its
+own values up; nothing is scanned, however many wait for other values.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from flowbuilder.core.errors import NotFound, RunEnded
+from flowbuilder.core.matching import MISSING, digest, member, read_path
+from flowbuilder.storage.events import (
+    Emit,
+    Event,
+    EventFilter,
+    Subscribe,
+    Subscription,
+    Take,
+    Unsubscribe,
+    asks_for,
+)
+from flowbuilder.storage.sqlite.query import all_rows, first_row, first_value
+from flowbuilder.storage.sqlite.runs import LIVE_SQL
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import apsw
+
+    from flowbuilder.storage.events import News
+
+TABLES = """
+CREATE TABLE events (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    run_id TEXT,
+    name TEXT NOT NULL,
+    payload BLOB NOT NULL,
+    at REAL NOT NULL,
+    source TEXT NOT NULL,
+    taken INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX events_by_name ON events (name, number) WHERE run_id IS NULL;
+CREATE INDEX events_by_run ON events (run_id, name, number) WHERE run_id IS NOT NULL;
+CREATE INDEX events_by_age ON events (at) WHERE run_id IS NULL OR taken;
+CREATE TABLE subscriptions (
+    run_id TEXT NOT NULL,
+    path TEXT NOT NULL,
+    name TEXT NOT NULL,
+    signal INTEGER NOT NULL,
+    member TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    after INTEGER NOT NULL,
+    woken INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (run_id, path)
+) WITHOUT ROWID;
+CREATE INDEX subscriptions_by_value ON subscriptions (name, member, digest) WHERE NOT signal;
+CREATE INDEX subscriptions_woken ON subscriptions (name, after) WHERE woken;
+"""
+
+_COLUMNS = "id, name, payload, at, source, run_id, number"
+_WAITS = "run_id, path, name, signal, member, digest, after"
+_INSERT = (
+    "INSERT INTO events (id, run_id, name, payload, at, source) VALUES (?, ?, ?, ?, ?, ?) "
+    "ON CONFLICT (id) DO NOTHING RETURNING number"
+)
+_SUBSCRIBE = (
+    f"INSERT INTO subscriptions ({_WAITS}, woken) VALUES (?, ?, ?, ?, ?, ?, ?, 0) "
+    "ON CONFLICT (run_id, path) DO UPDATE SET name = excluded.name, signal = excluded.signal, "
+    "member = excluded.member, digest = excluded.digest, after = excluded.after, woken = 0"
+)
+_WAKE = "UPDATE runs SET wake_at = 0.0 WHERE id = ? AND owner IS NULL AND status = 'waiting'"
+_WAKE_ALL = (
+    "UPDATE runs SET wake_at = 0.0 WHERE id IN (SELECT value FROM json_each(?)) "
+    "AND owner IS NULL AND status = 'waiting'"
+)
+_MARK = "UPDATE subscriptions SET woken = 1 WHERE run_id = ? AND path = ?"
+_MANY = 64
+"""Events behind a new subscription that are looked at one by one: where there are more, the run looks itself."""
+
+
+def apply(cursor: apsw.Cursor, news: Sequence[News]) -> bool:
+    """Carry out what a group says of events; tells whether anybody is to be woken.
+
+    Subscriptions come last: those of the group see its events as any later one would.
+    """
+    wake = False
+    for item in news:
+        kind = type(item)
+        if kind is Unsubscribe:
+            cursor.execute(
+                "DELETE FROM subscriptions WHERE run_id = ? AND path = ?",
+                (item.run_id, item.path),  # type: ignore[union-attr]
+            )
+        elif kind is Take:
+            _take(cursor, item)  # type: ignore[arg-type]
+        elif kind is Emit:
+            event = item.event  # type: ignore[union-attr]
+            if event.run_id is None or _live(cursor, event.run_id):
+                wake = insert(cursor, event) is not None or wake
+    for item in news:
+        if type(item) is Subscribe:
+            wake = _subscribe(cursor, item.subscription) or wake
+    return wake
+
+
+def emit(cursor: apsw.Cursor, event: Event) -> int:
+    """Keep an event, or find its first emission; returns the number."""
+    if event.run_id is not None and not _live(cursor, event.run_id):
+        if first_value(cursor, "SELECT 1 FROM runs WHERE id = ?", (event.run_id,)) is None:
+            raise NotFound("run", event.run_id)
+        raise RunEnded(event.run_id)
+    number = insert(cursor, event)
+    if number is None:
+        number = first_value(cursor, "SELECT number FROM events WHERE id = ?", (event.id,))
+    return int(number)
+
+
+def insert(cursor: apsw.Cursor, event: Event) -> int | None:
+    """Keep an event and make due whom it finds in the store; None where its id is known already."""
+    found = first_row(
+        cursor, _INSERT, (event.id, event.run_id, event.name, event.payload, event.at, event.source)
+    )
+    if found is None:
+        return None
+    waiting = _signalled(cursor, event) if event.run_id is not None else _matched(cursor, event)
+    if waiting:
+        cursor.executemany(_MARK, waiting)
+        cursor.execute(_WAKE_ALL, (json.dumps(list({run_id for run_id, _ in waiting})),))
+    number: int = found[0]
+    return number
+
+
+def forget_runs(cursor: apsw.Cursor, run_ids: str) -> None:
+    """Delete what belongs to runs, given as a JSON list."""
+    cursor.execute("DELETE FROM subscriptions WHERE run_id IN (SELECT value FROM json_each(?))", (run_ids,))
+    cursor.execute("DELETE FROM events WHERE run_id IN (SELECT value FROM json_each(?))", (run_ids,))
+
+
+class SqliteEvents:
+    """Passes `storage.events.Events`.
+
+    Args:
+        read: carries out a query on a connection for readers.
+        write: carries out work within a transaction of the writer, and returns when it is durable.
+        ring: wakes all engines.
+    """
+
+    def __init__(self, read: Any, write: Any, ring: Callable[[], None]) -> None:
+        self._read = read
+        self._write = write
+        self._ring = ring
+
+    def emit(self, event: Event) -> int:
+        """Keep an event durably and wake whom it concerns."""
+        number: int = self._write(lambda cursor: emit(cursor, event))
+        self._ring()
+        return number
+
+    def last(self) -> int:
+        """Return the number of the newest event or signal."""
+        number: int | None = self._read(
+            lambda cursor: first_value(cursor, "SELECT seq FROM sqlite_sequence WHERE name = 'events'")
+        )
+        return number or 0
+
+    def find(self, which: EventFilter) -> list[Event]:
+        """List events, or what signals a run has not taken, oldest first."""
+        found: list[Event] = self._read(lambda cursor: _listed(cursor, which))
+        return found
+
+    def subscriptions(
+        self, *, name: str | None = None, run_id: str | None = None, limit: int = 1000
+    ) -> list[Subscription]:
+        """List who waits: for a name, or of a run."""
+        terms, given = ["1"], []
+        if name is not None:
+            terms.append("name = ?")
+            given.append(name)
+        if run_id is not None:
+            terms.append("run_id = ?")
+            given.append(run_id)
+        statement = (
+            f"SELECT {_WAITS} FROM subscriptions WHERE {' AND '.join(terms)} ORDER BY run_id, path LIMIT ?"
+        )
+        rows = self._read(lambda cursor: all_rows(cursor, statement, (*given, limit)))
+        return [_subscription(row) for row in rows]
+
+    def forget(self, before: float, limit: int = 10_000) -> int:
+        """Delete events from before a moment, and signals that were taken."""
+        deleted: int = self._write(lambda cursor: _forget(cursor, before, limit))
+        return deleted
+
+
+# -- whom an event finds ---------------------------------------------------------
+
+
+def _signalled(cursor: apsw.Cursor, event: Event) -> list[tuple[str, str]]:
+    return all_rows(
+        cursor,
+        "SELECT run_id, path FROM subscriptions WHERE run_id = ? AND signal AND name = ?",
+        (event.run_id, event.name),
+    )
+
+
+def _matched(cursor: apsw.Cursor, event: Event) -> list[tuple[str, str]]:
+    """Return who waits for the values that an event has."""
+    found: list[tuple[str, str]] = []
+    value: Any = None
+    asked: str | None = None
+    while True:
+        more = " AND member > ?" if asked is not None else ""
+        asked = first_value(
+            cursor,
+            f"SELECT member FROM subscriptions WHERE NOT signal AND name = ?{more} ORDER BY member LIMIT 1",
+            (event.name,) if asked is None else (event.name, asked),
+        )
+        if asked is None:
+            return found
+        wanted = ""
+        if asked:
+            value = event.value() if value is None else value
+            at = member(value, read_path(asked))
+            wanted = digest(at) if at is not MISSING else ""
+            if not wanted:
+                continue
+        found += all_rows(
+            cursor,
+            "SELECT run_id, path FROM subscriptions WHERE NOT signal AND name = ? AND member = ? AND digest = ?",
+            (event.name, asked, wanted),
+        )
+
+
+def _subscribe(cursor: apsw.Cursor, new: Subscription) -> bool:
+    """Keep a subscription; where what it asks for has come already, its run is due."""
+    cursor.execute(
+        _SUBSCRIBE, (new.run_id, new.path, new.name, new.signal, new.member, new.digest, new.after)
+    )
+    whose, of = ("run_id = ?", (new.run_id,)) if new.signal else ("run_id IS NULL", ())
+    rows = all_rows(
+        cursor,
+        f"SELECT {_COLUMNS} FROM events WHERE {whose} AND name = ? AND number > ? AND NOT taken LIMIT ?",
+        (*of, new.name, new.after, _MANY),
+    )
+    if len(rows) < _MANY and not any(asks_for(new, Event(*row)) for row in rows):
+        return False
+    cursor.execute(_MARK, (new.run_id, new.path))
+    cursor.execute(_WAKE, (new.run_id,))
+    return True
+
+
+def _take(cursor: apsw.Cursor, item: Take) -> None:
+    """Mark signals as taken; their ids stay for a while, so that they cannot be sent twice."""
+    cursor.execute(
+        "UPDATE events SET taken = 1, payload = x'c0' "
+        "WHERE number IN (SELECT value FROM json_each(?)) AND run_id = ?",
+        (json.dumps(item.numbers), item.run_id),
+    )
+
+
+def _live(cursor: apsw.Cursor, run_id: str) -> bool:
+    return bool(first_value(cursor, f"SELECT 1 FROM runs WHERE id = ? AND {LIVE_SQL}", (run_id,)))
+
+
+def _listed(cursor: apsw.Cursor, which: EventFilter) -> list[Event]:
+    terms: list[str] = ["number > ?"]
+    given: list[Any] = [which.after]
+    if which.run_id is None:
+        terms.append("run_id IS NULL")
+    else:
+        terms.append("run_id = ? AND NOT taken")
+        given.append(which.run_id)
+    if which.names:
+        terms.append("name IN (SELECT value FROM json_each(?))")
+        given.append(json.dumps(which.names))
+    if which.since is not None:
+        terms.append("at >= ?")
+        given.append(which.since)
+    rows = all_rows(
+        cursor,
+        f"SELECT {_COLUMNS} FROM events WHERE {' AND '.join(terms)} ORDER BY number LIMIT ?",
+        (*given, which.limit),
+    )
+    return [Event(*row) for row in rows]
+
+
+def _forget(cursor: apsw.Cursor, before: float, limit: int) -> int:
+    cursor.execute(
+        "DELETE FROM events WHERE number IN (SELECT number FROM events WHERE (run_id IS NULL OR taken) "
+        "AND at < ? AND NOT EXISTS (SELECT 1 FROM subscriptions AS s WHERE s.woken AND s.name = events.name "
+        "AND s.after < events.number) ORDER BY at LIMIT ?)",
+        (before, limit),
+    )
+    return cursor.connection.changes()
+
+
+def _subscription(row: tuple[Any, ...]) -> Subscription:
+    run_id, path, name, signal, asked, wanted, after = row
+    return Subscription(run_id, path, name, bool(signal), asked, wanted, after)
