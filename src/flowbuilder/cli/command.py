@@ -79,6 +79,7 @@ TABLE: Final[Mapping[str, str]] = {
     "explain": "explain",
     "graph": "graph",
     "schema": "schema",
+    "test": "test",
     "runs list": "runs_list",
     "runs show": "runs_show",
     "runs watch": "runs_watch",

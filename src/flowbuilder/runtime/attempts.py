@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from flowbuilder.core.failure import Error
     from flowbuilder.runtime.machine import Machine
     from flowbuilder.runtime.state import Execution, RunState
+    from flowbuilder.tasks.api import Placed, TaskType
 
 TIMEOUT: Final = "its timeout"
 DEADLINE: Final = "its deadline"
@@ -50,6 +51,10 @@ class Attempts:
         self._services = machine.services
         self._most_bytes = machine.config.limits.output_bytes
         self._types: dict[str, Any] = {}
+
+    def teach(self, name: str, type: TaskType | Placed) -> None:
+        """Call this for tasks of a type, in place of what is registered for it."""
+        self._types[name] = (type, hasattr(type, "work"))
 
     # -- beginning -----------------------------------------------------------------
 

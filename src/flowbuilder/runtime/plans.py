@@ -104,6 +104,10 @@ class Plans:
         kept = msgspec.msgpack.decode(parent.definition, type=Definition)
         return self._plan(flow, Definition(flow.at.file, kept.sources))
 
+    def know(self, plan: FlowPlan) -> None:
+        """Use this plan for its version from here on."""
+        self._plans[plan.content_hash] = plan
+
     def named(self, name: str, folder: Path) -> FlowPlan:
         """Return the plan of the flow with a name, from the file of that name in a folder.
 

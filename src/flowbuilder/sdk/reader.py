@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from flowbuilder.core.plan import FlowPlan
     from flowbuilder.storage.api import Engine, Log, Store, TaskStatistics
 
 
@@ -116,6 +117,18 @@ class Reader:
         definition = self._store.flow(row.flow_hash)
         plan = self._plans.of_definition(row.flow_hash, definition) if definition is not None else None
         return view(self._store, row, plan)
+
+    def plan(self, run_id: str) -> FlowPlan:
+        """Return the plan of the version that a run was started with.
+
+        Raises:
+            NotFound: there is no such run, or its version is not kept any more.
+        """
+        row = self.row(run_id)
+        definition = self._store.flow(row.flow_hash)
+        if definition is None:
+            raise NotFound("flow", row.flow, "its version is not kept any more")
+        return self._plans.of_definition(row.flow_hash, definition)
 
     def runs(self, which: RunFilter | None = None) -> list[RunRow]:
         """List runs, newest first."""

@@ -2,7 +2,8 @@
 
 `run_flow` runs a flow in memory, on a `FakeClock` that jumps over waits;
 `CrashingStore` dies, fails or dawdles where a test tells it to;
-`StoreContract` is what every store promises, as a suite to subclass.
+`StoreContract` is what every store promises, as a suite to subclass;
+`flow_test` is a fixture for pytest that runs flows with mocks.
 """
 
 from __future__ import annotations
@@ -12,16 +13,30 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from flowbuilder.testing.crashing_store import Crash, CrashingStore
     from flowbuilder.testing.fake_clock import FakeClock
+    from flowbuilder.testing.fixture import FlowOutcome, FlowTester, flow_test
     from flowbuilder.testing.flows import load_text, run_flow
     from flowbuilder.testing.store_contract import StoreContract
 
-__all__ = ["Crash", "CrashingStore", "FakeClock", "StoreContract", "load_text", "run_flow"]
+__all__ = [
+    "Crash",
+    "CrashingStore",
+    "FakeClock",
+    "FlowOutcome",
+    "FlowTester",
+    "StoreContract",
+    "flow_test",
+    "load_text",
+    "run_flow",
+]
 
 _MODULES = {
     "Crash": "crashing_store",
     "CrashingStore": "crashing_store",
     "FakeClock": "fake_clock",
+    "FlowOutcome": "fixture",
+    "FlowTester": "fixture",
     "StoreContract": "store_contract",
+    "flow_test": "fixture",
     "load_text": "flows",
     "run_flow": "flows",
 }

@@ -163,8 +163,8 @@ def chain(expr: Expr) -> tuple[str, ...] | None:
     return tuple(reversed(parts))
 
 
-def at(scope: ast.expr, place: int) -> ast.expr:
-    """Return what loads a place of a list."""
+def at(scope: ast.expr, place: int | str) -> ast.expr:
+    """Return what loads a place of a list, or a member of a mapping."""
     return ast.Subscript(scope, ast.Constant(place), ast.Load())
 
 

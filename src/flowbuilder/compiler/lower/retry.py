@@ -50,6 +50,8 @@ def read_retry(ctx: Context, node: Node, key: str) -> dict[str, Any] | None:
 def retry_of(values: dict[str, Any]) -> ir.Retry:
     """Return the policy, with the engine's defaults for what was not said."""
     policy = {key: value for key, value in values.items() if key != "if"}
+    if "max_delay" not in policy:  # whoever asks for an hour is not given five minutes
+        policy["max_delay"] = max(RetryPolicy().max_delay, policy.get("delay", 0.0))
     return ir.Retry(RetryPolicy(**policy), values.get("if"))
 
 
