@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from world import World
 
 FLOWS = Path(__file__).parent / "crashes"
-IN_FLIGHT = {"all": 1, "sorry": 2, "fan": 6}
+IN_FLIGHT = {"all": 1, "sorry": 2, "fan": 6, "undone": 1}
 """How many effects a flow has in flight at once, at most."""
 
 
@@ -106,7 +106,7 @@ def effect(path: str) -> str:
 
 
 @pytest.mark.parametrize("make", [in_memory, in_a_file])
-@pytest.mark.parametrize("name", ["all", "sorry", "fan"])
+@pytest.mark.parametrize("name", ["all", "sorry", "fan", "undone"])
 @pytest.mark.timeout(300)
 async def test_a_crash_at_any_write_changes_nothing_that_anybody_sees(
     name: str, make: Callable[[Path], Place], world: World, tmp_path: Path

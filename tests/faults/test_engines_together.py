@@ -183,6 +183,22 @@ def test_a_run_whose_task_kills_the_engine_each_time_fails_after_three_crashes(
     assert place.deeds() == deeds
 
 
+@pytest.mark.timeout(180)
+def test_an_undo_that_kills_the_engine_each_time_is_given_up_and_the_others_go_on(place: Place) -> None:
+    codes = [place.process("kills_undo").end()]
+    while codes[-1] != 0 and len(codes) < 8:
+        codes.append(place.process().end())
+
+    assert codes == [-signal.SIGKILL] * 3 + [0]
+    with Reader(place.store) as reader:
+        (row,) = reader.runs()
+        view = reader.show(row.id)
+    assert view.error is not None
+    assert view.error["kind"] == "mine"
+    assert [(one["task"], one["kind"]) for one in view.error["not_undone"]] == [("other", "engine.crashed")]
+    assert place.deeds() == ["fine", "other", "deadly", "deadly", "deadly", "undo fine", "alert mine"]
+
+
 def test_an_effect_that_must_not_be_made_twice_fails_when_its_engine_dies(place: Place) -> None:
     first = place.process("once")
     run_id = first.line().split()[1]

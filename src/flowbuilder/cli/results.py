@@ -39,6 +39,8 @@ REASONS: Final[Mapping[str, str]] = {
     "upstream_skipped": "what it needs was skipped",
     "not_reached": "the run ended before it",
     "not_failed": "the run did not fail",
+    "nothing_to_undo": "there was nothing to undo",
+    "without_undo": "the run was cancelled without undo",
 }
 """Why a task did not run, in words."""
 ENDED_STATUSES: Final[tuple[RunStatus, ...]] = ("succeeded", "failed", "cancelled")
@@ -81,6 +83,8 @@ def show_result(view: RunView, store: Path, *, json: bool, quiet: bool, left: bo
     if quiet:
         if view.error and view.status == "failed":
             say(error_line(view.error))
+            for line in not_undone(view):
+                say(line)
     else:
         show_summary(view, store, left=left)
 
@@ -91,6 +95,8 @@ def show_summary(view: RunView, store: Path, *, left: bool = False) -> None:
     say()
     if view.error and view.status == "failed":
         say(_coloured("1;31", error_line(view.error)))
+    for line in not_undone(view):
+        say(_coloured("1;31", line))
     duration = duration_of(view)
     took = f" in {format_time(duration)}" if duration is not None else ""
     mark = MARKS.get(view.status, "·")
@@ -154,6 +160,11 @@ def error_line(error: Mapping[str, Any], *, inside: str = "") -> str:
     place = f"{task}: " if task and task != inside else ""
     message = one_line(str(error.get("message", "")).strip().rpartition("\n")[2])
     return f"{place}{error.get('kind')}: {message or 'no message'}"
+
+
+def not_undone(view: RunView) -> list[str]:
+    """Return a line for each task that could not be undone."""
+    return [f"not undone: {error_line(one)}" for one in (view.error or {}).get("not_undone", ())]
 
 
 def duration_of(view: RunView) -> float | None:

@@ -72,6 +72,8 @@ CHECK_CODES: Final[Mapping[str, str]] = MappingProxyType(
         "FB251": "Flows that call each other without end",
         "FB252": "Inputs that do not fit a sub-flow",
         "FB260": "A key that does nothing",
+        "FB275": "An undo where none may stand",
+        "FB276": "A key that an undo cannot have",
     }
 )
 

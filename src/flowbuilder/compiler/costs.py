@@ -206,6 +206,7 @@ class _Estimator:
             self.graph(task.work.graph, path + ".", start, behind)
         if task.on_error is not None:
             self.graph(task.on_error.graph, path + "!", start + duration, behind)
+        self.graph(task.undo, path, start + duration, 0.0)
 
     def _known(self, path: str) -> Figures | None:
         known = self._figures.get(path)

@@ -106,6 +106,8 @@ class Task(msgspec.Struct, frozen=True):
     timeout: float | None = None
     deadline: float | None = None
     on_error: OnError | None = None
+    undo: Graph | None = None
+    """One task, of the id `core.plan.UNDO`, that reverses this one; it sees `output`."""
     priority: int = 50
     env: Expr | None = None
     """A `Dict` of extra environment; values are texts."""

@@ -48,6 +48,9 @@ Function = Callable[[Scope], Any]
 
 Kind = Literal["compute", "invoke", "sleep", "flow", "group"]
 
+UNDO: Final = "~undo"
+"""The id of a task that reverses another, which no author can write: the path of that of `pay` is `pay~undo`."""
+
 SLOW: Final = 3
 """Slow executions in a row after which a region leaves the loop."""
 
@@ -128,6 +131,10 @@ class TaskPlan:
     body_outputs: Function | None = None
     """In the body's scope; None means its outputs by task id."""
     sub_flow: SubFlowPlan | None = None
+    undo: GraphPlan | None = None
+    """One task, which reverses this one."""
+    undoes: bool = False
+    """It has an undo, or a task inside of it has."""
     env: Function | None = None
     idempotency_key: Function | None = None
     on_crash: OnCrash = "rerun"
@@ -174,6 +181,8 @@ class GraphPlan:
     """Units that wait for nothing, most urgent first."""
     template: Scope
     """A fresh scope but for its mutable parts."""
+    undoes: bool = False
+    """Some task of it, or inside of one, can be undone."""
 
     @property
     def size(self) -> int:

@@ -7,8 +7,8 @@ arrays with a small number in front; fields are only ever added at the end.
 
 Paths: `fetch`; `enrich[3]` and `enrich["de"]` for elements; `build.compile`
 inside a group; `build#2.compile` in the group's second attempt; `build!mend`
-among its `on_error` tasks.  Handlers of
-the flow stand behind `on_failure:` and `finally:`.
+among its `on_error` tasks; `pay~undo` for
+what reverses it.  Handlers of the flow stand behind `on_failure:` and `finally:`.
 """
 
 from __future__ import annotations
@@ -106,10 +106,12 @@ class CancelAsked(msgspec.Struct, array_like=True, tag=8, frozen=True, gc=False)
     reason: str
     kind: str = "cancelled"
     """`timeout` when the run's own time was up: it then ends `failed`."""
+    undo: bool = True
+    """Whether what the run has done is undone."""
 
 
 class PhaseEntered(msgspec.Struct, array_like=True, tag=9, frozen=True, gc=False):
-    """The main graph (or a handler) has ended, and `phase` (`on_failure`, `finally`) begins."""
+    """The main graph (or a handler) has ended, and `phase` (`undo`, `on_failure`, `finally`) begins."""
 
     phase: str
     at: float
@@ -146,6 +148,20 @@ class ClockStarted(msgspec.Struct, array_like=True, tag=12, frozen=True, gc=Fals
     at: float
 
 
+class Armed(msgspec.Struct, array_like=True, tag=35, frozen=True, gc=False):
+    """An effect that can be undone is about to begin: unless it is disarmed, it is to be undone."""
+
+    path: str
+    at: float
+
+
+class Disarmed(msgspec.Struct, array_like=True, tag=36, frozen=True, gc=False):
+    """An effect that was about to begin is known to have changed nothing."""
+
+    path: str
+    at: float
+
+
 Record = (
     Ended
     | RegionEnded
@@ -159,6 +175,8 @@ Record = (
     | MapStarted
     | RescueBegan
     | ClockStarted
+    | Armed
+    | Disarmed
 )
 
 _encoder = msgspec.msgpack.Encoder()

@@ -139,6 +139,8 @@ class Attempts:
                     record = AttemptStarted(execution.path, execution.attempt, self._now())
                     execution.frame.run.records.append(record)
                     machine.committer.touch(execution.frame.run)
+                if task.undo is not None:
+                    machine.undos.arm(execution)
                 if machine.committer.gate(execution):
                     self.launch(execution)
             case "compute":
@@ -146,6 +148,8 @@ class Attempts:
             case "sleep":
                 machine.waits.begin(execution)
             case "flow":
+                if task.undo is not None:
+                    machine.undos.arm(execution)
                 if machine.committer.gate(execution):
                     self.launch(execution)
             case "group":
@@ -171,6 +175,8 @@ class Attempts:
             self.cancelled(execution, execution.frame.frozen)
             return
         task = execution.task
+        if task.undo is not None:
+            self._machine.undos.launched(execution)
         if task.kind == "flow":
             self._machine.sub_flows.begin(execution)
             return
@@ -407,6 +413,8 @@ class Attempts:
 
     def cancelled(self, execution: Execution, why: str) -> None:
         """End an execution that its run no longer wants."""
+        if execution.task.undo is not None:
+            self._machine.undos.cancelled(execution)
         self.end(execution, CANCELLED, None, None, None, why)
 
     def body_ended(self, execution: Execution, error: Error | None) -> bool:
@@ -420,6 +428,8 @@ class Attempts:
             self.stopped(execution)
             return True
         if error is not None:
+            if execution.task.undo is not None:
+                self._machine.undos.failed_cleanly(execution)
             if not self._machine.failures.retry(execution, error, None):
                 self._machine.failures.rescue(execution, error)
             return True

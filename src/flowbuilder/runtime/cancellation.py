@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flowbuilder.core.records import CancelAsked
 
@@ -16,19 +16,24 @@ class Cancellation:
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
-        machine.commands.on("cancel", lambda run, payload: self.cancel(run, payload.get("reason", "")))
+        machine.commands.on("cancel", self._obey)
 
-    def cancel(self, run: RunState, reason: str, kind: str = "cancelled") -> bool:
+    def _obey(self, run: RunState, payload: Any) -> None:
+        self.cancel(run, payload.get("reason", ""), undo=payload.get("undo", True))
+
+    def cancel(self, run: RunState, reason: str, kind: str = "cancelled", *, undo: bool = True) -> bool:
         """Cancel a run; False if it has ended or was told before.
 
         Child processes are ended (TERM, then KILL), child runs cancelled.
-        The run ends `cancelled` after its `finally`; where `kind` is
+        What the run has done is undone, unless `undo` says otherwise.  It
+        ends `cancelled` after its `finally`; where `kind` is
         `timeout` it ends `failed` after its `on_failure` and `finally`.
         """
         if run.ended or run.lost or run.cancel is not None:
             return False
         run.cancel = (kind, reason)
-        run.records.append(CancelAsked(self._machine.clock.now(), reason, kind))
+        run.without_undo = not undo
+        run.records.append(CancelAsked(self._machine.clock.now(), reason, kind, undo))
         self._machine.committer.touch(run)
         self.apply(run)
         return True

@@ -105,7 +105,8 @@ class Committer:
         run = execution.frame.run
         if run.plan.durability == "none":
             return True
-        target = self.next_flush(run) if execution.map is None else execution.map.flush
+        whole = execution.map is None or execution.task.undo is not None  # that it is armed is on disk too
+        target = self.next_flush(run) if whole else execution.map.flush  # type: ignore[union-attr]
         if run.durable >= target:
             return True
         if run.gates is None:
@@ -119,9 +120,18 @@ class Committer:
 
     def when_durable(self, run: RunState, done: Callable[[Exception | None], None]) -> None:
         """Call `done` when all that the run has recorded is on disk; at once if nothing waits for it."""
-        if run.plan.durability == "none" or run.durable == self.next_flush(run):
+        if run.plan.durability == "none":
+            done(None)
+        else:
+            self.when_on_disk(run, done)
+
+    def when_on_disk(self, run: RunState, done: Callable[[Exception | None], None]) -> None:
+        """Call `done` when all that the run has recorded is on disk, also where nothing waits for that."""
+        if run.durable == self.next_flush(run):
             done(None)
             return
+        if run.plan.durability == "none":
+            self._loop.call_soon(self._flush_loose)
         if run.waiters is None:
             run.waiters = []
         run.waiters.append((self.next_flush(run), done))

@@ -38,6 +38,7 @@ from flowbuilder.runtime.scheduler import Scheduler
 from flowbuilder.runtime.services import EngineServices
 from flowbuilder.runtime.sub_flows import SubFlows
 from flowbuilder.runtime.timers import Timers
+from flowbuilder.runtime.undos import Undos
 from flowbuilder.runtime.upkeep import Upkeep
 from flowbuilder.runtime.waits import Waits
 from flowbuilder.runtime.weighing import Weighing
@@ -159,6 +160,7 @@ class EngineCore:
         machine.groups = Groups(machine)
         machine.waits = Waits(machine)
         machine.sub_flows = SubFlows(machine)
+        machine.undos = Undos(machine)
         machine.phases = Phases(machine)
         machine.cancellation = Cancellation(machine)
         machine.observations = Observations(machine)

@@ -6,6 +6,7 @@ A failed attempt is tried again by the task's policy, then handed to
 
 from __future__ import annotations
 
+import functools
 import random
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from flowbuilder.core.plan import ERROR
 from flowbuilder.core.policies import next_delay
 from flowbuilder.core.records import AttemptFailed, RescueBegan
 from flowbuilder.core.rules import CONTINUED, FAILED
+from flowbuilder.runtime.attempts import FOR_TASKS
 from flowbuilder.runtime.events import TaskEvent
 
 if TYPE_CHECKING:
@@ -75,6 +77,8 @@ class Failures:
         error = failure(kind, message, execution.path, execution.attempt, data)
         if run.masker is not None:
             error = run.masker.value(error)
+        if execution.task.undo is not None:
+            self._machine.undos.failed(execution, kind)
         if retry and self.retry(execution, error, retry_after):
             return
         self.rescue(execution, error)
@@ -140,7 +144,16 @@ class Failures:
         return True
 
     def wait_for_retry(self, execution: Execution, at: float) -> None:
-        """Make the next attempt at a moment."""
+        """Make the next attempt at a moment; of a group, when what the last one did has been undone."""
+        task = execution.task
+        if task.body is not None and task.body.undoes:
+            self._attempts.park(execution, FOR_TASKS)
+            wait = functools.partial(self._wait, execution, at)
+            self._machine.undos.before_retry(execution, wait)
+        else:
+            self._wait(execution, at)
+
+    def _wait(self, execution: Execution, at: float) -> None:
         if at <= self._now():
             self._loop.call_soon(self._again, execution)  # not from here: attempts would pile up on the stack
             return

@@ -40,6 +40,9 @@ class Groups:
             functools.partial(self._body_ended, execution),
         )
         execution.handle = frame
+        if task.undo is not None:
+            self._machine.undos.arm(execution)
+            self._machine.undos.launched(execution)
         self._machine.attempts.park(execution, FOR_TASKS)
         self._machine.attempts.limit(execution)
         self._scheduler.open_frame(frame)

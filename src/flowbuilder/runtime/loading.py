@@ -134,6 +134,7 @@ class Loading:
         cancel = item.recovered.cancel
         if cancel is not None:
             run.cancel = (cancel.kind, cancel.reason)
+            run.without_undo = not cancel.undo
         suspect = row.id in self._suspect
         self._suspect.discard(row.id)
         if suspect or row.status != "running" or row.wake_at is not None:
@@ -153,6 +154,8 @@ class Loading:
         crashes, most = run.row.crashes, self._machine.config.engine.crashes
         why = f"the run was in flight at {crashes} crashes of the engine"
         assert run.recovered is not None
+        if run.recovered.phases == {"undo"}:
+            return False  # the undo that was in flight is given up, and the others go on
         if run.cancel is None and not run.recovered.phases:
             self._machine.cancellation.cancel(run, why, "engine.crashed")
         elif run.cancel is None or crashes >= 2 * most:

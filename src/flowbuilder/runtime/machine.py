@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from flowbuilder.runtime.services import EngineServices
     from flowbuilder.runtime.sub_flows import SubFlows
     from flowbuilder.runtime.timers import Timers
+    from flowbuilder.runtime.undos import Undos
     from flowbuilder.runtime.waits import Waits
     from flowbuilder.runtime.weighing import Weighing
     from flowbuilder.storage.api import Store
@@ -63,6 +64,7 @@ class Machine:
     groups: Groups = dataclasses.field(init=False)
     waits: Waits = dataclasses.field(init=False)
     sub_flows: SubFlows = dataclasses.field(init=False)
+    undos: Undos = dataclasses.field(init=False)
     phases: Phases = dataclasses.field(init=False)
     cancellation: Cancellation = dataclasses.field(init=False)
     observations: Observations = dataclasses.field(init=False)

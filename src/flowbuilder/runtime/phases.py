@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +49,15 @@ class Phases:
         elif run.cancel is not None and run.cancel[0] != "cancelled":
             kind, reason = run.cancel
             self._note(run, failure(kind, reason))
+        stopped = run.error is not None or run.cancel is not None
+        if stopped and self._machine.undos.wanted(run):
+            self._machine.undos.begin(run, functools.partial(self._main_undone, frame))
+        else:
+            self._main_undone(frame)
+
+    def _main_undone(self, frame: Frame) -> None:
+        """Go on to the handlers: what was to be undone has been."""
+        run = frame.run
         if run.plan.on_failure is None and run.plan.finally_ is None:
             self._end(run)
             return
@@ -122,11 +132,15 @@ class Phases:
                 told = failure(error.kind, f"outputs: {error}")
                 self._note(run, told if run.masker is None else run.masker.value(told))
                 status = "failed"
+        if status != "succeeded" and self._machine.undos.wanted(run):
+            self._machine.undos.begin(run, functools.partial(self._end, run))
+            return
         if status == "cancelled":
             result = run.error or failure("cancelled", run.cancel[1] if run.cancel is not None else "")
         elif status == "failed":
             result = run.error
         if status != "succeeded":
+            result = self._machine.undos.told(run, result)
             encoded = values.encode(result)
         self.finish(run, status, result, encoded)
 

@@ -25,12 +25,15 @@ class EndedTask(msgspec.Struct, gc=False):
     started_at: float = 0.0
     ended_at: float = 0.0
     items: int | None = None
+    place: int = 0
+    """Where in the journal it stands: the greater, the later."""
 
 
 class Recovered:
     """The facts of a journal by task path; each is taken out when the run comes to its task."""
 
     __slots__ = (
+        "armed",
         "attempts",
         "began",
         "cancel",
@@ -39,6 +42,7 @@ class Recovered:
         "ended",
         "maps",
         "phases",
+        "place",
         "readied",
         "rescues",
         "sleeps",
@@ -47,6 +51,8 @@ class Recovered:
 
     def __init__(self) -> None:
         self.ended: dict[str, EndedTask] = {}
+        self.armed: dict[str, int] = {}
+        """Effects that may have begun and are not known to have failed, and where in the journal that stands."""
         self.attempts: dict[str, records.AttemptFailed] = {}
         """The last failed attempt of tasks that were to be tried again."""
         self.began: dict[str, float] = {}
@@ -65,6 +71,7 @@ class Recovered:
         self.phases: set[str] = set()
         """Handlers that had begun."""
         self.cancel: records.CancelAsked | None = None
+        self.place = 0
 
 
 def replay(batches: Iterable[bytes], blob: Callable[[str], bytes]) -> Recovered:
@@ -81,14 +88,19 @@ def replay(batches: Iterable[bytes], blob: Callable[[str], bytes]) -> Recovered:
     ended = found.ended
     for batch in batches:
         for record in records.decode(batch):
+            found.place += 1
             match record:
                 case records.RegionEnded():
                     for path, output in zip(record.paths, record.outputs, strict=True):
                         ended[path] = EndedTask(
-                            SUCCEEDED, output, started_at=record.started_at, ended_at=record.ended_at
+                            SUCCEEDED,
+                            output,
+                            started_at=record.started_at,
+                            ended_at=record.ended_at,
+                            place=found.place,
                         )
                 case records.Ended():
-                    ended[record.path] = _ended(record, ended, blob)
+                    ended[record.path] = _ended(record, found, blob)
                 case records.AttemptStarted():
                     found.starts[record.path] = record
                 case records.AttemptFailed():
@@ -114,12 +126,16 @@ def replay(batches: Iterable[bytes], blob: Callable[[str], bytes]) -> Recovered:
                     found.began.setdefault(record.path, record.at)
                 case records.PhaseEntered():
                     found.phases.add(record.phase)
+                case records.Armed():
+                    found.armed[record.path] = found.place
+                case records.Disarmed():
+                    found.armed.pop(record.path, None)
     return found
 
 
-def _ended(record: records.Ended, ended: dict[str, EndedTask], blob: Callable[[str], bytes]) -> EndedTask:
+def _ended(record: records.Ended, found: Recovered, blob: Callable[[str], bytes]) -> EndedTask:
     if record.count is not None and record.code == SUCCEEDED:
-        output = _map_output(record, ended)
+        output = _map_output(record, found.ended)
     else:
         output = values.decode(blob(record.blob) if record.blob is not None else record.output)
     return EndedTask(
@@ -132,6 +148,7 @@ def _ended(record: records.Ended, ended: dict[str, EndedTask], blob: Callable[[s
         record.started_at,
         record.ended_at,
         record.count,
+        found.place,
     )
 
 

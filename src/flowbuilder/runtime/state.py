@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from flowbuilder.runtime.maps import MapState
     from flowbuilder.runtime.recovered import Recovered
     from flowbuilder.runtime.timers import Timer
+    from flowbuilder.runtime.undos import UndoState
     from flowbuilder.storage.api import RunRow
 
 
@@ -161,7 +162,9 @@ class RunState:
         "row",
         "sequence",
         "timer",
+        "undo",
         "waiters",
+        "without_undo",
     )
 
     def __init__(self, row: RunRow, plan: FlowPlan, context: Context) -> None:
@@ -184,6 +187,9 @@ class RunState:
         """How many of `executions` wait for time or for another run only."""
         self.cancel: tuple[str, str] | None = None
         """(kind, reason) when the run was told to stop."""
+        self.undo: UndoState | None = None
+        self.without_undo = False
+        """What was done stays done, by the will of who cancelled it."""
         self.error: Error | None = None
         """The first error."""
         self.errors: list[Error] = []

@@ -173,7 +173,10 @@ class SubFlows:
         attempts = self._machine.attempts
         if status == "succeeded":
             attempts.complete(execution, value)
-        elif status == "cancelled":
+            return
+        if execution.task.undo is not None:
+            self._machine.undos.failed_cleanly(execution)  # the child has undone what it did
+        if status == "cancelled":
             self._machine.failures.fail(execution, "flow.cancelled", "the sub-flow's run was cancelled")
         else:
             kind = value.get("kind", "flow.failed") if isinstance(value, dict) else "flow.failed"

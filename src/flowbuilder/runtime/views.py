@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from flowbuilder.core import values
+from flowbuilder.core.plan import UNDO
 from flowbuilder.core.rules import PENDING, RUNNING, STATUS, WAITING
 from flowbuilder.runtime.attempts import FOR_TASKS
 from flowbuilder.runtime.recovered import EndedTask, Recovered, replay
@@ -189,6 +190,8 @@ def _inside(task: TaskPlan) -> Iterator[tuple[GraphPlan, str]]:
         yield task.body, "."
     if task.on_error is not None and task.on_error.graph is not None:
         yield task.on_error.graph, "!"
+    if task.undo is not None:
+        yield task.undo, ""
 
 
 def _ended(ended: EndedTask) -> TaskView:
@@ -209,6 +212,8 @@ def _ended(ended: EndedTask) -> TaskView:
 def _open(path: str, recovered: Recovered, row: RunRow, known: dict[str, TaskView]) -> TaskView:
     """Return the view of a task without an end."""
     failed = recovered.attempts.get(path)
+    if row.ended_at is not None and UNDO in path:
+        return TaskView("skipped", _why_not_undone(recovered, row))
     if row.ended_at is not None:
         needless = path.startswith("on_failure:") and row.status != "failed"
         return TaskView("skipped", "not_failed" if needless else "not_reached")
@@ -224,6 +229,14 @@ def _open(path: str, recovered: Recovered, row: RunRow, known: dict[str, TaskVie
         done = sum(name.startswith(path + "[") and name.endswith("]") for name in known)
         return TaskView(STATUS[RUNNING], items=items, items_done=done)
     return TaskView(STATUS[PENDING])
+
+
+def _why_not_undone(recovered: Recovered, row: RunRow) -> str:
+    if row.status == "succeeded":
+        return "not_failed"
+    if recovered.cancel is not None and not recovered.cancel.undo:
+        return "without_undo"
+    return "nothing_to_undo"
 
 
 def _suppose_running(tasks: dict[str, TaskView], graph: GraphPlan, prefix: str) -> None:

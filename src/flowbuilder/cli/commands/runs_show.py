@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING
 
 from flowbuilder.cli.command import JSON, RUN, STORE, Argument, Command
 from flowbuilder.cli.exits import DONE
-from flowbuilder.cli.results import REASONS, as_json, duration_of, error_line, format_time, task_of, task_row
+from flowbuilder.cli.results import (
+    REASONS,
+    as_json,
+    duration_of,
+    error_line,
+    format_time,
+    not_undone,
+    task_of,
+    task_row,
+)
 from flowbuilder.cli.tables import show_table
 from flowbuilder.cli.terminal import data
 from flowbuilder.cli.workspace import reader_here
@@ -56,6 +65,7 @@ def _show_run(view: RunView) -> None:
         lines.append(f"took     {format_time(duration)}")
     if view.error:
         lines.append(f"error    {error_line(view.error)}")
+    lines += not_undone(view)
     if view.inputs:
         lines.append(f"inputs   {as_json(view.inputs)}")
     data("\n".join(lines) + "\n")

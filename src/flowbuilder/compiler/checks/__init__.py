@@ -16,6 +16,7 @@ from flowbuilder.compiler.checks.secret_paths import check_secret_paths
 from flowbuilder.compiler.checks.secrets import check_unused_secrets
 from flowbuilder.compiler.checks.shadowing import check_shadowing
 from flowbuilder.compiler.checks.subject import Subject
+from flowbuilder.compiler.checks.undos import check_undos
 from flowbuilder.compiler.checks.variables import check_variables
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ CHECKS: tuple[Check, ...] = (
     check_secret_paths,
     check_unused_secrets,
     check_retried_writes,
+    check_undos,
 )
 
 __all__ = ["CHECKS", "Check", "Subject"]

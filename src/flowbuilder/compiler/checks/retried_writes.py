@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from flowbuilder.compiler import ir
 from flowbuilder.compiler.checks.subject import Subject, all_graphs
+from flowbuilder.core.plan import UNDO
 
 if TYPE_CHECKING:
     from flowbuilder.compiler.findings import Findings
@@ -25,7 +26,12 @@ def check_retried_writes(subject: Subject, findings: Findings) -> None:
                 if (default := subject.ctx.retried_by.get(task.at)) is not None:
                     by_default.setdefault(default, []).append(task.id)
                 else:
-                    _warn(f"task '{task.id}' changes the world and may be tried again", task.at, findings)
+                    undo = (
+                        ", and its undo does not run while the run succeeds" if task.undo is not None else ""
+                    )
+                    _warn(
+                        f"task '{task.id}' changes the world and may be tried again{undo}", task.at, findings
+                    )
     for at, ids in by_default.items():
         shown = ", ".join(f"'{id}'" for id in ids[:_MOST_NAMED]) + (", …" if len(ids) > _MOST_NAMED else "")
         _warn(f"this retry reaches tasks that change the world: {shown}", at, findings)
@@ -48,4 +54,5 @@ def _is_risky(task: ir.Task) -> bool:
         and task.retry is not None
         and task.retry.policy.attempts > 1
         and task.idempotency_key is None
+        and task.id != UNDO  # is tried again unless its author says otherwise: to undo twice must do no harm
     )

@@ -52,11 +52,15 @@ def sites(flow: ir.Flow, catalogue: Mapping[str, TaskSpec]) -> Iterator[tuple[Ex
 
 
 def _of_graph(
-    graph: ir.Graph, names: frozenset[str], seen: Seen, catalogue: Mapping[str, TaskSpec]
+    graph: ir.Graph,
+    names: frozenset[str],
+    seen: Seen,
+    catalogue: Mapping[str, TaskSpec],
+    undone: str | None = None,
 ) -> Iterator[tuple[Expr, Scope]]:
-    """Yield what stands in a graph; `seen` has its own tasks and those around it."""
+    """Yield what stands in a graph; `seen` has its own tasks and those around it; `undone`: whom it reverses."""
     for task in graph.tasks:
-        where = f"task '{task.id}'"
+        where = f"task '{task.id}'" if undone is None else f"the undo of {undone}"
         once = Scope(where, names, seen)
         if task.condition is not None:
             yield task.condition, Scope(where, names, seen, condition=True)
@@ -77,6 +81,8 @@ def _of_graph(
         if task.on_error is not None and task.on_error.graph is not None:
             inside = _with(seen, task.on_error.graph)
             yield from _of_graph(task.on_error.graph, inner | {"error"}, inside, catalogue)
+        if task.undo is not None:  # all tasks have ended by then: it sees whatever its own task could
+            yield from _of_graph(task.undo, inner | {"output", "error"}, seen, catalogue, where)
 
 
 def _with(seen: Seen, graph: ir.Graph) -> Seen:

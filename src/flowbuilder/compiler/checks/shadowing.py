@@ -6,6 +6,7 @@ from collections import ChainMap
 from typing import TYPE_CHECKING
 
 from flowbuilder.compiler.checks.subject import Subject, inner_graphs
+from flowbuilder.core.plan import UNDO
 
 if TYPE_CHECKING:
     from flowbuilder.compiler import ir
@@ -28,7 +29,7 @@ def _check_graph(
 ) -> None:
     """Check a graph within what it sees; `scope` gains its ids."""
     for task in graph.tasks:
-        first = scope.get(task.id)
+        first = scope.get(task.id) if task.id != UNDO else None
         if first is not None:
             findings.error(
                 "FB223",

@@ -34,11 +34,13 @@ class Subject:
 
 
 def inner_graphs(task: ir.Task) -> Iterator[ir.Graph]:
-    """Yield the graphs inside a task: a group's, and that of `on_error`."""
+    """Yield the graphs inside a task: a group's, that of `on_error`, that of `undo`."""
     if type(task.work) is ir.Group:
         yield task.work.graph
     if task.on_error is not None and task.on_error.graph is not None:
         yield task.on_error.graph
+    if task.undo is not None:
+        yield task.undo
 
 
 def all_graphs(graph: ir.Graph) -> Iterator[ir.Graph]:

@@ -56,3 +56,5 @@ def _weigh_task(task: TaskPlan, path: str, weights: Mapping[str, Weight]) -> Non
         _weigh(task.body, path + ".", weights)
     if task.on_error is not None and task.on_error.graph is not None:
         _weigh(task.on_error.graph, path + "!", weights)
+    if task.undo is not None:
+        _weigh(task.undo, path, weights)

@@ -10,7 +10,7 @@ import ast
 from typing import TYPE_CHECKING, Final
 
 from flowbuilder.compiler.expressions.tree import Expr, Index, Member, Name
-from flowbuilder.core.plan import CODES, CONTEXT, ERROR, ERRORS, HEADER, INDEX, ITEM, PARENT
+from flowbuilder.core.plan import CODES, CONTEXT, ERROR, ERRORS, HEADER, INDEX, ITEM, OUTPUT, PARENT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,9 +30,10 @@ class Level:
         slots: of a graph, its tasks by id.
         element: whether it is one element of a map; `alias` is its `as`.
         error: whether `error` means something here.
+        output: whether `output` does.
     """
 
-    __slots__ = ("alias", "element", "error", "parent", "slots")
+    __slots__ = ("alias", "element", "error", "output", "parent", "slots")
 
     def __init__(
         self,
@@ -42,12 +43,14 @@ class Level:
         element: bool = False,
         alias: str | None = None,
         error: bool = False,
+        output: bool = False,
     ) -> None:
         self.parent = parent
         self.slots: Mapping[str, int] = slots or {}
         self.element = element
         self.alias = alias
         self.error = error
+        self.output = output
 
 
 class ScopeNames:
@@ -95,6 +98,8 @@ class ScopeNames:
             return _attribute(self.context(), name)
         if name == "error":
             return self._error()
+        if name == "output":
+            return self._output()
         return self._element(name)
 
     def _task(self, task: str, field: str) -> ast.expr:
@@ -139,6 +144,12 @@ class ScopeNames:
         while not level.error and level.parent is not None:
             scope, level = _outwards(scope, level)
         return at(scope, ERROR)
+
+    def _output(self) -> ast.expr:
+        scope, level = _scope(), self.level
+        while not level.output:
+            scope, level = _outwards(scope, level)
+        return at(scope, OUTPUT)
 
 
 class VariableNames(ScopeNames):

@@ -185,6 +185,11 @@ class _FlowGenerator:
             self._set(plan, "retry_if", task.retry.condition, inner, line, error_here=True, condition=True)
         if task.on_error is not None:
             plan.on_error = self._on_error(task.on_error, inner, path, line)
+        if task.undo is not None:
+            undo = Level(inner, _slots(task.undo), error=True, output=True)
+            plan.undo = self._graph(task.undo, undo, path)
+            plan.effect = "write"  # what is to be undone waits for the disk, or a crash could forget it
+        plan.undoes = plan.undo is not None or any(g is not None and g.undoes for g in _inside(plan))
         plan.simple = _is_simple(plan)
         return plan
 
@@ -267,6 +272,7 @@ def _wire(tasks: tuple[TaskPlan, ...], units: list[TaskPlan | Region]) -> GraphP
         opens=tuple(opens),
         first=tuple(number for number, count in enumerate(opens) if not count),
         template=[None] * (HEADER + len(tasks)),
+        undoes=any(task.undoes for task in tasks),
     )
     in_order(graph)
     return graph
@@ -296,7 +302,13 @@ def _kind(work: ir.Work) -> Kind:
 
 def _is_simple(plan: TaskPlan) -> bool:
     """Tell whether a task is nothing but an expression: it cannot be retried, rescued or cut off."""
-    return plan.kind == "compute" and plan.over is None and plan.on_error is None and plan.retry is None
+    alone = plan.over is None and plan.on_error is None and plan.retry is None and plan.undo is None
+    return plan.kind == "compute" and alone
+
+
+def _inside(plan: TaskPlan) -> tuple[GraphPlan | None, ...]:
+    """Return the graphs that run inside a task."""
+    return plan.body, plan.on_error.graph if plan.on_error is not None else None
 
 
 def _expressions(task: ir.Task) -> list[Expr]:

@@ -156,12 +156,16 @@ class _Explainer:
             children.append(
                 PlanNode("phase", "on_error", details=(("Runs", "if it fails"),), children=instead)
             )
+        if task.undo is not None:
+            undo = tuple(self._graph(task.undo, path))
+            why = "if the run fails or is cancelled, newest first"
+            children.append(PlanNode("phase", "undo", details=(("Runs", why),), children=undo))
         actual = actual_of(facts) if facts is not None else None
         if facts is not None:
             details += _happened(facts, cost.duration if cost.executions else None)
         return PlanNode(
             "task",
-            f"{type_of(task)} {task.id}",
+            f"{type_of(task)} {task.id.removeprefix('~')}",
             path=path,
             estimate=estimate_of(cost.start, cost.end, cost.rows, cost.width),
             actual=actual,

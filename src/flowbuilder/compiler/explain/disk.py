@@ -38,7 +38,8 @@ def _collect(graph: Graph, prefix: str, around: tuple[str, ...], found: dict[str
     tasks = {task.id: task for task in graph.tasks}
     for task in graph.tasks:
         path = prefix + task.id
-        if not is_effect(task) and type(task.work) is not Group and task.on_error is None:
+        quiet = task.on_error is None and task.undo is None
+        if not is_effect(task) and type(task.work) is not Group and quiet:
             continue
         before = _before(task, tasks, around)
         if is_effect(task):
@@ -47,6 +48,8 @@ def _collect(graph: Graph, prefix: str, around: tuple[str, ...], found: dict[str
             _collect(task.work.graph, path + ".", before, found)
         if task.on_error is not None and task.on_error.graph is not None:
             _collect(task.on_error.graph, path + "!", (task.id,), found)
+        if task.undo is not None:
+            _collect(task.undo, path, (task.id,), found)
 
 
 def _before(task: Task, tasks: dict[str, Task], around: tuple[str, ...]) -> tuple[str, ...]:

@@ -159,7 +159,7 @@ def _where(name: str) -> tuple[str, ...]:
         case "error":
             return ("it stands in `on_error`, in `retry.if`, in `on_failure` and in `finally`",)
         case "loop" | "output":
-            return ("it stands in `repeat`",)
+            return ("it stands in `repeat` and in `undo`",)
         case "tasks":
             return ("use a task of type `set`",)
         case _:

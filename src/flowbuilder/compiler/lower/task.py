@@ -24,6 +24,8 @@ from flowbuilder.compiler.lower.fields import (
     read_scalars,
 )
 from flowbuilder.compiler.lower.record import Key, Table, read_record
+from flowbuilder.compiler.lower.undo import FIELD as UNDO_FIELD
+from flowbuilder.compiler.lower.undo import lower_undo
 from flowbuilder.compiler.lower.values import MARK, lower_scalar, lower_value
 from flowbuilder.compiler.lower.work import lower_work
 from flowbuilder.compiler.nodes import Broken, Node, Scalar
@@ -133,6 +135,7 @@ TASK: Final = Table(
         "timeout": Key(DURATION, "How long one attempt may take."),
         "deadline": Key(DURATION, "How long all attempts may take together."),
         "on_error": Key(on_error.FIELD, "What happens instead when it fails."),
+        "undo": Key(UNDO_FIELD, "A task that reverses this one, if the run fails or is cancelled."),
         "priority": Key(integer(0, 100), "More goes first; 50 unless given."),
         "executor": Key(EXECUTOR, "Where it runs."),
         "effect": Key(EFFECT, "What it does to the world outside of its output."),
@@ -146,7 +149,6 @@ TASK: Final = Table(
     },
     later={
         "repeat": "until then use `retry`, or a loop inside of a script",
-        "undo": "until then use `on_error` or `on_failure`",
         "cache": "until then keep results in a file",
         "rate_limit": "until then bound it by `concurrency`",
         "circuit_breaker": "until then bound it by `retry` and `timeout`",
@@ -193,7 +195,7 @@ TASK: Final = Table(
 
 _NO_DEFAULT: Final = frozenset(
     {"type", "with", "run", "needs", "if", "for_each", "as", "tasks", "outputs", "name", "description"}
-    | {"idempotency_key"}
+    | {"idempotency_key", "undo"}
 )
 DEFAULTS: Final = Table(
     "`defaults`",
@@ -220,6 +222,8 @@ def lower_task(ctx: Context, key: Scalar, node: Node) -> Draft:
         ctx.retried_by[ctx.span(key)] = ctx.default_retry(type_name)
     _when(ctx, node, values, fields, mentions)
     _failing(values, fields, mentions, fields["work"])
+    if "undo" in values:
+        fields["undo"] = lower_undo(ctx, key, *pairs["undo"], fields["work"])
     fields["on_crash"] = ctx.on_crash
     for name in ("priority", "name", "description", "tags"):
         if name in values:

@@ -55,7 +55,7 @@ def all_tasks(flow: Flow) -> Iterator[tuple[str, Task]]:
     """Yield each task of a flow with its path: a group before its body, handlers last.
 
     Paths are those of the journal without indexes: `build.compile` inside a
-    group, `fetch!notify` among what runs when `fetch` has failed.
+    group, `fetch!notify` among what runs when `fetch` has failed, `fetch~undo` for what reverses it.
     """
     yield from _tasks(flow.main, "")
     if flow.on_failure:
@@ -72,6 +72,8 @@ def _tasks(graph: Graph, prefix: str) -> Iterator[tuple[str, Task]]:
             yield from _tasks(task.work.graph, path + ".")
         if task.on_error is not None and task.on_error.graph is not None:
             yield from _tasks(task.on_error.graph, path + "!")
+        if task.undo is not None:
+            yield from _tasks(task.undo, path)
 
 
 def _inside_out(graph: Graph, prefix: str, rewrite: Rewrite) -> Graph:
@@ -84,5 +86,9 @@ def _inside_out(graph: Graph, prefix: str, rewrite: Rewrite) -> Graph:
         if task.on_error is not None and task.on_error.graph is not None:
             body = _inside_out(task.on_error.graph, f"{prefix}{task.id}!", rewrite)
             if body is not task.on_error.graph:
-                tasks[place] = replace(task, on_error=replace(task.on_error, graph=body))
+                task = tasks[place] = replace(task, on_error=replace(task.on_error, graph=body))
+        if task.undo is not None:
+            body = _inside_out(task.undo, f"{prefix}{task.id}", rewrite)
+            if body is not task.undo:
+                tasks[place] = replace(task, undo=body)
     return rewrite(with_tasks(graph, tasks), prefix)
