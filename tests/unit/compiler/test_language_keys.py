@@ -57,7 +57,6 @@ def test_a_key_of_a_flow_that_comes_later_says_so(key: str) -> None:
     [
         *(
             "repeat: {until: true, max: 3}",
-            "undo: {type: set, with: 1}",
             "cache: {key: a}",
             "rate_limit: {limit: 1, per: 1s}",
         ),
