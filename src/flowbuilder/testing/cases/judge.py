@@ -147,24 +147,20 @@ def given_to(outcome: Outcome, name: str) -> list[Any] | None:
     ]
     if found:
         return found
-    view = outcome.view
-    started = view is not None and any(
-        task.attempts
-        for path, task in (*view.tasks.items(), *view.elements.items())
-        if plain_path(path) == name
-    )
-    return None if started else []
+    return None if _attempts(outcome, name) else []
 
 
 def _attempts(outcome: Outcome, name: str) -> int:
-    """Return how often a task that is not mocked was tried, its elements each by itself."""
+    """Return how often a task was tried; of a map, its elements."""
     view = outcome.view
     if view is None:
         return 0
-    elements = [task for path, task in view.elements.items() if plain_path(path) == name or path == name]
-    if elements:
-        return sum(task.attempts for task in elements)
-    return view.tasks[name].attempts if name in view.tasks else 0
+    known = (*view.tasks.items(), *view.elements.items())
+    return sum(
+        task.attempts
+        for path, task in known
+        if task.items is None and (path == name or plain_path(path) == name)
+    )
 
 
 def _events(expected: Expected, outcome: Outcome) -> Iterator[str]:
