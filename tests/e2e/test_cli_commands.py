@@ -224,3 +224,18 @@ def test_a_reader_that_has_enough_ends_the_command_quietly(talks: Cli) -> None:
 
     assert done.stdout == "{\n"
     assert done.stderr == ""
+
+
+def test_runs_are_found_by_the_labels_they_were_given(cli: Cli) -> None:
+    flow = cli.flow("flow: talk\nlabels: {team: a}\ntasks: {t: {type: set, with: 1}}\n")
+    assert cli("run", flow, "--label", "stage=test", "-l", "note=a = b").returncode == 0
+    assert cli("run", flow, "--label", "team=b", "--detach").returncode == 0
+    first, second = reversed(cli("runs", "list", "--ids").stdout.split())
+
+    assert cli("runs", "list", "--label", "team=a", "--ids").stdout.split() == [first]
+    assert cli("runs", "list", "-l", "team=a", "-l", "note=a = b", "--ids").stdout.split() == [first]
+    assert cli("runs", "list", "-l", "team=b", "--ids").stdout.split() == [second]
+    assert "labels   note=a = b, stage=test, team=a" in cli("runs", "show", first).stdout
+    wrong = cli("runs", "list", "--label", "team")
+    assert wrong.returncode == 2
+    assert "write NAME=VALUE" in wrong.stderr

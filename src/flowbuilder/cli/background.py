@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -38,6 +37,7 @@ class Request(msgspec.Struct):
     inputs: dict[str, Any]
     key: str | None
     priority: int | None
+    labels: dict[str, str] = {}
 
 
 class Answer(msgspec.Struct):
@@ -49,15 +49,12 @@ class Answer(msgspec.Struct):
     arguments: list[Any] = []
 
 
-def start_in_background(
-    workspace: Workspace, file: Path, inputs: dict[str, Any], key: str | None, priority: int | None
-) -> str:
+def start_in_background(workspace: Workspace, request: Request) -> str:
     """Start a run in a new background engine and return its id: its acceptance is on disk.
 
     Raises:
         FlowBuilderError: whatever kept the engine from starting it.
     """
-    request = Request(os.path.abspath(file), str(workspace.store), inputs, key, priority)
     make_folder(workspace.store.parent)
     with open(workspace.store.parent / LOG, "ab") as log:
         child = subprocess.Popen(
@@ -107,7 +104,9 @@ def _serve(request: Request, workspace: Workspace) -> None:
     flow = load(Path(request.file), workspace.config.limits.for_compiler())
 
     async def begin(engine: Engine) -> list[Run]:
-        run = await engine.start(flow, request.inputs, key=request.key, priority=request.priority)
+        run = await engine.start(
+            flow, request.inputs, key=request.key, priority=request.priority, labels=request.labels or None
+        )
         _answer(Answer(run.id))
         return [run]
 

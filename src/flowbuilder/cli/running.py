@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from flowbuilder.cli import exits
 from flowbuilder.cli.flows import prepare, warn
 from flowbuilder.cli.inputs import gather_inputs
+from flowbuilder.cli.labels import read_labels
 from flowbuilder.cli.next_steps import typed
 from flowbuilder.cli.parsing import UsageError
 from flowbuilder.cli.results import as_json, exit_code, show_result
@@ -36,16 +38,18 @@ def run_flow(arguments: argparse.Namespace) -> int:
     inputs = gather_inputs(flow.flow.inputs, arguments.input, arguments.input_file, flow.plan.check_inputs)
     if arguments.priority is not None and not 0 <= arguments.priority <= 100:
         raise UsageError("--priority goes from 0 to 100", "run")
+    labels = read_labels(arguments.label, "run")
     warn(flow, quiet=arguments.quiet)
     began = time.time()
     if arguments.detach or arguments.timeout is not None:
-        return _in_background(arguments, workspace, file, inputs, began)
+        return _in_background(arguments, workspace, file, inputs, labels, began)
     view, interrupted = run_here(
         workspace,
         flow,
         inputs,
         key=arguments.key,
         priority=arguments.priority,
+        labels=labels,
         shown=not arguments.quiet,
     )
     _tell_of_key(view, began, quiet=arguments.quiet)
@@ -60,6 +64,7 @@ def run_here(
     *,
     key: str | None = None,
     priority: int | None = None,
+    labels: dict[str, str] | None = None,
     shown: bool,
 ) -> tuple[RunView, bool]:
     """Run a flow with an engine in this process.
@@ -70,6 +75,7 @@ def run_here(
         inputs: values by name.
         key: makes the start idempotent.
         priority: 0 to 100.
+        labels: added to those of the flow.
         shown: whether progress and waiting runs are told of.
 
     Returns:
@@ -80,7 +86,7 @@ def run_here(
     started: list[Run] = []
 
     async def begin(engine: Engine) -> list[Run]:
-        started.append(await engine.start(flow, inputs, key=key, priority=priority))
+        started.append(await engine.start(flow, inputs, key=key, priority=priority, labels=labels or None))
         return started
 
     async def after(engine: Engine) -> None:
@@ -113,13 +119,21 @@ def _tell_of_key(view: RunView, began: float, *, quiet: bool) -> None:
 
 
 def _in_background(
-    arguments: argparse.Namespace, workspace: Workspace, file: Path, inputs: dict[str, Any], began: float
+    arguments: argparse.Namespace,
+    workspace: Workspace,
+    file: Path,
+    inputs: dict[str, Any],
+    labels: dict[str, str],
+    began: float,
 ) -> int:
-    from flowbuilder.cli.background import start_in_background  # start-up time: only where asked for
+    from flowbuilder.cli.background import Request, start_in_background  # start-up time: only where asked for
     from flowbuilder.cli.watching import watch
     from flowbuilder.sdk.reader import Reader
 
-    run_id = start_in_background(workspace, file, inputs, arguments.key, arguments.priority)
+    request = Request(
+        os.path.abspath(file), str(workspace.store), inputs, arguments.key, arguments.priority, labels
+    )
+    run_id = start_in_background(workspace, request)
     if arguments.timeout is not None:
         view, interrupted = watch(
             Reader(workspace.store),

@@ -169,6 +169,8 @@ class RunFilter(msgspec.Struct, frozen=True):
     parent: str | None = None
     before: str | None = None
     limit: int = 50
+    labels: Mapping[str, str] = {}
+    """A run has to have all of them."""
 
 
 class Engine(msgspec.Struct, frozen=True):

@@ -54,6 +54,7 @@ def test_a_store_of_an_older_release_is_carried_on(version: int, tmp_path: Path)
     assert (ended.status, ended.key, ended.labels) == ("succeeded", "k", {"team": "x"})
     assert (ended.result, ended.ended_at) == (b"\x81\xa1n\x01", NOON + 2)
     assert store.journal(ended.id) == [b"\x90", b"\x91\x01"]
+    assert store.runs(RunFilter(labels={"team": "x"})) == [ended]
     assert store.run_by_key("orders", "k") == ended
     assert [(row.id, row.crashes) for row in store.take_over()] == [(live.id, 1)]
     assert store.journal(live.id) == [b"\x92\x01\x02"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flowbuilder.cli.command import FLOW, JSON, QUIET, STORE, Command, Option
+from flowbuilder.cli.labels import label_option
 
 if TYPE_CHECKING:
     import argparse
@@ -33,6 +34,7 @@ COMMAND = Command(
             "Start at most one run: the same key gives the same run again, and other inputs are an error",
             "KEY",
         ),
+        label_option("A label, to find the run by; added to those of the flow"),
         STORE,
         Option(("--priority",), "0 to 100, more goes first", "N", takes="integer"),
         Option(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowbuilder.cli.command import JSON, STORE, Command, Option
 from flowbuilder.cli.exits import DONE
+from flowbuilder.cli.labels import label_option, read_labels
 from flowbuilder.cli.next_steps import typed
 from flowbuilder.cli.parsing import UsageError
 from flowbuilder.cli.results import ENDED_STATUSES, as_json, format_time
@@ -35,6 +36,7 @@ COMMAND = Command(
             choices=(*LIVE_STATUSES, *ENDED_STATUSES),
             repeated=True,
         ),
+        label_option("Only runs that have this label; of several all"),
         Option(("--since",), "Only runs that were started within this time", "DURATION", takes="duration"),
         Option(("--before",), "Only runs older than this one: the next page", "RUN", takes="run"),
         Option(("--limit", "-n"), "At most so many", "N", takes="integer", default="20"),
@@ -44,6 +46,7 @@ COMMAND = Command(
     ),
     examples=(
         ("What failed today", "flowbuilder runs list --status failed --since 1d"),
+        ("The runs of one team", "flowbuilder runs list --label team=reports"),
         (
             "Delete what was cancelled",
             "flowbuilder runs list --status cancelled --ids | xargs flowbuilder runs delete",
@@ -64,6 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
             since=since,
             before=arguments.before,
             limit=arguments.limit,
+            labels=read_labels(arguments.label, COMMAND.name),
         )
     )
     if arguments.json:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from flowbuilder.cli.command import JSON, RUN, STORE, Argument, Command
 from flowbuilder.cli.exits import DONE
+from flowbuilder.cli.labels import as_text
 from flowbuilder.cli.results import (
     REASONS,
     as_json,
@@ -66,6 +67,8 @@ def _show_run(view: RunView) -> None:
     if view.error:
         lines.append(f"error    {error_line(view.error)}")
     lines += not_undone(view)
+    if view.labels:
+        lines.append(f"labels   {as_text(view.labels)}")
     if view.inputs:
         lines.append(f"inputs   {as_json(view.inputs)}")
     data("\n".join(lines) + "\n")

@@ -176,6 +176,7 @@ def select(rows: Iterable[RunRow], which: RunFilter) -> list[RunRow]:
         if (which.flow is None or row.flow == which.flow)
         and (not which.status or row.status in which.status)
         and (which.parent is None or row.parent == which.parent)
+        and which.labels.items() <= row.labels.items()
         and (which.before is None or row.id < which.before)
         and (which.since is None or row.id >= _first_id(which.since))
         and (which.until is None or row.id < _first_id(which.until))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import apsw
 
 from flowbuilder.storage.api import LOG_BYTES
-from flowbuilder.storage.sqlite import events, facts, journal, logs, runs
+from flowbuilder.storage.sqlite import events, facts, journal, labels, logs, runs
 from flowbuilder.storage.sqlite.checkpoints import EVERY_BYTES, Checkpoints, Left
 from flowbuilder.storage.sqlite.connection import BUSY_MS, connect
 from flowbuilder.storage.sqlite.faults import as_store_error
@@ -125,6 +125,7 @@ class SqliteCommitter:
             or group.changes
             or group.logs
             or group.facts
+            or group.labels
             or group.news
             or group.jobs
             or self._tally.wait() == 0.0
@@ -239,8 +240,11 @@ class SqliteCommitter:
             runs.insert(cursor, rows)
         if batches:
             journal.append(cursor, batches)
+        if group.labels:
+            labels.add(cursor, group.labels)
         if group.changes:
             runs.update(cursor, group.changes)
+            labels.replace(cursor, group.changes)
         if group.logs:
             logs.append(cursor, group.logs, self._log_bytes)
         if group.facts:

@@ -14,6 +14,7 @@ import apsw
 from flowbuilder.core.errors import StoreCorrupt, StoreTooNew
 from flowbuilder.storage.filelock import lock_file
 from flowbuilder.storage.folder import make_folder
+from flowbuilder.storage.sqlite import labels
 from flowbuilder.storage.sqlite.connection import connect, connect_reader
 from flowbuilder.storage.sqlite.faults import as_store_error, damaged
 from flowbuilder.storage.sqlite.query import first_value
@@ -97,6 +98,8 @@ def _advance(connection: apsw.Connection, version: int, migrations: Mapping[int,
         connection.execute("INSERT INTO format VALUES (?, ?)", (current, time.time()))
     for step in range(version or current, current):
         connection.execute(migrations[step])
+        if migrations is MIGRATIONS and step == 1:
+            labels.fill(connection.cursor())
         connection.execute("INSERT INTO format VALUES (?, ?)", (step + 1, time.time()))
 
 

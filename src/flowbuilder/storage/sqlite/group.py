@@ -24,6 +24,7 @@ from flowbuilder.storage.api import (
     Statistic,
 )
 from flowbuilder.storage.events import Emit, News, Subscribe, Take, Unsubscribe
+from flowbuilder.storage.sqlite.labels import Label, of_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -67,6 +68,7 @@ class Group:
         "facts",
         "jobs",
         "keyed",
+        "labels",
         "logs",
         "news",
         "statistics",
@@ -79,6 +81,8 @@ class Group:
         """New runs with a key, which may turn out to be taken."""
         self.appends: list[Append] = []
         self.changes: dict[str, dict[str, Any]] = {}
+        self.labels: list[Label] = []
+        """Of new runs."""
         self.logs: list[Log] = []
         self.statistics: list[Statistic] = []
         self.facts: dict[tuple[str, str], Fact | None] = {}
@@ -158,6 +162,7 @@ class Group:
             self.keyed.pop(run_id, None)
             self.changes.pop(run_id, None)
         self.appends = [write for write in self.appends if write.run_id not in gone]
+        self.labels = [label for label in self.labels if label[2] not in gone]
         self.logs = [log for log in self.logs if log.run_id not in gone]
         self.news = [item for item in self.news if _whose(item) not in gone]
 
@@ -190,7 +195,10 @@ class Group:
             if changes and run_id in changes:
                 row = msgspec.structs.replace(row, **changes.pop(run_id))
             values = _astuple(row)
-            labels = _encode(values[15]) if values[15] else None
+            labels = None
+            if values[15]:
+                labels = _encode(values[15])
+                self.labels += of_run(run_id, values[15])
             rows.append((*values[:15], labels, values[16], firsts.get(run_id)))
         return rows
 

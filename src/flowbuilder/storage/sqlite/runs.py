@@ -10,6 +10,7 @@ import msgspec
 from flowbuilder.core.errors import StoreError
 from flowbuilder.core.ids import base32
 from flowbuilder.storage.api import RunFilter, RunRow
+from flowbuilder.storage.sqlite import labels
 from flowbuilder.storage.sqlite.bulk import Bulk
 from flowbuilder.storage.sqlite.query import all_rows, first_row, first_value
 
@@ -86,8 +87,8 @@ def _update_of(names: tuple[str, ...]) -> Bulk:
 
 def as_row(columns: tuple[Any, ...]) -> RunRow:
     """Return the run whose `COLUMNS` these are."""
-    labels = columns[15]
-    return _RunRow(*columns[:15], _decode(labels) if labels else {}, columns[16])
+    encoded = columns[15]
+    return _RunRow(*columns[:15], _decode(encoded) if encoded else {}, columns[16])
 
 
 def find(cursor: apsw.Cursor, prefix: str) -> RunRow | None:
@@ -121,15 +122,15 @@ def listed(cursor: apsw.Cursor, which: RunFilter) -> list[RunRow]:
 
 def _page(cursor: apsw.Cursor, which: RunFilter, status: str | None) -> list[RunRow]:
     """One status at a time, so that each query walks one index in the order of ids."""
-    terms: list[str] = []
-    values: list[Any] = []
+    source, terms, values = labels.terms(which.labels) if which.labels else ("", [], [])
+    id = "label.run_id" if which.labels else "id"
     for term, value in (
         ("flow = ?", which.flow),
         ("status = ?", status),
         ("parent = ?", which.parent),
-        ("id < ?", which.before),
-        ("id >= ?", None if which.since is None else first_id(which.since)),
-        ("id < ?", None if which.until is None else first_id(which.until)),
+        (f"{id} < ?", which.before),
+        (f"{id} >= ?", None if which.since is None else first_id(which.since)),
+        (f"{id} < ?", None if which.until is None else first_id(which.until)),
     ):
         if value is not None:
             terms.append(term)
@@ -138,7 +139,8 @@ def _page(cursor: apsw.Cursor, which: RunFilter, status: str | None) -> list[Run
         terms.append("status <> 'succeeded'")  # lets the planner see that the partial index holds them
     where = f" WHERE {' AND '.join(terms)}" if terms else ""
     values.append(which.limit)
-    found = all_rows(cursor, f"SELECT {COLUMNS} FROM runs{where} ORDER BY id DESC LIMIT ?", tuple(values))
+    query = f"SELECT {COLUMNS} FROM {source}runs{where} ORDER BY {id} DESC LIMIT ?"
+    found = all_rows(cursor, query, tuple(values))
     return [as_row(columns) for columns in found]
 
 

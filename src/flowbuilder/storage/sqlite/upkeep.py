@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from flowbuilder.storage.blobs import names_in
-from flowbuilder.storage.sqlite import events
+from flowbuilder.storage.sqlite import events, labels
 from flowbuilder.storage.sqlite.query import all_rows, first_value
 from flowbuilder.storage.sqlite.runs import LIVE_SQL, first_id
 
@@ -38,6 +38,7 @@ def delete(cursor: apsw.Cursor, run_ids: Sequence[str]) -> int:
     for statement in _OF_RUNS:
         cursor.execute(statement, (json.dumps(ended),))
     events.forget_runs(cursor, json.dumps(ended))
+    labels.forget_runs(cursor, json.dumps(ended))
     return len(ended)
 
 

@@ -68,6 +68,13 @@ CREATE TABLE logs (
     data BLOB
 );
 INSERT INTO "logs" VALUES(1,'01m3250wyg0000000000000001','fetch',1790000001.0,'info','fetched',X'80');
+CREATE TABLE run_labels (
+    name TEXT NOT NULL,
+    value TEXT NOT NULL,
+    run_id TEXT NOT NULL,
+    PRIMARY KEY (name, value, run_id)
+) WITHOUT ROWID;
+INSERT INTO "run_labels" VALUES('team','x','01m3250vz80000000000000001');
 CREATE TABLE runs (
     id TEXT PRIMARY KEY NOT NULL,
     flow TEXT NOT NULL,
@@ -129,6 +136,7 @@ CREATE INDEX events_by_run ON events (run_id, name, number) WHERE run_id IS NOT 
 CREATE INDEX events_by_age ON events (at) WHERE run_id IS NULL OR taken;
 CREATE INDEX subscriptions_by_value ON subscriptions (name, member, digest) WHERE NOT signal;
 CREATE INDEX subscriptions_woken ON subscriptions (name, after) WHERE woken;
+CREATE INDEX run_labels_by_run ON run_labels (run_id);
 DELETE FROM "sqlite_sequence";
 INSERT INTO "sqlite_sequence" VALUES('commands',1);
 INSERT INTO "sqlite_sequence" VALUES('logs',1);
