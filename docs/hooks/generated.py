@@ -15,7 +15,7 @@ from flowbuilder.cli.command import GROUPS, TABLE, command_of
 from flowbuilder.cli.exits import MEANINGS
 from flowbuilder.cli.helping import argument_meaning, option_meaning, option_names, usage
 from flowbuilder.core.functions.table import FUNCTIONS
-from flowbuilder.runtime.config import DEFAULT, SECTIONS
+from flowbuilder.runtime.config import DEFAULT, OPEN_SECTIONS, SECTIONS
 from flowbuilder.runtime.descriptions import describe, describe_section
 from flowbuilder.runtime.settings import variable_of, written
 from flowbuilder.tasks.catalogue import CATALOGUE
@@ -100,6 +100,11 @@ def settings() -> Iterator[str]:
     for section, kind in SECTIONS.items():
         yield from (f"## `[{section}]` {{ #{section} }}", "", describe_section(section), "")
         names = [f"{section}.{field}" for field in kind.__struct_fields__]
+        rows = [(f"`{name}`", f"`{variable_of(name)}`", describe(name)) for name in names]
+        yield from table(("setting", "variable", "meaning"), rows)
+    for section, kind in OPEN_SECTIONS.items():
+        yield from (f"## `[{section}.NAME]` {{ #{section} }}", "", describe_section(section), "")
+        names = [f"{section}.NAME.{field}" for field in kind.__struct_fields__]
         rows = [(f"`{name}`", f"`{variable_of(name)}`", describe(name)) for name in names]
         yield from table(("setting", "variable", "meaning"), rows)
 

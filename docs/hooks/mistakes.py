@@ -41,10 +41,14 @@ def message(texts: dict[str, str]) -> str:
         return texts[path]
 
     try:
-        bounds = Limits(**{name: int(value) for name, value in limits.items()})
+        bounds = Limits(**{name: _bound(value) for name, value in limits.items()})
         found = compile_text(
             flow, "flow.yaml", catalogue=CATALOGUE, resolve=resolve, limits=bounds
         ).diagnostics
     except FlowError as error:
         found = error.diagnostics
     return render_text(found, texts)
+
+
+def _bound(value: str) -> Any:
+    return int(value) if value.isdecimal() else frozenset(value.split(","))

@@ -52,10 +52,14 @@ def diagnose_text(text: str, file: str, resolve: Callable[[str, str], str]) -> t
             file,
             catalogue=CATALOGUE,
             resolve=resolve,
-            limits=Limits(**{name: int(value) for name, value in given.items()}),
+            limits=Limits(**{name: _bound(value) for name, value in given.items()}),
         ).diagnostics
     except FlowError as error:
         return error.diagnostics
+
+
+def _bound(value: str) -> int | frozenset[str]:
+    return int(value) if value.isdecimal() else frozenset(value.split(","))
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.stem)

@@ -101,7 +101,7 @@ def _serve(request: Request, workspace: Workspace) -> None:
     from flowbuilder.cli.driving import drive  # start-up time: the one who asks imports this module too
     from flowbuilder.sdk.load import load
 
-    flow = load(Path(request.file), workspace.config.limits.for_compiler())
+    flow = load(Path(request.file), workspace.config.for_compiler())
 
     async def begin(engine: Engine) -> list[Run]:
         run = await engine.start(

@@ -78,7 +78,7 @@ def flow_of(reader: Reader, run_id: str, workspace: Workspace) -> Flow:
         definition.file,
         catalogue=CATALOGUE,
         resolve=resolve,
-        limits=workspace.config.limits.for_compiler(),
+        limits=workspace.config.for_compiler(),
     )
     return checked.flow
 

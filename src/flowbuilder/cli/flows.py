@@ -24,7 +24,7 @@ def prepare(file: Path, store: str | None) -> tuple[Workspace, LoadedFlow]:
     if not file.is_file():
         raise NotFound("file", str(file), _near_file(file))
     workspace = workspace_at(file.parent, store)
-    return workspace, load(file, workspace.config.limits.for_compiler())
+    return workspace, load(file, workspace.config.for_compiler())
 
 
 def warn(flow: LoadedFlow, *, quiet: bool) -> None:

@@ -72,6 +72,10 @@ CHECK_CODES: Final[Mapping[str, str]] = MappingProxyType(
         "FB251": "Flows that call each other without end",
         "FB252": "Inputs that do not fit a sub-flow",
         "FB260": "A key that does nothing",
+        "FB265": "A place for a task that only waits",
+        "FB266": "A burst beyond its limit",
+        "FB267": "An unknown queue",
+        "FB268": "A longest wait that is too short",
         "FB275": "An undo where none may stand",
         "FB276": "A key that an undo cannot have",
     }

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from flowbuilder.compiler.expressions.tree import Expr
+from flowbuilder.core.limits import Ask, BreakerPolicy, ConcurrencyPolicy, DebouncePolicy, RatePolicy
 from flowbuilder.core.policies import Durability, Effect, OnCrash, Placement, RetryPolicy, RunWhen
 from flowbuilder.core.span import Span
 
@@ -88,6 +89,51 @@ class OnError(msgspec.Struct, frozen=True):
     """With neither value nor graph: `continue`."""
 
 
+class RateLimit(msgspec.Struct, frozen=True):
+    """How often attempts with the same key begin; without a key those of the task share one."""
+
+    policy: RatePolicy
+    key: Expr | None = None
+
+
+class Breaker(msgspec.Struct, frozen=True):
+    """When attempts with the same key fail at once, since the last ones did."""
+
+    policy: BreakerPolicy
+    key: Expr | None = None
+
+
+class Queue(msgspec.Struct, frozen=True):
+    """The queue of the settings that attempts wait in; keys take turns, without one a flow's tasks share one."""
+
+    name: str
+    at: Span
+    key: Expr | None = None
+
+
+class TaskLimits(msgspec.Struct, frozen=True):
+    """What an attempt waits for before it begins."""
+
+    rate: RateLimit | None = None
+    breaker: Breaker | None = None
+    queue: Queue | None = None
+    resources: Ask | None = None
+
+
+class Concurrency(msgspec.Struct, frozen=True):
+    """How many runs with the same key there may be at once; without a key those of the flow share one."""
+
+    policy: ConcurrencyPolicy
+    key: Expr | None = None
+
+
+class Debounce(msgspec.Struct, frozen=True):
+    """How long a start waits for another one with the same key that takes its place."""
+
+    policy: DebouncePolicy
+    key: Expr | None = None
+
+
 class Task(msgspec.Struct, frozen=True):
     """A node of a graph."""
 
@@ -118,6 +164,7 @@ class Task(msgspec.Struct, frozen=True):
     tags: tuple[str, ...] = ()
     pruned: str | None = None
     """Why it never runs, where a pass has found its condition constantly false."""
+    limits: TaskLimits | None = None
 
 
 class Shared(msgspec.Struct, frozen=True):
@@ -193,3 +240,5 @@ class Flow(msgspec.Struct, frozen=True):
     priority: int = 50
     durability: Durability = "group"
     on_crash: OnCrash = "rerun"
+    concurrency: Concurrency | None = None
+    debounce: Debounce | None = None

@@ -25,10 +25,12 @@ class Limits:
     """Flows that call each other by a constant path, one inside the other (`limits.sub_flows`)."""
     files: int = 256
     """Files that one flow is made of (`limits.files`)."""
+    queues: frozenset[str] | None = None
+    """Queues that there are (`[queues.NAME]`); None where that is not known, and not looked at."""
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
-            if getattr(self, field.name) < 1:
+            if field.name != "queues" and getattr(self, field.name) < 1:
                 raise ValueError(f"limits.{field.name} must be 1 or more")
 
 

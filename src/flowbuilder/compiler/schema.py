@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from flowbuilder.compiler.lower import lanes, limits
 from flowbuilder.compiler.lower.defaults import BY_TYPE
 from flowbuilder.compiler.lower.fields import IDENTIFIER
 from flowbuilder.compiler.lower.flow import FLOW
@@ -48,6 +49,12 @@ def language_schema(catalogue: Mapping[str, TaskSpec]) -> dict[str, Any]:
             "task": _task(catalogue),
             "retry": retry_schema(_record(RETRY)),
             "on_error": on_error_schema(_record(ON_ERROR)),
+            "rate_limit": _record(limits.RATE_LIMIT),
+            "circuit_breaker": _record(limits.CIRCUIT_BREAKER),
+            "queue": limits.queue_schema(_record(limits.QUEUE)),
+            "resources": _record(limits.RESOURCES),
+            "concurrency": lanes.concurrency_schema(_record(lanes.CONCURRENCY)),
+            "debounce": lanes.debounce_schema(_record(lanes.DEBOUNCE)),
             "defaults": _defaults(catalogue),
             **{f"with_{name}": _parameters(spec) for name, spec in sorted(catalogue.items())},
         },

@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 if TYPE_CHECKING:
+    from flowbuilder.core.limits import Ask, BreakerPolicy, ConcurrencyPolicy, DebouncePolicy, RatePolicy
     from flowbuilder.core.policies import Durability, Effect, OnCrash, Placement, RetryPolicy, RunWhen
     from flowbuilder.core.span import Span
 
@@ -89,6 +90,33 @@ class SubFlowPlan:
 
 
 @dataclasses.dataclass(slots=True, eq=False)
+class LimitsPlan:
+    """What an attempt waits for before it begins.  Keys are functions of the task's scope."""
+
+    own: str
+    """The key of limits that have none: the flow and the task."""
+    flow: str
+    """The key of queues that have none."""
+    rate: RatePolicy | None = None
+    rate_key: Function | None = None
+    breaker: BreakerPolicy | None = None
+    breaker_key: Function | None = None
+    queue: str | None = None
+    queue_key: Function | None = None
+    resources: Ask | None = None
+
+
+@dataclasses.dataclass(slots=True, eq=False)
+class LanesPlan:
+    """How runs of a flow wait for each other.  Keys are functions of a scope that has nothing but its context."""
+
+    concurrency: ConcurrencyPolicy | None = None
+    concurrency_key: Function | None = None
+    debounce: DebouncePolicy | None = None
+    debounce_key: Function | None = None
+
+
+@dataclasses.dataclass(slots=True, eq=False)
 class TaskPlan:
     """A task, with everything decided that can be decided before a run."""
 
@@ -143,6 +171,7 @@ class TaskPlan:
     """Seconds of the longest path from here to the end, by what is known of earlier runs."""
     quick: bool = False
     """Earlier calls were so short that it may begin in place; the engine goes on looking."""
+    limits: LimitsPlan | None = None
 
 
 @dataclasses.dataclass(slots=True, eq=False)
@@ -221,3 +250,6 @@ class FlowPlan:
     """Returns the generated code as text, for people."""
     folder: Path = dataclasses.field(default_factory=Path)
     """The flow file's folder: relative paths and `cwd` start there."""
+    lanes: LanesPlan | None = None
+    queues: Mapping[str, Span] = dataclasses.field(default_factory=dict)
+    """Queues that its tasks wait in, each with a place where it is named."""

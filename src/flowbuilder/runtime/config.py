@@ -8,7 +8,9 @@ reference print.
 
 from __future__ import annotations
 
+import dataclasses
 import os
+from collections.abc import Mapping
 from typing import Annotated, Final
 
 import msgspec
@@ -130,6 +132,35 @@ class SecretsConfig(msgspec.Struct, frozen=True):
     means `.flowbuilder/secrets.toml` in the project.  A relative path starts at the project's folder."""
 
 
+class ResourcesConfig(msgspec.Struct, frozen=True):
+    """What of the machine the attempts of one engine may take together, where tasks ask by `resources`."""
+
+    cpu: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    """Cores.  Default: 0, which means as many as there are.  A task that asks for more than this fails
+    with `resource.impossible`."""
+    memory: Size = 0
+    """Memory, such as `8GB`.  Default: 0, which means what the machine has."""
+    gpu: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    """Graphics processors.  Default: 0, which means none: they are not looked for."""
+
+    def cpus(self) -> float:
+        """Return the number of cores, counted where it is 0."""
+        return self.cpu or float(cores())
+
+    def bytes(self) -> int:
+        """Return the memory, looked up where it is 0."""
+        return self.memory or physical_memory()
+
+
+class QueueConfig(msgspec.Struct, frozen=True):
+    """A queue that tasks name by `queue: NAME`; there may be any number of them."""
+
+    concurrency: Count = 1
+    """Attempts that run at once, in all engines of the store together.  Default: 1."""
+    per_key: Annotated[int, msgspec.Meta(ge=0)] = 0
+    """Attempts of one key that run at once.  Default: 0, which is no bound but `concurrency`."""
+
+
 class Config(msgspec.Struct, frozen=True):
     """All settings."""
 
@@ -138,6 +169,12 @@ class Config(msgspec.Struct, frozen=True):
     executors: ExecutorsConfig = ExecutorsConfig()
     engine: EngineConfig = EngineConfig()
     secrets: SecretsConfig = SecretsConfig()
+    resources: ResourcesConfig = ResourcesConfig()
+    queues: Mapping[str, QueueConfig] = {}
+
+    def for_compiler(self) -> Limits:
+        """Return what bounds the files of a flow, and which queues it may name."""
+        return dataclasses.replace(self.limits.for_compiler(), queues=frozenset(self.queues))
 
 
 SECTIONS: Final[dict[str, type[msgspec.Struct]]] = {
@@ -146,8 +183,12 @@ SECTIONS: Final[dict[str, type[msgspec.Struct]]] = {
     "executors": ExecutorsConfig,
     "engine": EngineConfig,
     "secrets": SecretsConfig,
+    "resources": ResourcesConfig,
 }
 """The sections of `flowbuilder.toml`, by name."""
+
+OPEN_SECTIONS: Final[dict[str, type[msgspec.Struct]]] = {"queues": QueueConfig}
+"""Sections of which there are as many as somebody names: `[queues.mail]`."""
 
 DEFAULT: Final = Config()
 
@@ -157,3 +198,11 @@ def cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def physical_memory() -> int:
+    """Return the memory of the machine in bytes; where nobody tells, 4 GiB."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return 4 * 1024**3

@@ -18,7 +18,8 @@ def _all() -> dict[str, str]:
     tree = ast.parse(inspect.getsource(config))
     classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
     found: dict[str, str] = {}
-    for section, kind in config.SECTIONS.items():
+    sections = {**config.SECTIONS, **{f"{name}.*": kind for name, kind in config.OPEN_SECTIONS.items()}}
+    for section, kind in sections.items():
         field = ""
         for node in classes[kind.__name__].body:
             if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
@@ -35,9 +36,13 @@ def describe(setting: str) -> str:
     Raises:
         KeyError: if there is no such setting.
     """
+    section, _, rest = setting.partition(".")
+    if section in config.OPEN_SECTIONS:
+        setting = f"{section}.*.{rest.rpartition('.')[2]}"
     return _all()[setting]
 
 
 def describe_section(section: str) -> str:
     """Return what a section is about, in one sentence."""
-    return (config.SECTIONS[section].__doc__ or "").strip()
+    kind = config.SECTIONS.get(section) or config.OPEN_SECTIONS[section]
+    return (kind.__doc__ or "").strip()

@@ -8,6 +8,7 @@ All that is wrong is reported at once.
 from __future__ import annotations
 
 import difflib
+import re
 import typing
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +18,7 @@ import msgspec
 
 from flowbuilder.core.durations import format_duration, format_size, parse_duration, parse_size
 from flowbuilder.core.errors import FlowBuilderError
-from flowbuilder.runtime.config import DEFAULT, SECTIONS, Config, Duration, Size
+from flowbuilder.runtime.config import DEFAULT, OPEN_SECTIONS, SECTIONS, Config, Duration, Size
 from flowbuilder.runtime.project import SETTINGS
 
 if TYPE_CHECKING:
@@ -81,11 +82,42 @@ def read_settings(
     return reading.result()
 
 
-def setting_names() -> Iterator[str]:
-    """Yield the name of every setting, such as `store.path`, in the order of the reference."""
+def setting_names(config: Config = DEFAULT) -> Iterator[str]:
+    """Yield the name of every setting, such as `store.path`, in the order of the reference.
+
+    Sections that somebody has named come last: `queues.mail.concurrency`.
+    """
     for section, kind in SECTIONS.items():
         for field in kind.__struct_fields__:
             yield f"{section}.{field}"
+    for section, kind in OPEN_SECTIONS.items():
+        for name in getattr(config, section):
+            for field in kind.__struct_fields__:
+                yield f"{section}.{name}.{field}"
+
+
+def value_of(config: Config, setting: str) -> Any:
+    """Return the value of a setting by its name."""
+    part: Any = config
+    section, name, field = _parts(setting)
+    part = getattr(config, section)
+    return getattr(part if name is None else part[name], field)
+
+
+def _parts(setting: str) -> tuple[str, str | None, str]:
+    """Return a setting's section, the name of an open one or None, and its field."""
+    section, _, rest = setting.partition(".")
+    if section not in OPEN_SECTIONS:
+        return section, None, rest
+    name, _, field = rest.rpartition(".")
+    return section, name, field
+
+
+def _kind_of(setting: str) -> Any:
+    """Return the type of a setting."""
+    section, name, field = _parts(setting)
+    kind = SECTIONS[section] if name is None else OPEN_SECTIONS[section]
+    return typing.get_type_hints(kind, include_extras=True)[field]
 
 
 def variable_of(setting: str) -> str:
@@ -95,7 +127,9 @@ def variable_of(setting: str) -> str:
         >>> variable_of("store.path")
         'FLOWBUILDER_STORE__PATH'
     """
-    return PREFIX + setting.upper().replace(".", "__")
+    section, name, field = _parts(setting)
+    parts = [section, field] if name is None else [section, re.sub(r"\W", "_", name), field]
+    return PREFIX + "__".join(parts).upper()
 
 
 def written(setting: str, value: Any) -> str:
@@ -105,14 +139,15 @@ def written(setting: str, value: Any) -> str:
         >>> written("limits.source_bytes", 1048576), written("store.retention", 3600.0)
         ('1MiB', '1h')
     """
-    section, _, field = setting.partition(".")
-    kind = typing.get_type_hints(SECTIONS[section], include_extras=True)[field]
+    kind = _kind_of(setting)
     if kind == Duration:
         return format_duration(value)
     if kind == Size:
         return format_size(value)
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, float):
+        return f"{value:g}"
     return str(value) or '""'
 
 
@@ -138,8 +173,11 @@ class _Reading:
             self.problems.append(Problem(str(path), f"it cannot be read: {error.strerror}"))
             return
         for section, content in data.items():
-            if section not in SECTIONS:
-                hint = _near(section, SECTIONS) or f"sections are {_listing(SECTIONS)}"
+            if section in OPEN_SECTIONS:
+                self._open_section(section, content, str(path))
+            elif section not in SECTIONS:
+                known = (*SECTIONS, *OPEN_SECTIONS)
+                hint = _near(section, known) or f"sections are {_listing(known)}"
                 self.problems.append(Problem(str(path), f"there is no section '{section}'", hint))
             elif not isinstance(content, dict):
                 self.problems.append(Problem(str(path), f"'{section}' is a section: write '[{section}]'"))
@@ -147,9 +185,24 @@ class _Reading:
                 for key, value in content.items():
                     self.set(f"{section}.{key}", value, str(path))
 
+    def _open_section(self, section: str, content: Any, source: str) -> None:
+        """Take what a file says of sections that it names itself."""
+        for name, inner in content.items() if isinstance(content, dict) else [("NAME", None)]:
+            if not isinstance(inner, dict):
+                what = f"'{section}' holds sections with a name: write '[{section}.{name}]'"
+                self.problems.append(Problem(source, what))
+                continue
+            self.values.setdefault(section, {}).setdefault(name, {})
+            for key, value in inner.items():
+                self.set(f"{section}.{name}.{key}", value, source)
+
     def environment(self, environ: Mapping[str, str]) -> None:
         """Take what variables say; those of another shape are not ours to judge, near misses are."""
         known = {variable_of(name): name for name in setting_names()}
+        for section, kind in OPEN_SECTIONS.items():
+            named = {*self.values.get(section, ()), *_named_in(environ, section, kind)}
+            names = [f"{section}.{name}.{field}" for name in named for field in kind.__struct_fields__]
+            known.update((variable_of(name), name) for name in sorted(names, key=str.isupper, reverse=True))
         squeezed = {variable.replace("_", ""): variable for variable in known}
         for variable in sorted(environ):
             if not variable.startswith(PREFIX) or variable.startswith(PREFIX + "SECRET_"):
@@ -163,8 +216,8 @@ class _Reading:
 
     def set(self, name: str, value: Any, source: str) -> None:
         """Set one setting, or say why not."""
-        section, _, field = name.partition(".")
-        kind = SECTIONS[section]
+        section, inner, field = _parts(name)
+        kind = SECTIONS[section] if inner is None else OPEN_SECTIONS[section]
         if field not in kind.__struct_fields__:
             fields = kind.__struct_fields__
             hint = _near(field, fields) or f"settings there are {_listing(fields)}"
@@ -175,7 +228,10 @@ class _Reading:
         except (ValueError, msgspec.ValidationError) as error:
             self.problems.append(Problem(source, f"'{name}' cannot be {value!r}: {_lower(str(error))}"))
             return
-        self.values.setdefault(section, {})[field] = converted
+        values = self.values.setdefault(section, {})
+        if inner is not None:
+            values = values.setdefault(inner, {})
+        values[field] = converted
         self.sources[name] = source
 
     def result(self) -> Settings:
@@ -184,8 +240,22 @@ class _Reading:
             raise ConfigError(self.problems, self.in_file)
         if not self.values:
             return Settings(DEFAULT, {})
-        parts: dict[str, Any] = {name: SECTIONS[name](**values) for name, values in self.values.items()}
+        parts: dict[str, Any] = {}
+        for section, values in self.values.items():
+            if section in OPEN_SECTIONS:
+                kind = OPEN_SECTIONS[section]
+                parts[section] = {name: kind(**inner) for name, inner in values.items()}
+            else:
+                parts[section] = SECTIONS[section](**values)
         return Settings(Config(**parts), self.sources)
+
+
+def _named_in(environ: Mapping[str, str], section: str, kind: type[msgspec.Struct]) -> Iterator[str]:
+    """Yield the names of open sections that variables speak of: `FLOWBUILDER_QUEUES__MAIL__CONCURRENCY`."""
+    shape = re.compile(f"{PREFIX}{section.upper()}__(.+)__({'|'.join(kind.__struct_fields__).upper()})")
+    for variable in environ:
+        if match := shape.fullmatch(variable):
+            yield match[1].lower()
 
 
 def _convert(value: Any, kind: Any) -> Any:

@@ -16,6 +16,7 @@ from flowbuilder.cli.terminal import data, say
 from flowbuilder.cli.workspace import Workspace, workspace_at
 from flowbuilder.runtime.descriptions import describe
 from flowbuilder.runtime.settings import setting_names, variable_of, written
+from flowbuilder.runtime.settings import value_of as value_in
 
 if TYPE_CHECKING:
     import argparse
@@ -39,7 +40,7 @@ COMMAND = Command(
 def run(arguments: argparse.Namespace) -> int:
     """Print settings as a table, as an object, or with their descriptions."""
     workspace = workspace_at(Path.cwd())
-    names = _chosen(arguments.setting)
+    names = _chosen(workspace, arguments.setting)
     if arguments.json:
         data(msgspec.json.encode(_as_object(workspace, names)).decode())
     elif arguments.setting or arguments.describe:
@@ -53,8 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def value_of(workspace: Workspace, name: str) -> Any:
     """Return a setting's value."""
-    section, _, field = name.partition(".")
-    return getattr(getattr(workspace.config, section), field)
+    return value_in(workspace.config, name)
 
 
 def show_value(workspace: Workspace, name: str) -> str:
@@ -67,8 +67,8 @@ def source_of(workspace: Workspace, name: str) -> str:
     return workspace.sources.get(name, "default")
 
 
-def _chosen(name: str | None) -> list[str]:
-    known = list(setting_names())
+def _chosen(workspace: Workspace, name: str | None) -> list[str]:
+    known = list(setting_names(workspace.config))
     if name is None:
         return known
     if name in known:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from flowbuilder.compiler.checks.cycles import check_cycles
 from flowbuilder.compiler.checks.names import check_names
 from flowbuilder.compiler.checks.needs import check_needs
+from flowbuilder.compiler.checks.queues import check_queues
 from flowbuilder.compiler.checks.retried_writes import check_retried_writes
 from flowbuilder.compiler.checks.secret_paths import check_secret_paths
 from flowbuilder.compiler.checks.secrets import check_unused_secrets
@@ -40,6 +41,7 @@ CHECKS: tuple[Check, ...] = (
     check_secret_paths,
     check_unused_secrets,
     check_retried_writes,
+    check_queues,
     check_undos,
 )
 

@@ -19,6 +19,8 @@ Seen = ChainMap[str, ir.Task]
 
 EVERYWHERE: Final = frozenset({"inputs", "vars", "env", "secrets", "run", "trigger"})
 """Names that mean something in every expression."""
+BEFORE_A_RUN: Final = EVERYWHERE - {"run"}
+"""Names that mean something before a run has begun."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -47,6 +49,9 @@ def sites(flow: ir.Flow, catalogue: Mapping[str, TaskSpec]) -> Iterator[tuple[Ex
         if graph is not None:
             seen = _with(seen, graph)
             yield from _of_graph(graph, names | {"error"} if handler else names, seen, catalogue)
+    for key, bound in (("concurrency", flow.concurrency), ("debounce", flow.debounce)):
+        if bound is not None and bound.key is not None:
+            yield bound.key, Scope(f"'{key}'", BEFORE_A_RUN, {}, momentary=False)
     if flow.outputs is not None:
         yield flow.outputs, Scope("'outputs'", names, {task.id: task for task in flow.main.tasks})
 
@@ -97,6 +102,10 @@ def _of_task(
         yield task.env, Scope(where, names, seen, secrets=True)
     if task.idempotency_key is not None:
         yield task.idempotency_key, Scope(where, names, seen, momentary=False)
+    if task.limits is not None:
+        for bound in (task.limits.rate, task.limits.breaker, task.limits.queue):
+            if bound is not None and bound.key is not None:
+                yield bound.key, Scope(where, names, seen, momentary=False)
     if task.retry is not None and task.retry.condition is not None:
         yield task.retry.condition, Scope(where, names | {"error"}, seen, condition=True)
     if task.on_error is not None and task.on_error.value is not None:

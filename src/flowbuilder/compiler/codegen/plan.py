@@ -17,6 +17,8 @@ from flowbuilder.core.plan import (
     FlowPlan,
     GraphPlan,
     Kind,
+    LanesPlan,
+    LimitsPlan,
     OnErrorPlan,
     Region,
     SubFlowPlan,
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from flowbuilder.compiler.expressions.tree import Expr
+    from flowbuilder.core.span import Span
 
 
 def generate(
@@ -59,6 +62,7 @@ class _FlowGenerator:
         self._module = Module(flow.at.file, steps)
         self._variables = {var.name: number for number, var in enumerate(flow.vars)}
         self._secret_vars = _vars_that(flow, mentions_secrets)
+        self._queues: dict[str, Span] = {}
 
     def plan(
         self, definition: bytes, check_inputs: Callable[[Mapping[str, Any]], dict[str, Any]]
@@ -92,6 +96,8 @@ class _FlowGenerator:
             durability=flow.durability,
             weigh=lambda _figures: None,
             list_code=str,
+            lanes=self._lanes(),
+            queues=self._queues,
         )
         if flow.outputs is not None:
             self._set(plan, "outputs", flow.outputs, main_level, flow.at.line)
@@ -185,6 +191,8 @@ class _FlowGenerator:
             self._set(plan, "retry_if", task.retry.condition, inner, line, error_here=True, condition=True)
         if task.on_error is not None:
             plan.on_error = self._on_error(task.on_error, inner, path, line)
+        if task.limits is not None:
+            plan.limits = self._limits(task.limits, inner, path, line)
         if task.undo is not None:
             undo = Level(inner, _slots(task.undo), error=True, output=True)
             plan.undo = self._graph(task.undo, undo, path)
@@ -233,6 +241,29 @@ class _FlowGenerator:
             inner = Level(level, _slots(on_error.graph), error=True)
             plan.graph = self._graph(on_error.graph, inner, path + "!")
         return plan
+
+    def _limits(self, limits: ir.TaskLimits, level: Level, path: str, line: int) -> LimitsPlan:
+        plan = LimitsPlan(f"{self._flow.name}/{path}", self._flow.name, resources=limits.resources)
+        for name, bound in (("rate", limits.rate), ("breaker", limits.breaker), ("queue", limits.queue)):
+            if bound is None:
+                continue
+            if isinstance(bound, ir.Queue):
+                plan.queue = bound.name
+                self._queues.setdefault(bound.name, bound.at)
+            else:
+                setattr(plan, name, bound.policy)
+            if bound.key is not None:
+                self._set(plan, name + "_key", bound.key, level, line)
+        return plan
+
+    def _lanes(self) -> LanesPlan | None:
+        flow, plan = self._flow, LanesPlan()
+        for name, bound in (("concurrency", flow.concurrency), ("debounce", flow.debounce)):
+            if bound is not None:
+                setattr(plan, name, bound.policy)
+                if bound.key is not None:
+                    self._set(plan, name + "_key", bound.key, Level(None), flow.at.line)
+        return plan if plan.concurrency is not None or plan.debounce is not None else None
 
     def _set(
         self,

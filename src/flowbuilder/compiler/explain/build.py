@@ -82,6 +82,14 @@ class _Explainer:
         details.append(("Durability", _DURABILITY[flow.durability]))
         if flow.timeout is not None:
             details.append(("Timeout", format_duration(flow.timeout)))
+        if (bound := flow.concurrency) is not None:
+            by = f", by {written(bound.key)}" if bound.key is not None else ""
+            text = f"{bound.policy.limit} at once{by}; when full: {bound.policy.when_full}"
+            details.append(("Concurrency", text))
+        if (held := flow.debounce) is not None:
+            by = f", by {written(held.key)}" if held.key is not None else ""
+            most = f", at most {format_duration(held.policy.max)}" if held.policy.max is not None else ""
+            details.append(("Debounce", f"{format_duration(held.policy.wait)}{most}{by}"))
         if flow.fail_fast:
             details.append(("Fail fast", "the first failure cancels the run"))
         if not any(cost.executions for cost in self._costs.tasks.values()):

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 from flowbuilder.compiler.expressions.tree import Const
 from flowbuilder.compiler.ir import Compute, Group, Invoke, Sleep, SubFlow
 from flowbuilder.compiler.written import written
-from flowbuilder.core.durations import format_duration
+from flowbuilder.core.durations import format_duration, format_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from flowbuilder.compiler.costs import Cost
-    from flowbuilder.compiler.ir import OnError, Retry, Task
+    from flowbuilder.compiler.expressions.tree import Expr
+    from flowbuilder.compiler.ir import OnError, Retry, Task, TaskLimits
 
 Detail = tuple[str, str]
 
@@ -94,8 +95,34 @@ def _limits(task: Task) -> Iterator[Detail]:
         yield "Deadline", format_duration(task.deadline) + " for all attempts"
     if task.on_error is not None:
         yield "On error", _on_error(task.on_error)
+    if task.limits is not None:
+        yield from _bounds(task.limits)
     if task.on_crash == "fail":
         yield "On crash", "fail: its start is on disk first, so it runs at most once"
+
+
+def _bounds(limits: TaskLimits) -> Iterator[Detail]:
+    """Say what an attempt waits for before it begins."""
+    if (rate := limits.rate) is not None:
+        burst = f", {rate.policy.burst} at once" if rate.policy.burst > 1 else ""
+        often = f"{rate.policy.limit} per {format_duration(rate.policy.per)}{burst}"
+        yield "Rate limit", often + _by(rate.key)
+    if (breaker := limits.breaker) is not None:
+        policy = breaker.policy
+        opens = f"opens after {policy.failures} failures in a row, for {format_duration(policy.reset)}"
+        yield (
+            "Circuit breaker",
+            opens + (f", on {', '.join(policy.on)}" if policy.on else "") + _by(breaker.key),
+        )
+    if (queue := limits.queue) is not None:
+        yield "Queue", queue.name + _by(queue.key)
+    if (ask := limits.resources) is not None:
+        parts = [f"{count:g} {name}" for name, count in (("cpu", ask.cpu), ("gpu", ask.gpu)) if count]
+        yield "Resources", ", ".join(parts + ([f"{format_size(ask.memory)} memory"] if ask.memory else []))
+
+
+def _by(key: Expr | None) -> str:
+    return f", by {written(key)}" if key is not None else ""
 
 
 def _retry(retry: Retry) -> str:

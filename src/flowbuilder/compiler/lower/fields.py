@@ -11,7 +11,7 @@ from flowbuilder.compiler.lower.values import MARK, lower_condition, lower_value
 from flowbuilder.compiler.nodes import Mapping as MappingNode
 from flowbuilder.compiler.nodes import Node, Scalar, Sequence
 from flowbuilder.compiler.read.scalars import UnusableNumber, value_of
-from flowbuilder.core.durations import parse_duration
+from flowbuilder.core.durations import parse_duration, parse_size
 
 if TYPE_CHECKING:
     from flowbuilder.compiler.lower.context import Context
@@ -144,6 +144,22 @@ def read_delay(ctx: Context, node: Node, key: str) -> float | None:
     """Return seconds, zero included."""
     scalar = _plain(ctx, node, key, "a duration")
     return None if scalar is None else duration_of(ctx, scalar, key)
+
+
+def read_size(ctx: Context, node: Node, key: str) -> int | None:
+    """Return bytes; nothing at all would ask for nothing, so it is refused."""
+    scalar = _plain(ctx, node, key, "a size")
+    if scalar is None:
+        return None
+    try:
+        count = parse_size(scalar.text)
+    except ValueError as error:
+        ctx.error("FB208", f"'{key}': {str(error).partition(':')[0]}", scalar, str(error).partition(": ")[2])
+        return None
+    if not count:
+        ctx.error("FB210", f"'{key}' must be more than nothing", scalar, f"leave out '{key}' for none")
+        return None
+    return count
 
 
 def choice(*words: str, later: Mapping[str, str] | None = None) -> Field:

@@ -7,6 +7,7 @@ import zoneinfo
 from typing import TYPE_CHECKING, Any, Final
 
 from flowbuilder.compiler import ir
+from flowbuilder.compiler.lower import lanes
 from flowbuilder.compiler.lower.defaults import read_defaults
 from flowbuilder.compiler.lower.fields import (
     BOOLEAN,
@@ -136,6 +137,8 @@ FLOW: Final = Table(
         "timeout": Key(DURATION, "How long a run may take."),
         "fail_fast": Key(BOOLEAN, "Whether the first failure cancels all that is running."),
         "priority": Key(integer(0, 100), "More goes first; 50 unless given."),
+        "concurrency": Key(lanes.CONCURRENCY_FIELD, "How many runs there may be at once."),
+        "debounce": Key(lanes.DEBOUNCE_FIELD, "How long a start waits for another that takes its place."),
         "durability": Key(choice("group", "none"), "Whether a run waits for the disk."),
         "on_crash": Key(choice("rerun", "fail"), "What becomes of a task that was running at a crash."),
         "tasks": Key(_TASKS, "The tasks, by id."),
@@ -145,7 +148,6 @@ FLOW: Final = Table(
     },
     later={
         "triggers": "until then start runs by `flowbuilder run`, from cron for example",
-        "concurrency": "until then start runs with a `--key`, or one after the other",
         "config": "until then use `inputs` with defaults",
         "connections": "until then use `secrets`",
     },
@@ -202,5 +204,6 @@ def lower_flow(ctx: Context, root: Node, content_hash: str) -> tuple[ir.Flow, tu
 _PLAIN: Final = (
     *("inputs", "vars", "env", "version", "description", "namespace", "labels", "timezone"),
     *("timeout", "fail_fast", "priority", "durability", "on_crash"),
+    *("concurrency", "debounce"),
 )
 """Keys whose value is the field's."""

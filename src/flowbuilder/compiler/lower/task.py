@@ -8,7 +8,7 @@ from flowbuilder.compiler import ir
 from flowbuilder.compiler.expressions.codes import BOUND_NAME
 from flowbuilder.compiler.expressions.parse import RESERVED
 from flowbuilder.compiler.expressions.tree import Const, Dict, Text
-from flowbuilder.compiler.lower import on_error, retry
+from flowbuilder.compiler.lower import limits, on_error, retry
 from flowbuilder.compiler.lower.draft import Draft, Mentions
 from flowbuilder.compiler.lower.fields import (
     CONDITION,
@@ -144,17 +144,19 @@ TASK: Final = Table(
         "description": Key(TEXT, "What it is for."),
         "tags": Key(TAGS, "Words to find it by."),
         "env": Key(_ENV, "Extra environment of a command."),
+        "rate_limit": Key(limits.RATE_FIELD, "How often attempts begin, of all runs together."),
+        "circuit_breaker": Key(
+            limits.BREAKER_FIELD, "When attempts fail at once, since the last ones failed."
+        ),
+        "queue": Key(limits.QUEUE_FIELD, "The queue of the settings in which attempts wait their turn."),
+        "resources": Key(limits.RESOURCES_FIELD, "What of the machine an attempt takes while it runs."),
         "tasks": Key(_NODE, "The tasks of a group."),
         "outputs": Key(_NODE, "The outputs of a group."),
     },
     later={
         "repeat": "until then use `retry`, or a loop inside of a script",
         "cache": "until then keep results in a file",
-        "rate_limit": "until then bound it by `concurrency`",
-        "circuit_breaker": "until then bound it by `retry` and `timeout`",
         "tolerate": "until then use `on_error: continue` and count `tasks.x.errors`",
-        "queue": "until then use `priority`",
-        "resources": "until then bound it by `concurrency`",
         "schema": "until then use a task of type `assert`",
         "sensitive": "until then keep such values in `secrets`",
     },
@@ -187,6 +189,10 @@ TASK: Final = Table(
         "on_crash": "it is a key of the flow",
         "fail_fast": "it is a key of the flow",
         "secrets": "it is a key of the flow",
+        "throttle": "it is called `rate_limit`",
+        "breaker": "it is called `circuit_breaker`",
+        "pool": "it is called `queue`",
+        "debounce": "it is a key of the flow",
         "vars": "it is a key of the flow; a task of type `set` computes values from others",
         "inputs": "they are a key of the flow; parameters of a task stand in `with`",
         "id": "the id is the key that the task stands under",
@@ -203,7 +209,7 @@ DEFAULTS: Final = Table(
     later=TASK.later,
     elsewhere=dict.fromkeys(_NO_DEFAULT, "it has no default: each task says its own"),
 )
-_FOR_CALLS: Final = frozenset({"timeout", "deadline", "retry"})
+_FOR_CALLS: Final = frozenset({"timeout", "deadline", "retry", *limits.KEYS})
 """Defaults that never reach tasks that call nothing."""
 
 
@@ -222,6 +228,9 @@ def lower_task(ctx: Context, key: Scalar, node: Node) -> Draft:
         ctx.retried_by[ctx.span(key)] = ctx.default_retry(type_name)
     _when(ctx, node, values, fields, mentions)
     _failing(values, fields, mentions, fields["work"])
+    if bound := limits.limits_of(ctx, values, fields["work"], type_name, pairs):
+        fields["limits"] = bound
+        limits.mention(bound, mentions)
     if "undo" in values:
         fields["undo"] = lower_undo(ctx, key, *pairs["undo"], fields["work"])
     fields["on_crash"] = ctx.on_crash

@@ -78,6 +78,9 @@ def _roots(flow: Flow) -> Iterator[Expr]:
         yield from expressions_of(task)
     if flow.outputs is not None:
         yield flow.outputs
+    for bound in (flow.concurrency, flow.debounce):
+        if bound is not None and bound.key is not None:
+            yield bound.key
 
 
 def _mentioned(expr: Expr, values: dict[str, Expr]) -> Iterator[str]:

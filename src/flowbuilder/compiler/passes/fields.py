@@ -21,6 +21,8 @@ _FIELDS: dict[type, tuple[str, ...]] = {
     SubFlow: ("name", "inputs", "key"),
     Group: ("outputs",),
 }
+_KEYED = ("rate", "breaker", "queue")
+"""The limits of a task that have a key."""
 
 
 def expressions_of(task: Task) -> Iterator[Expr]:
@@ -40,6 +42,11 @@ def expressions_of(task: Task) -> Iterator[Expr]:
         yield task.retry.condition
     if task.on_error is not None and task.on_error.value is not None:
         yield task.on_error.value
+    if task.limits is not None:
+        for name in _KEYED:
+            part = getattr(task.limits, name)
+            if part is not None and part.key is not None:
+                yield part.key
 
 
 def with_expressions(task: Task, change: Callable[[Expr], Expr]) -> Task:
@@ -55,6 +62,11 @@ def with_expressions(task: Task, change: Callable[[Expr], Expr]) -> Task:
         part = getattr(task, field)
         if part is not None and (new := _changed(part, (inner,), change)) is not part:
             changes[field] = new
+    if task.limits is not None:
+        keyed = {name: part for name in _KEYED if (part := getattr(task.limits, name)) is not None}
+        new_keyed = {name: _changed(part, ("key",), change) for name, part in keyed.items()}
+        if any(new_keyed[name] is not part for name, part in keyed.items()):
+            changes["limits"] = replace(task.limits, **new_keyed)
     return replace(task, **changes) if changes else task
 
 

@@ -100,6 +100,7 @@ def _is_fusible(task: Task, secret: frozenset[str]) -> bool:
         and task.env is None
         and task.idempotency_key is None
         and task.pruned is None
+        and task.limits is None
         and _is_free(task.work.value, secret)
         and (task.condition is None or _is_free(task.condition, secret))
     )
