@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-NEVER_RETRIED = ("expression.*", "input", "input.*", "output.*", "cancelled", "approval.*", "engine.*")
+NEVER_RETRIED = (
+    "expression.*",
+    "input",
+    "input.*",
+    "output.*",
+    "cancelled",
+    "approval.*",
+    "engine.*",
+    "resource.impossible",
+)
 """Kinds that another attempt cannot mend."""
 
 

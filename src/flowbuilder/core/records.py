@@ -148,6 +148,19 @@ class ClockStarted(msgspec.Struct, array_like=True, tag=12, frozen=True, gc=Fals
     at: float
 
 
+class Waited(msgspec.Struct, array_like=True, tag=25, frozen=True, gc=False):
+    """An attempt waits for a limit; with an empty `limit`, it waits no longer."""
+
+    path: str
+    attempt: int
+    limit: str
+    """`rate`, `queue`."""
+    key: str
+    until: float | None
+    """The moment that is reserved for it, where there is one."""
+    at: float
+
+
 class Armed(msgspec.Struct, array_like=True, tag=35, frozen=True, gc=False):
     """An effect that can be undone is about to begin: unless it is disarmed, it is to be undone."""
 
@@ -175,6 +188,7 @@ Record = (
     | MapStarted
     | RescueBegan
     | ClockStarted
+    | Waited
     | Armed
     | Disarmed
 )

@@ -130,6 +130,14 @@ class Attempts:
             except ExpressionError as error:
                 self._machine.failures.fail(execution, error.kind, error.message)
                 return
+        if task.limits is not None and not machine.limits.admit(execution, task.limits):
+            return
+        self.admitted(execution)
+
+    def admitted(self, execution: Execution) -> None:
+        """Begin an attempt that has all it waited for but the disk."""
+        task = execution.task
+        machine = self._machine
         match task.kind:
             case "invoke":
                 if task.effect != "write":
@@ -298,6 +306,8 @@ class Attempts:
         except OutputError as error:
             self._machine.failures.fail(execution, error.kind, str(error))
             return
+        if execution.held is not None:
+            execution.held.good = True
         if execution.map is not None:  # hot: benchmarks/async_tasks.py
             self.release(execution)
             self._machine.maps.element_ended(execution, SUCCEEDED, value, encoded, None, None)
@@ -348,6 +358,8 @@ class Attempts:
         execution.handle = None
         run = execution.frame.run
         run.executions.discard(execution)
+        if execution.held is not None:
+            self._machine.limits.let_go(execution)
         if execution.parked:
             self.unpark(execution)
         if execution.timer is not None:
@@ -428,6 +440,8 @@ class Attempts:
             self.stopped(execution)
             return True
         if error is not None:
+            if execution.held is not None:
+                self._machine.limits.failed(execution, error["kind"])
             if execution.task.undo is not None:
                 self._machine.undos.failed_cleanly(execution)
             if not self._machine.failures.retry(execution, error, None):

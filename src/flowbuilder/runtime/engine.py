@@ -26,6 +26,7 @@ from flowbuilder.runtime.events import EventBus
 from flowbuilder.runtime.executors.placer import Placer
 from flowbuilder.runtime.failures import Failures
 from flowbuilder.runtime.groups import Groups
+from flowbuilder.runtime.limits import Limits
 from flowbuilder.runtime.loading import Loading
 from flowbuilder.runtime.machine import Machine
 from flowbuilder.runtime.maps import Maps
@@ -163,6 +164,7 @@ class EngineCore:
         machine.undos = Undos(machine)
         machine.phases = Phases(machine)
         machine.cancellation = Cancellation(machine)
+        machine.limits = Limits(machine)
         machine.observations = Observations(machine)
         machine.weighing = Weighing(machine)
         return machine
@@ -211,6 +213,7 @@ class EngineCore:
         for task in self._serving:
             task.cancel()
         await asyncio.gather(*self._serving, return_exceptions=True)
+        await machine.limits.close()
         await machine.recovery.close()
         try:
             machine.observations.hand_over()

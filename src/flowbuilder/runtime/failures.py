@@ -74,6 +74,8 @@ class Failures:
     ) -> None:
         """Take in that an attempt failed: try again, rescue, or end the execution."""
         run = execution.frame.run
+        if execution.held is not None:
+            self._machine.limits.failed(execution, kind)
         error = failure(kind, message, execution.path, execution.attempt, data)
         if run.masker is not None:
             error = run.masker.value(error)

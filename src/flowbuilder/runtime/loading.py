@@ -131,6 +131,8 @@ class Loading:
         run.sequence = item.batches
         run.flushes = run.durable = 1  # as if by us: what it was accepted with is on disk
         run.recovered = item.recovered
+        if row.status != "waiting":  # it did not wait in the store: what is past may have been used
+            item.recovered.forget_past_moments(machine.clock.now())
         cancel = item.recovered.cancel
         if cancel is not None:
             run.cancel = (cancel.kind, cancel.reason)

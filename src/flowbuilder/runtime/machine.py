@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from flowbuilder.runtime.executors.placer import Placer
     from flowbuilder.runtime.failures import Failures
     from flowbuilder.runtime.groups import Groups
+    from flowbuilder.runtime.limits import Limits
     from flowbuilder.runtime.loading import Loading
     from flowbuilder.runtime.maps import Maps
     from flowbuilder.runtime.observations import Observations
@@ -67,6 +68,7 @@ class Machine:
     undos: Undos = dataclasses.field(init=False)
     phases: Phases = dataclasses.field(init=False)
     cancellation: Cancellation = dataclasses.field(init=False)
+    limits: Limits = dataclasses.field(init=False)
     observations: Observations = dataclasses.field(init=False)
     weighing: Weighing = dataclasses.field(init=False)
     stopping: bool = False

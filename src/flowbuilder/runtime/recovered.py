@@ -47,6 +47,7 @@ class Recovered:
         "rescues",
         "sleeps",
         "starts",
+        "waited",
     )
 
     def __init__(self) -> None:
@@ -68,10 +69,18 @@ class Recovered:
         """When the time of an attempt began to run; with 0, that of all attempts."""
         self.maps: dict[str, int] = {}
         """How many elements the maps have that began."""
+        self.waited: dict[str, records.Waited] = {}
+        """What attempts wait for that have not begun."""
         self.phases: set[str] = set()
         """Handlers that had begun."""
         self.cancel: records.CancelAsked | None = None
         self.place = 0
+
+    def forget_past_moments(self, now: float) -> None:
+        """Forget moments of limits that have come: an attempt may have begun by them before a crash."""
+        for path, waited in list(self.waited.items()):
+            if waited.until is not None and waited.until <= now:
+                del self.waited[path]
 
 
 def replay(batches: Iterable[bytes], blob: Callable[[str], bytes]) -> Recovered:
@@ -124,6 +133,11 @@ def replay(batches: Iterable[bytes], blob: Callable[[str], bytes]) -> Recovered:
                 case records.ClockStarted():
                     found.clocks[record.path, record.attempt] = record.at
                     found.began.setdefault(record.path, record.at)
+                case records.Waited():
+                    if record.limit:
+                        found.waited[record.path] = record
+                    else:
+                        found.waited.pop(record.path, None)
                 case records.PhaseEntered():
                     found.phases.add(record.phase)
                 case records.Armed():

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from flowbuilder.compiler.checks.queues import unknown_queue
+from flowbuilder.compiler.nearest import nearest
 from flowbuilder.core import values
-from flowbuilder.core.errors import EngineStopped, KeyConflict, StoreError
+from flowbuilder.core.errors import EngineStopped, FlowBuilderError, FlowError, KeyConflict, StoreError
 from flowbuilder.core.ids import RunIds
 from flowbuilder.core.masking import SHORTEST, Masker
 from flowbuilder.core.records import NULL
@@ -80,6 +82,12 @@ class Runs:
         how.check()
         if machine.stopping:
             raise EngineStopped
+        if plan.queues:
+            self._check_queues(plan)
+        if plan.lanes is not None:
+            raise FlowBuilderError(
+                "`concurrency` and `debounce` are checked already, but not carried out yet"
+            )
         if self._kept.get(plan.content_hash, _UNKNOWN) is not None:
             await self._keep_plan(plan)
         if how.key is not None:
@@ -88,6 +96,21 @@ class Runs:
         run = self._make(plan, checked, how)
         await self._accept(run)
         return run.row
+
+    def _check_queues(self, plan: FlowPlan) -> None:
+        """Refuse a flow that names a queue which the settings do not have.
+
+        Raises:
+            FlowError: with each of them, and where it is named.
+        """
+        known = self._machine.config.queues
+        unknown = [
+            unknown_queue(name, at, known, nearest(name, known))
+            for name, at in plan.queues.items()
+            if name not in known
+        ]
+        if unknown:
+            raise FlowError(unknown)
 
     async def _come_in(self, plan: FlowPlan, how: Start) -> None:
         """Return when a run may be made.  A child is let in at once: its parent, which has room, waits for it."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from flowbuilder.core.plan import FlowPlan, GraphPlan, Scope, TaskPlan
     from flowbuilder.core.records import Record
     from flowbuilder.runtime.context import Context
+    from flowbuilder.runtime.held import Held
     from flowbuilder.runtime.maps import MapState
     from flowbuilder.runtime.recovered import Recovered
     from flowbuilder.runtime.timers import Timer
@@ -84,6 +85,7 @@ class Execution:
         "ended",
         "frame",
         "handle",
+        "held",
         "map",
         "params",
         "parked",
@@ -127,6 +129,8 @@ class Execution:
         self.stopped: str | None = None
         """Why it was told to stop: its own time limits (`attempts.TIMEOUT`), or a kind of cancel."""
         self.ended = False
+        self.held: Held | None = None
+        """What its attempt holds of limits, or waits for; None where it has none."""
 
 
 class RunState:

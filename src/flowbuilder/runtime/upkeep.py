@@ -64,6 +64,7 @@ class Upkeep:
             )
             while await machine.in_thread(retain):
                 pass
+        await machine.limits.upkeep()
         if machine.clock.now() >= self._sweep_at:
             self._sweep_at = machine.clock.now() + SWEEP_EVERY
             await machine.in_thread(functools.partial(machine.store.sweep_blobs, BLOB_GRACE))

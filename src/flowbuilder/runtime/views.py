@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from flowbuilder.core.plan import FlowPlan, GraphPlan, TaskPlan
+    from flowbuilder.core.records import Waited
     from flowbuilder.runtime.state import RunState
     from flowbuilder.storage.api import RunRow, Store
 
@@ -132,7 +133,8 @@ def view(store: Store, row: RunRow, plan: FlowPlan | None, live: RunState | None
     if live is not None and not live.ended:
         for execution in list(live.executions):
             waits = execution.parked and execution.wake_at != FOR_TASKS
-            _overlay(tasks, execution.path, waits, execution.attempt, execution.started_at)
+            held = execution.held.waits if execution.held is not None else None
+            _overlay(tasks, execution.path, waits, execution.attempt, execution.started_at, held)
     elif live is None and plan is not None and row.status == "running":
         _suppose_running(tasks, plan.main, "")
     if plan is None:
@@ -219,6 +221,9 @@ def _open(path: str, recovered: Recovered, row: RunRow, known: dict[str, TaskVie
         return TaskView("skipped", "not_failed" if needless else "not_reached")
     if failed is not None:
         return TaskView(STATUS[WAITING], error=failed.error, attempts=failed.attempt)
+    waited = recovered.waited.get(path)
+    if waited is not None and (waited.until is None or row.status == "waiting"):
+        return TaskView(STATUS[WAITING], reason=_what_it_waits_for(waited), attempts=waited.attempt)
     if path in recovered.sleeps or path in recovered.children:
         return TaskView(STATUS[WAITING])
     rescue = recovered.rescues.get(path)
@@ -229,6 +234,12 @@ def _open(path: str, recovered: Recovered, row: RunRow, known: dict[str, TaskVie
         done = sum(name.startswith(path + "[") and name.endswith("]") for name in known)
         return TaskView(STATUS[RUNNING], items=items, items_done=done)
     return TaskView(STATUS[PENDING])
+
+
+def _what_it_waits_for(waited: Waited) -> str:
+    if waited.until is None:
+        return f"waits for a place in the queue '{waited.key}'"
+    return f"waits for the rate limit '{waited.key}' until {iso(waited.until)}"
 
 
 def _why_not_undone(recovered: Recovered, row: RunRow) -> str:
@@ -250,10 +261,13 @@ def _suppose_running(tasks: dict[str, TaskView], graph: GraphPlan, prefix: str) 
                 _suppose_running(tasks, task.body, f"{path}.")
 
 
-def _overlay(tasks: dict[str, TaskView], path: str, waits: bool, attempt: int, started: float) -> None:
+def _overlay(
+    tasks: dict[str, TaskView], path: str, waits: bool, attempt: int, started: float, held: str | None
+) -> None:
     task = tasks.get(path)
     if task is None:
         return
-    task.status = STATUS[WAITING if waits else RUNNING]
+    task.status = STATUS[WAITING if waits or held else RUNNING]
+    task.reason = held
     task.attempts = attempt
     task.started_at = started
