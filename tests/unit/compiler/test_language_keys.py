@@ -28,6 +28,10 @@ SET = "a: {type: set, with: 1}"
         "timeout: 1h",
         "fail_fast: true",
         "priority: 70",
+        "concurrency: 2",
+        "concurrency: {limit: 2, key: '${{ vars.v }}', when_full: skip}\nvars: {v: 1}",
+        "debounce: 10s",
+        "debounce: {wait: 10s, key: '${{ env.A }}', max: 1m}\nenv: {A: b}",
         "durability: none",
         "on_crash: fail",
         "on_failure: {b: {type: log, with: {message: '${{ error.message }}'}}}",
@@ -42,7 +46,7 @@ def test_a_key_of_a_flow_is_taken(line: str) -> None:
 
 @pytest.mark.parametrize(
     "key",
-    ["triggers: [{cron: '0 6 * * *'}]", "concurrency: 2", "config: {a: {type: string}}", "connections: [db]"],
+    ["triggers: [{cron: '0 6 * * *'}]", "config: {a: {type: string}}", "connections: [db]"],
 )
 def test_a_key_of_a_flow_that_comes_later_says_so(key: str) -> None:
     (found,) = said(flow(SET, key + "\n"))
@@ -58,12 +62,8 @@ def test_a_key_of_a_flow_that_comes_later_says_so(key: str) -> None:
         *(
             "repeat: {until: true, max: 3}",
             "cache: {key: a}",
-            "rate_limit: {limit: 1, per: 1s}",
         ),
         *(
-            "circuit_breaker: {failures: 5}",
-            "queue: q",
-            "resources: {cpu: 1}",
             "schema: {}",
             "sensitive: true",
             "tolerate: 2",
