@@ -5,13 +5,16 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from flowbuilder import Config, Engine
 from flowbuilder.runtime.upkeep import Upkeep
+from flowbuilder.storage.memory import MemoryStore
+from flowbuilder.testing import FakeClock
 from flowbuilder.testing.flows import load_text
+from world import until
 
 if TYPE_CHECKING:
     import pytest
 
-    from flowbuilder import Engine
     from world import World
 
 
@@ -40,3 +43,23 @@ outputs: {a: "${{ tasks.a.output }}"}
     assert f"run {run.id} was stuck" in caplog.text
     assert await run.result(20) == {"a": 4}
     assert world.calls == ["a", "a"]
+
+
+async def test_a_run_of_the_store_that_owns_nothing_is_found_at_two_looks_and_read_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    store, clock = MemoryStore(), FakeClock()
+    async with Engine(":memory:", Config(), store=store, clock=clock) as engine:
+        run = await engine.start(load_text("flow: t\ntasks: {a: {type: sleep, with: {for: 1h}}}"))
+        await until(lambda: not engine.core.machine.runs.live)
+        row = store.place.runs[run.id]
+        row.wake_at = None  # as a fault of ours would leave it
+        upkeep = Upkeep(engine.core.machine)
+
+        assert await upkeep.step() == 0
+        assert await upkeep.step() == 1
+
+        assert f"run {run.id} was stuck in the store" in caplog.text
+        assert store.liveness().stuck() == []
+        clock.advance(3600)
+        assert (await run.wait()).status == "succeeded"

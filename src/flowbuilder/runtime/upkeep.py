@@ -19,6 +19,8 @@ SWEEP_EVERY = 6 * 3600.0
 """Seconds between two looks for large values that nothing refers to."""
 BLOB_GRACE = 86400.0
 """Seconds for which a large value is kept that nothing refers to."""
+LOOK_EVERY = 300.0
+"""Seconds between two looks at what all live runs of the store own; at start too."""
 STEP = 500
 """Runs that retention deletes before it lets others have the store."""
 
@@ -26,8 +28,8 @@ STEP = 500
 class Upkeep:
     """The rounds of an engine; `step` is one of them.
 
-    `stuck` counts runs in memory that owned nothing which could carry them
-    on; it must read 0, and each is read again from the store.
+    `stuck` counts runs, in memory or in the store, that owned nothing which
+    could carry them on; it must read 0, and each is read again from the store.
     """
 
     def __init__(self, machine: Machine) -> None:
@@ -35,6 +37,8 @@ class Upkeep:
         self.stuck = 0
         self._suspects: set[str] = set()
         self._sweep_at = 0.0
+        self._look_at = 0.0
+        self._idle_in_store: set[str] = set()
 
     async def at_start(self) -> None:
         """Carry on what other engines left."""
@@ -56,6 +60,8 @@ class Upkeep:
         machine = self._machine
         await machine.recovery.take_over()
         found = await self._free_stuck()
+        if machine.clock.now() >= self._look_at:
+            found += await self._free_stuck_in_store()
         retention = machine.config.store
         if retention.retention or retention.keep:
             older_than = machine.clock.now() - retention.retention if retention.retention else 0.0
@@ -69,6 +75,24 @@ class Upkeep:
             self._sweep_at = machine.clock.now() + SWEEP_EVERY
             await machine.in_thread(functools.partial(machine.store.sweep_blobs, BLOB_GRACE))
         return found
+
+    async def _free_stuck_in_store(self) -> int:
+        """Make runs due that own nothing by what the store knows; two looks must agree on it."""
+        machine = self._machine
+        liveness = machine.store.liveness()
+        idle = {hold.run_id for hold in await machine.in_thread(liveness.stuck)}
+        stuck = idle & self._idle_in_store
+        self._idle_in_store = idle - stuck
+        # what was found once is soon looked at again
+        self._look_at = machine.clock.now() + (0.0 if self._idle_in_store else LOOK_EVERY)
+        if not stuck:
+            return 0
+        for run_id in sorted(stuck):
+            _log.error("run %s was stuck in the store, owning nothing, and is read again", run_id)
+        await machine.in_thread(functools.partial(liveness.revive, sorted(stuck)))
+        await machine.recovery.wake_due()
+        self.stuck += len(stuck)
+        return len(stuck)
 
     async def _free_stuck(self) -> int:
         """Read runs again that nothing in memory would carry on; two rounds must agree on it."""

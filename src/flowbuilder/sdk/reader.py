@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from flowbuilder.core.plan import FlowPlan
     from flowbuilder.storage.api import Engine, Log, Store, TaskStatistics
+    from flowbuilder.storage.liveness import Liveness
 
 
 BEHIND: Final = "\x7f"
@@ -149,6 +150,10 @@ class Reader:
     def engines(self) -> list[Engine]:
         """List the engines that have registered, and whether they live."""
         return self._store.engines()
+
+    def liveness(self) -> Liveness:
+        """Return what looks over all live runs: what each owns, and whether any is stuck."""
+        return self._store.liveness()
 
     def waiting(self, but: str | None = None) -> list[RunRow]:
         """List live runs that nobody sees to: `runs resume` carries them on.

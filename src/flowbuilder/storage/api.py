@@ -9,12 +9,15 @@ and tells the loop.  Everything else is called from worker threads and may block
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import msgspec
 
 from flowbuilder.core.errors import StoreError
 from flowbuilder.storage.events import Emit, Events, Subscribe, Take, Unsubscribe
+
+if TYPE_CHECKING:
+    from flowbuilder.storage.liveness import Liveness
 
 RunStatus = Literal["queued", "running", "waiting", "paused", "succeeded", "failed", "cancelled"]
 LOG_BYTES = 10_000_000
@@ -372,6 +375,10 @@ class Store(Protocol):
 
     def facts(self) -> Facts:
         """Return what the store keeps beyond runs."""
+        ...
+
+    def liveness(self) -> Liveness:
+        """Return what looks over all live runs."""
         ...
 
     def events(self) -> Events:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         Write,
     )
     from flowbuilder.storage.events import Event, EventFilter, Events, Subscription
+    from flowbuilder.storage.liveness import Liveness
 
 _PATIENCE = 30.0
 
@@ -337,6 +338,11 @@ class CrashingStore:
         """As the other store; each change counts as a write to die at."""
         self._alive()
         return _CountedFacts(self, self.store.facts())
+
+    def liveness(self) -> Liveness:
+        """As the other store."""
+        self._alive()
+        return self.store.liveness()
 
     def events(self) -> Events:
         """As the other store; each emission by itself counts as a write to die at."""

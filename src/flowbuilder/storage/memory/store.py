@@ -31,6 +31,7 @@ from flowbuilder.storage.api import (
 from flowbuilder.storage.blobs import names_in
 from flowbuilder.storage.memory.events import MemoryEvents
 from flowbuilder.storage.memory.facts import MemoryFacts
+from flowbuilder.storage.memory.liveness import MemoryLiveness
 from flowbuilder.storage.memory.place import Place, select
 
 if TYPE_CHECKING:
@@ -335,6 +336,10 @@ class MemoryStore:
     def facts(self) -> MemoryFacts:
         """Return what the store keeps beyond runs."""
         return MemoryFacts(self._reading)
+
+    def liveness(self) -> MemoryLiveness:
+        """Return what looks over all live runs."""
+        return MemoryLiveness(self._reading)
 
     def events(self) -> MemoryEvents:
         """Return the store's events, and who waits for them."""

@@ -20,6 +20,7 @@ from flowbuilder.storage.sqlite import (
     flows,
     format,
     journal,
+    liveness,
     logs,
     runs,
     statistics,
@@ -309,6 +310,12 @@ class SqliteStore:
     def facts(self) -> facts.SqliteFacts:
         """Return what the store keeps beyond runs."""
         return facts.SqliteFacts(self._read, self._write)
+
+    def liveness(self) -> liveness.SqliteLiveness:
+        """Return what looks over all live runs."""
+        return liveness.SqliteLiveness(
+            self._read, self._write, lambda: [engine.id for engine in self.engines() if engine.alive]
+        )
 
     def events(self) -> events.SqliteEvents:
         """Return the store's events, and who waits for them."""
