@@ -76,6 +76,10 @@ CHECK_CODES: Final[Mapping[str, str]] = MappingProxyType(
         "FB266": "A burst beyond its limit",
         "FB267": "An unknown queue",
         "FB268": "A longest wait that is too short",
+        "FB270": "A name of an event that is none",
+        "FB271": "A filter that asks nothing of the event",
+        "FB272": "A form that is no JSON Schema of an object",
+        "FB273": "A quorum that cannot be reached",
         "FB275": "An undo where none may stand",
         "FB276": "A key that an undo cannot have",
     }

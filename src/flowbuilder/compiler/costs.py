@@ -15,7 +15,18 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from flowbuilder.compiler.expressions.tree import Const, Dict, Expr, List, Member, Name
-from flowbuilder.compiler.ir import Compute, Flow, Graph, Group, Invoke, Sleep, SubFlow, Task
+from flowbuilder.compiler.ir import (
+    Approval,
+    Compute,
+    Flow,
+    Graph,
+    Group,
+    Invoke,
+    Sleep,
+    SubFlow,
+    Task,
+    Wait,
+)
 from flowbuilder.compiler.order import in_order, waits_of
 from flowbuilder.core.plan import Weight
 from flowbuilder.core.policies import Placement
@@ -28,6 +39,8 @@ COMMIT: Final = 0.0002
 """Seconds until a group is on disk, which an effect waits for."""
 DEFAULT_ITEMS: Final = 10.0
 _COMPUTE: Final = 0.00001
+_FOR_THE_WORLD: Final = 60.0
+"""Seconds that a wait for somebody or something takes, where nothing is known of it."""
 
 
 class Figures(Protocol):
@@ -234,6 +247,8 @@ class _Estimator:
                 return wait + _BY_TYPE.get(name, _OTHERWISE).duration
             case Sleep(duration=duration):
                 return _seconds(duration)
+            case Wait() | Approval():
+                return _FOR_THE_WORLD
             case Group(graph=graph):
                 return self._times(graph, f"{prefix}{task.id}.").length
             case SubFlow(flow=flow, wait=wait):
@@ -312,6 +327,10 @@ def _executor(task: Task, known: Figures | None) -> tuple[str, Placement]:
             return "inline", "inline"
         case Sleep():
             return "timer", "auto"
+        case Wait(signal=signal):
+            return "subscription to signals" if signal else "subscription to events", "auto"
+        case Approval():
+            return "person", "auto"
         case SubFlow():
             return "run of its own", "auto"
         case Group():

@@ -39,6 +39,23 @@ class Sleep(msgspec.Struct, frozen=True):
     until: Expr | None
 
 
+class Wait(msgspec.Struct, frozen=True):
+    """A wait for a signal to the run, or for an event."""
+
+    signal: bool
+    params: Expr
+    """A `Dict`: `name`, `count`, `timeout` (seconds, a duration or null), `window`."""
+    filter: Expr | None = None
+    """A condition over `event`."""
+
+
+class Approval(msgspec.Struct, frozen=True):
+    """A wait for somebody's decision."""
+
+    params: Expr
+    """A `Dict` of what the type's parameters are called; durations as in `Wait`."""
+
+
 class SubFlow(msgspec.Struct, frozen=True):
     """A run of another flow."""
 
@@ -58,7 +75,7 @@ class Group(msgspec.Struct, frozen=True):
     """A `Dict`; None means the outputs of all its tasks by id."""
 
 
-Work = Compute | Invoke | Sleep | SubFlow | Group
+Work = Compute | Invoke | Sleep | Wait | Approval | SubFlow | Group
 
 
 class Map(msgspec.Struct, frozen=True):

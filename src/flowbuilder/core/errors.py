@@ -11,6 +11,7 @@ FlowBuilderError
 │   ├── RunFailed             a run ended failed; carries its first error
 │   ├── RunCancelled          a run ended cancelled
 │   └── RunEnded              it was asked what only a run can do that has not ended
+├── Conflict                  what was asked does not go with how things stand
 ├── KeyConflict               a run's key is taken by a start with other inputs
 ├── EngineStopped             the engine is being closed and starts nothing more
 ├── NotFound                  no such run, flow or task
@@ -144,6 +145,18 @@ class RunEnded(RunError):
 
     def __str__(self) -> str:
         return f"run {self.run_id} has ended"
+
+
+class Conflict(FlowBuilderError):
+    """What was asked does not go with how things stand."""
+
+    def __init__(self, what: str, why: str) -> None:
+        super().__init__(what, why)
+        self.what = what
+        self.why = why
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.why}"
 
 
 class KeyConflict(FlowBuilderError):

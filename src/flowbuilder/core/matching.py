@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import re
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -75,3 +76,11 @@ def event_value(id: str, name: str, payload: Any, at: float, source: str) -> dic
 
 EVENT_MEMBERS: Final = ("id", "name", "payload", "at", "source")
 """What `event` has in an expression."""
+
+_NAME: Final = re.compile(r"[\w-]+(?:\.[\w-]+)*")
+LONGEST_NAME: Final = 200
+
+
+def is_event_name(text: object) -> bool:
+    """Tell whether something is the name of an event or a signal: dotted words."""
+    return isinstance(text, str) and len(text) <= LONGEST_NAME and _NAME.fullmatch(text) is not None

@@ -47,7 +47,7 @@ Scope = list[Any]
 Function = Callable[[Scope], Any]
 """A generated function: evaluates one expression, raises `ExpressionError`."""
 
-Kind = Literal["compute", "invoke", "sleep", "flow", "group"]
+Kind = Literal["compute", "invoke", "sleep", "wait", "approval", "flow", "group"]
 
 UNDO: Final = "~undo"
 """The id of a task that reverses another, which no author can write: the path of that of `pay` is `pay~undo`."""
@@ -117,6 +117,18 @@ class LanesPlan:
 
 
 @dataclasses.dataclass(slots=True, eq=False)
+class WaitPlan:
+    """What a task waits for; its parameters are the task's `value`."""
+
+    signal: bool
+    filter: Function | None = None
+    """Of a scope inside the task's, whose `ITEM` is the event."""
+    member: str = ""
+    """The path (`core.matching`) of the event's member that must be equal to `key`; empty where there is none."""
+    key: Function | None = None
+
+
+@dataclasses.dataclass(slots=True, eq=False)
 class TaskPlan:
     """A task, with everything decided that can be decided before a run."""
 
@@ -127,7 +139,7 @@ class TaskPlan:
     unit: int
     """The index in `GraphPlan.units` of what runs it."""
     value: Function | None = None
-    """What `compute` yields; the parameters of `invoke`; `for` or `until` of `sleep`."""
+    """What `compute` yields; the parameters of `invoke`, `wait`, `approval`; `for` or `until` of `sleep`."""
     until: bool = False
     """Of `sleep`: `value` is a moment, not a duration."""
     simple: bool = False
@@ -163,6 +175,7 @@ class TaskPlan:
     """One task, which reverses this one."""
     undoes: bool = False
     """It has an undo, or a task inside of it has."""
+    wait: WaitPlan | None = None
     env: Function | None = None
     idempotency_key: Function | None = None
     on_crash: OnCrash = "rerun"

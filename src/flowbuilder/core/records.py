@@ -175,6 +175,42 @@ class Disarmed(msgspec.Struct, array_like=True, tag=36, frozen=True, gc=False):
     at: float
 
 
+class WaitBegan(msgspec.Struct, array_like=True, tag=30, frozen=True, gc=False):
+    """A task waits for events or signals, having looked at all up to number `after`."""
+
+    path: str
+    attempt: int
+    at: float
+    until: float | None
+    after: int
+    what: str = ""
+    """What for, for people."""
+
+
+class EventTaken(msgspec.Struct, array_like=True, tag=31, frozen=True, gc=False):
+    """A task that waits has taken an event: no later wait of the run takes it again."""
+
+    path: str
+    attempt: int
+    number: int
+    at: float
+    """When it was emitted."""
+    signal: bool
+    payload: msgspec.Raw = NULL
+    """Where the task waits for more; otherwise its end has it."""
+    id: str = ""
+
+
+class Nudged(msgspec.Struct, array_like=True, tag=32, frozen=True, gc=False):
+    """Those who are to decide were reminded (`reminder`), or others were asked too (`escalation`)."""
+
+    path: str
+    attempt: int
+    kind: str
+    number: int
+    at: float
+
+
 Record = (
     Ended
     | RegionEnded
@@ -191,6 +227,9 @@ Record = (
     | Waited
     | Armed
     | Disarmed
+    | WaitBegan
+    | EventTaken
+    | Nudged
 )
 
 _encoder = msgspec.msgpack.Encoder()

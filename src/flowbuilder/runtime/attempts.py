@@ -19,6 +19,7 @@ from flowbuilder.core.records import AttemptStarted, ClockStarted
 from flowbuilder.core.rules import CANCELLED, SUCCEEDED
 from flowbuilder.core.urgency import Urgency
 from flowbuilder.runtime.events import TaskEvent
+from flowbuilder.runtime.waiter import Waiter
 from flowbuilder.storage.api import Log
 from flowbuilder.tasks.api import Call
 from flowbuilder.tasks.registry import task_type
@@ -155,6 +156,10 @@ class Attempts:
                 self.complete(execution, execution.params)
             case "sleep":
                 machine.waits.begin(execution)
+            case "wait":
+                machine.waiting.begin(execution)
+            case "approval":
+                machine.approvals.begin(execution)
             case "flow":
                 if task.undo is not None:
                     machine.undos.arm(execution)
@@ -252,12 +257,12 @@ class Attempts:
             run.plan.folder,
             env,
             tuple(run.context.secrets.values()) if run.masker is not None else (),
-            functools.partial(self._log, run, execution.path),
+            functools.partial(self.log, run, execution.path),
             self._services,
             None if task.timeout is None else self._machine.clock.monotonic() + task.timeout,
         )
 
-    def _log(self, run: RunState, path: str, level: str, message: str, data: Any = None) -> None:
+    def log(self, run: RunState, path: str, level: str, message: str, data: Any = None) -> None:
         """Keep a line that a task wrote; called on the loop or on a thread."""
         if run.masker is not None:
             message = run.masker.text(message)
@@ -355,6 +360,8 @@ class Attempts:
     def release(self, execution: Execution) -> None:
         """Give up all that an execution holds."""
         execution.ended = True
+        if type(execution.handle) is Waiter:
+            self._machine.waiting.close(execution.handle)
         execution.handle = None
         run = execution.frame.run
         run.executions.discard(execution)
@@ -402,6 +409,12 @@ class Attempts:
                     handle.cancel()
             case str():
                 self._machine.sub_flows.stop(execution)
+            case Waiter() as waiter:
+                self._machine.waiting.close(waiter)
+                execution.handle = None
+                self.unpark(execution)
+                self.stopped(execution)
+                self._scheduler.pump(execution.frame.run)
             case None:
                 self.stopped(execution)
                 self._scheduler.pump(execution.frame.run)

@@ -220,6 +220,9 @@ class Committer:
         if run.changed is not None:
             writes.append(Change(run.id, run.changed))
             run.changed = None
+        if run.also is not None:
+            writes.extend(run.also.values())
+            run.also = None
         run.flushes += 1
 
     def report_and_flush(self, group: list[tuple[RunState, int]], error: StoreError | None) -> None:

@@ -124,6 +124,19 @@ class EngineConfig(msgspec.Struct, frozen=True):
     """Use uvloop as event loop where it is installed.  Default: true."""
 
 
+class EventsConfig(msgspec.Struct, frozen=True):
+    """How long events are there for those who come later."""
+
+    window: Duration = 3600.0
+    """How old an event may be that a `wait` takes though it came before the wait began.  Default: `1h`;
+    the wait's own `window` goes first.  Signals have no window: they are kept for their run."""
+    keep: Duration = 7 * 86400.0
+    """How long events are kept.  Default: `7d`.  Longer windows than this find nothing more; an event that
+    a run was woken for stays until the run has looked at it.  `0s` keeps them for ever."""
+    payload_bytes: Size = 1024 * 1024
+    """The largest payload of an event.  Default: `1MiB`; what is larger belongs into a file."""
+
+
 class SecretsConfig(msgspec.Struct, frozen=True):
     """Where the values of secrets come from, besides `FLOWBUILDER_SECRET_…`."""
 
@@ -170,6 +183,7 @@ class Config(msgspec.Struct, frozen=True):
     engine: EngineConfig = EngineConfig()
     secrets: SecretsConfig = SecretsConfig()
     resources: ResourcesConfig = ResourcesConfig()
+    events: EventsConfig = EventsConfig()
     queues: Mapping[str, QueueConfig] = {}
 
     def for_compiler(self) -> Limits:
@@ -184,6 +198,7 @@ SECTIONS: Final[dict[str, type[msgspec.Struct]]] = {
     "engine": EngineConfig,
     "secrets": SecretsConfig,
     "resources": ResourcesConfig,
+    "events": EventsConfig,
 }
 """The sections of `flowbuilder.toml`, by name."""
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from flowbuilder.core.errors import EngineStopped
 from flowbuilder.core.ids import base32
+from flowbuilder.runtime.approvals import Approvals
 from flowbuilder.runtime.attempts import Attempts
 from flowbuilder.runtime.cancellation import Cancellation
 from flowbuilder.runtime.clock import SystemClock
@@ -26,6 +27,7 @@ from flowbuilder.runtime.events import EventBus
 from flowbuilder.runtime.executors.placer import Placer
 from flowbuilder.runtime.failures import Failures
 from flowbuilder.runtime.groups import Groups
+from flowbuilder.runtime.hearing import Hearing
 from flowbuilder.runtime.limits import Limits
 from flowbuilder.runtime.loading import Loading
 from flowbuilder.runtime.machine import Machine
@@ -41,11 +43,12 @@ from flowbuilder.runtime.sub_flows import SubFlows
 from flowbuilder.runtime.timers import Timers
 from flowbuilder.runtime.undos import Undos
 from flowbuilder.runtime.upkeep import Upkeep
+from flowbuilder.runtime.waiting import Waiting
 from flowbuilder.runtime.waits import Waits
 from flowbuilder.runtime.weighing import Weighing
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from flowbuilder.core.clock import Clock
     from flowbuilder.storage.api import Store
@@ -114,10 +117,11 @@ class EngineCore:
         await loop.run_in_executor(None, functools.partial(self._store.open, id))
         self._machine = machine = self._assemble(loop, id, unique)
 
-        def on_command() -> None:
-            loop.call_soon_threadsafe(machine.commands.wake)
+        def on_ring() -> None:
+            machine.commands.wake()
+            machine.hearing.wake()
 
-        self._store.on_command(on_command)
+        self._store.on_command(lambda: _hand_to(loop, on_ring))
         self._serving.append(loop.create_task(machine.timers.run()))
         self._calm_collector()
         if self._recover:
@@ -160,6 +164,9 @@ class EngineCore:
         machine.maps = Maps(machine)
         machine.groups = Groups(machine)
         machine.waits = Waits(machine)
+        machine.hearing = Hearing(machine)
+        machine.waiting = Waiting(machine)
+        machine.approvals = Approvals(machine)
         machine.sub_flows = SubFlows(machine)
         machine.undos = Undos(machine)
         machine.phases = Phases(machine)
@@ -237,6 +244,12 @@ class EngineCore:
         await machine.services.close()
         if self._gc_threshold is not None:
             gc.set_threshold(*self._gc_threshold)
+
+
+def _hand_to(loop: asyncio.AbstractEventLoop, action: Callable[[], None]) -> None:
+    """Have something done on the loop; one that is closed has nothing to do any more."""
+    with contextlib.suppress(RuntimeError):
+        loop.call_soon_threadsafe(action)
 
 
 def _give_up(machine: Machine, run: Any) -> list[asyncio.Task[Any]]:

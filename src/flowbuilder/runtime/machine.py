@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from flowbuilder.core.clock import Clock
+    from flowbuilder.runtime.approvals import Approvals
     from flowbuilder.runtime.attempts import Attempts
     from flowbuilder.runtime.cancellation import Cancellation
     from flowbuilder.runtime.commands import Commands
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from flowbuilder.runtime.executors.placer import Placer
     from flowbuilder.runtime.failures import Failures
     from flowbuilder.runtime.groups import Groups
+    from flowbuilder.runtime.hearing import Hearing
     from flowbuilder.runtime.limits import Limits
     from flowbuilder.runtime.loading import Loading
     from flowbuilder.runtime.maps import Maps
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from flowbuilder.runtime.sub_flows import SubFlows
     from flowbuilder.runtime.timers import Timers
     from flowbuilder.runtime.undos import Undos
+    from flowbuilder.runtime.waiting import Waiting
     from flowbuilder.runtime.waits import Waits
     from flowbuilder.runtime.weighing import Weighing
     from flowbuilder.storage.api import Store
@@ -64,6 +67,9 @@ class Machine:
     maps: Maps = dataclasses.field(init=False)
     groups: Groups = dataclasses.field(init=False)
     waits: Waits = dataclasses.field(init=False)
+    hearing: Hearing = dataclasses.field(init=False)
+    waiting: Waiting = dataclasses.field(init=False)
+    approvals: Approvals = dataclasses.field(init=False)
     sub_flows: SubFlows = dataclasses.field(init=False)
     undos: Undos = dataclasses.field(init=False)
     phases: Phases = dataclasses.field(init=False)

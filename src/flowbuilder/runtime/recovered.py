@@ -40,14 +40,18 @@ class Recovered:
         "children",
         "clocks",
         "ended",
+        "got",
         "maps",
+        "nudges",
         "phases",
         "place",
         "readied",
         "rescues",
         "sleeps",
         "starts",
+        "taken",
         "waited",
+        "waits",
     )
 
     def __init__(self) -> None:
@@ -75,6 +79,12 @@ class Recovered:
         """Handlers that had begun."""
         self.cancel: records.CancelAsked | None = None
         self.place = 0
+        self.waits: dict[str, records.WaitBegan] = {}
+        self.got: dict[tuple[str, int], list[records.EventTaken]] = {}
+        """What attempts of waits have taken."""
+        self.taken: list[tuple[int, float, bool]] = []
+        """All that the run has taken: number, when it was emitted, whether it is a signal."""
+        self.nudges: dict[tuple[str, int], list[records.Nudged]] = {}
 
     def forget_past_moments(self, now: float) -> None:
         """Forget moments of limits that have come: an attempt may have begun by them before a crash."""
@@ -138,6 +148,14 @@ def replay(batches: Iterable[bytes], blob: Callable[[str], bytes]) -> Recovered:
                         found.waited[record.path] = record
                     else:
                         found.waited.pop(record.path, None)
+                case records.WaitBegan():
+                    found.waits[record.path] = record
+                    found.began.setdefault(record.path, record.at)
+                case records.EventTaken():
+                    found.got.setdefault((record.path, record.attempt), []).append(record)
+                    found.taken.append((record.number, record.at, record.signal))
+                case records.Nudged():
+                    found.nudges.setdefault((record.path, record.attempt), []).append(record)
                 case records.PhaseEntered():
                     found.phases.add(record.phase)
                 case records.Armed():

@@ -328,17 +328,18 @@ class Runs:
             if not ended.done():
                 ended.set_exception(error)
 
-    def leave(self, run: RunState, wake_at: float) -> None:
-        """Send a run to the store until `wake_at`: it keeps no memory while it waits."""
+    def leave(self, run: RunState, wake_at: float | None) -> None:
+        """Send a run to the store until `wake_at`, or until an event: it keeps no memory while it waits."""
         machine = self._machine
         if run.ended or run.cancel is not None or machine.stopping:
             return
-        if run.row.wake_at == wake_at:
+        if run.row.wake_at == wake_at and run.row.status == "waiting":
             return  # on its way already
+        machine.waiting.leaving(run)
         machine.committer.change(run, status="waiting", wake_at=wake_at, owner=None)
         machine.committer.when_durable(run, functools.partial(self._left, run, wake_at))
 
-    def _left(self, run: RunState, wake_at: float, error: Exception | None) -> None:
+    def _left(self, run: RunState, wake_at: float | None, error: Exception | None) -> None:
         if error is not None or run.lost:
             return
         came = run.dirty or run.busy or run.ready or run.cancel is not None
@@ -347,7 +348,8 @@ class Runs:
                 self._machine.recovery.in_background(self._stay(run))
             return
         self.drop(run)
-        self._machine.recovery.wake_at(wake_at)
+        if wake_at is not None:
+            self._machine.recovery.wake_at(wake_at)
 
     async def _stay(self, run: RunState) -> None:
         """Take back a run that was given up a moment ago, unless another engine was faster."""
@@ -359,6 +361,7 @@ class Runs:
             self.drop(run)
         else:
             self._machine.committer.change(run, status="running", wake_at=None, owner=self._machine.id)
+            self._machine.waiting.stays(run)
 
     def drop(self, run: RunState) -> None:
         """Let go of a run that is to be read again from the store, and of all that it holds."""

@@ -6,9 +6,12 @@ import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from flowbuilder.core import values
+from flowbuilder.core.errors import StoreError, TaskFailed
 from flowbuilder.runtime.executors.children import Children
 from flowbuilder.runtime.executors.places import Places
 from flowbuilder.runtime.executors.threads import Threads
+from flowbuilder.storage.events import Emit, Event
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,6 +41,7 @@ class EngineServices:
         self.clock = clock
         self.threads = Threads(config.executors.thread_count())
         self._config = config
+        self._store = store
         self._children = Children(_children_folder(store))
         self._places = {
             "shells": Places(config.executors.shell_count(), clock.monotonic),
@@ -80,6 +84,32 @@ class EngineServices:
         """
         return self._children.end_orphans()
 
+    async def emit(self, id: str, name: str, payload: Any, source: str) -> None:
+        """Emit an event; returns when it is on disk.  An id that was emitted before is not emitted again.
+
+        Raises:
+            TaskFailed: `emit.size`, the payload is too large.
+            OutputError: it is no value.
+            StoreError: it was not kept.
+        """
+        encoded = values.encode(payload)
+        most = self._config.events.payload_bytes
+        if len(encoded) > most:
+            raise TaskFailed(
+                "emit.size", f"{len(encoded):,} bytes are more than {most:,} (events.payload_bytes)"
+            )
+        store = self._store
+        assert store is not None
+        loop = asyncio.get_running_loop()
+        kept: asyncio.Future[None] = loop.create_future()
+
+        def done(error: StoreError | None) -> None:
+            loop.call_soon_threadsafe(_settle, kept, error)
+
+        store.submit(Emit(Event(id, name, encoded, self.clock.now(), source)))
+        store.when_durable(done)
+        await kept
+
     def slot(self, kind: Literal["shells", "http"], urgency: Urgency) -> AbstractAsyncContextManager[object]:
         """Hold one of the places for child processes, or for HTTP calls, while inside."""
         return self._places[kind].hold(urgency)
@@ -99,6 +129,15 @@ class EngineServices:
         # not on threads of ours: functions that hang may hold them all
         await asyncio.to_thread(self._children.close)
         self.threads.close()
+
+
+def _settle(future: asyncio.Future[None], error: StoreError | None) -> None:
+    if future.done():
+        return
+    if error is None:
+        future.set_result(None)
+    else:
+        future.set_exception(error)
 
 
 def _children_folder(store: Store | None) -> Path | None:

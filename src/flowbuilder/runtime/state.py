@@ -23,9 +23,11 @@ if TYPE_CHECKING:
     from flowbuilder.runtime.held import Held
     from flowbuilder.runtime.maps import MapState
     from flowbuilder.runtime.recovered import Recovered
+    from flowbuilder.runtime.taken import Taken
     from flowbuilder.runtime.timers import Timer
     from flowbuilder.runtime.undos import UndoState
-    from flowbuilder.storage.api import RunRow
+    from flowbuilder.runtime.waiter import Waiter
+    from flowbuilder.storage.api import RunRow, Write
 
 
 class Frame:
@@ -117,8 +119,8 @@ class Execution:
         self.attempt = 0
         self.started_at = 0.0
         self.params: Any = UNSET
-        self.handle: asyncio.Task[Any] | Frame | str | None = None
-        """What is being waited for: an attempt, a body, a child run's id."""
+        self.handle: asyncio.Task[Any] | Frame | Waiter | str | None = None
+        """What is being waited for: an attempt, a body, an event, a child run's id."""
         self.timer: Timer | None = None
         """Ends the attempt when its time is up, or the wait between two."""
         self.deadline: Timer | None = None
@@ -138,6 +140,7 @@ class RunState:
 
     __slots__ = (
         "accepted",
+        "also",
         "blobs",
         "busy",
         "cancel",
@@ -165,6 +168,7 @@ class RunState:
         "result",
         "row",
         "sequence",
+        "taken",
         "timer",
         "undo",
         "waiters",
@@ -205,6 +209,8 @@ class RunState:
         self.masker: Masker | None = None
         self.timer: Timer | None = None
         """Of the run's own timeout."""
+        self.taken: Taken | None = None
+        """Events that it has taken, once it has waited for any."""
 
         # the committer's
         self.records: list[Record] = []
@@ -218,9 +224,18 @@ class RunState:
         """Effects that wait until a flush is on disk."""
         self.blobs = 0
         """Large values on their way to the blob store; no flush goes past them."""
+        self.also: dict[str, Write] | None = None
+        """What else is to be written with the next flush, by what it is about: the last word holds."""
         self.changed: dict[str, Any] | None = None
         """Columns of the row that have new values."""
         self.dirty = False
         self.accepted = False
         self.waiters: list[tuple[int, Callable[[Exception | None], None]]] | None = None
         """Whom to tell, once, that a flush is on disk."""
+
+    def add_write(self, about: str, write: Write) -> None:
+        """Have something written with the next flush, in place of what was said about the same before."""
+        if self.also is None:
+            self.also = {}
+        self.also.pop(about, None)
+        self.also[about] = write

@@ -21,6 +21,8 @@ BLOB_GRACE = 86400.0
 """Seconds for which a large value is kept that nothing refers to."""
 LOOK_EVERY = 300.0
 """Seconds between two looks at what all live runs of the store own; at start too."""
+EVENTS_STEP = 5000
+"""Events that are deleted before others have the store."""
 STEP = 500
 """Runs that retention deletes before it lets others have the store."""
 
@@ -71,6 +73,11 @@ class Upkeep:
             while await machine.in_thread(retain):
                 pass
         await machine.limits.upkeep()
+        keep = machine.config.events.keep
+        if keep:
+            forget = functools.partial(machine.store.events().forget, machine.clock.now() - keep, EVENTS_STEP)
+            while await machine.in_thread(forget) >= EVENTS_STEP:
+                pass
         if machine.clock.now() >= self._sweep_at:
             self._sweep_at = machine.clock.now() + SWEEP_EVERY
             await machine.in_thread(functools.partial(machine.store.sweep_blobs, BLOB_GRACE))

@@ -226,6 +226,9 @@ def _open(path: str, recovered: Recovered, row: RunRow, known: dict[str, TaskVie
         return TaskView(STATUS[WAITING], reason=_what_it_waits_for(waited), attempts=waited.attempt)
     if path in recovered.sleeps or path in recovered.children:
         return TaskView(STATUS[WAITING])
+    wait = recovered.waits.get(path)
+    if wait is not None:
+        return TaskView(STATUS[WAITING], f"for {wait.what}", attempts=wait.attempt, started_at=wait.at)
     rescue = recovered.rescues.get(path)
     if rescue is not None:
         return TaskView(STATUS[RUNNING], error=rescue.error, attempts=rescue.attempt)

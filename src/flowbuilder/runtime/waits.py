@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from flowbuilder.runtime.machine import Machine
     from flowbuilder.runtime.state import Execution, RunState
 
+FOREVER = 1e12
+"""What an execution waits for that waits for no moment; finite, as it needs nothing of what is in memory."""
 CHILD_CHECK = 300.0
 """Seconds after which a run that waits for another in the store looks for itself how that one is."""
 
@@ -88,13 +90,13 @@ class Waits:
                     return
                 moment = now + CHILD_CHECK
             moments.append(moment)
-            timers = (execution.timer, execution.deadline)
+            timers = (execution.timer, execution.deadline)  # a wait's own is the moment itself
             moments.extend(timer.at for timer in timers if timer is not None)
         if run.timer is not None:
             moments.append(run.timer.at)
         moment = min(moments)
         if long < moment - now < math.inf:
-            self._machine.runs.leave(run, moment)
+            self._machine.runs.leave(run, None if moment >= FOREVER else moment)
 
 
 def wake_moment(value: Any, until: bool, now: float) -> float:
@@ -110,16 +112,25 @@ def wake_moment(value: Any, until: bool, now: float) -> float:
     """
     if until:
         return _moment(value)
+    return now + seconds_of(value, "for")
+
+
+def seconds_of(value: Any, what: str) -> float:
+    """Return a duration in seconds.
+
+    Raises:
+        ExpressionError: if the value is none; `what` says what takes it.
+    """
     if isinstance(value, dt.timedelta):
-        return now + value.total_seconds()
+        return value.total_seconds()
     if type(value) in (int, float):
-        return now + float(value)
+        return float(value)
     if type(value) is str:
         try:
-            return now + parse_duration(value)
+            return parse_duration(value)
         except ValueError as error:
             raise ExpressionError("expression.value", str(error)) from None
-    raise ExpressionError("expression.type", f"`for` takes a duration such as 10s, not {_kind(value)}")
+    raise ExpressionError("expression.type", f"`{what}` takes a duration such as 10s, not {_kind(value)}")
 
 
 def _moment(value: Any) -> float:

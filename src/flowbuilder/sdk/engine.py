@@ -14,6 +14,7 @@ from flowbuilder.runtime.secrets import Secrets
 from flowbuilder.runtime.settings import read_settings
 from flowbuilder.runtime.start import PLAIN, Start
 from flowbuilder.runtime.views import RunView, view
+from flowbuilder.sdk.events import decide, find_events, make_event, open_approval, open_approvals
 from flowbuilder.sdk.load import LoadedFlow, load
 from flowbuilder.sdk.reader import find_row, left_behind
 from flowbuilder.sdk.run import Run
@@ -23,10 +24,12 @@ from flowbuilder.storage.factory import make_store
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from flowbuilder.core.approvals import OpenApproval
     from flowbuilder.core.clock import Clock
     from flowbuilder.core.plan import FlowPlan
     from flowbuilder.runtime.config import Config
     from flowbuilder.storage.api import Log, Store
+    from flowbuilder.storage.events import Event as StoredEvent
 
 LOOK_AGAIN = 0.2
 LOOK_SELDOM = 2.0
@@ -169,6 +172,94 @@ class Engine:
         else:
             taken = [id for id in run_ids if await recovery.adopt_if_free((await self.row(id)).id)]
         return [Run(self, await self.row(id)) for id in taken]
+
+    # -- events and approvals ----------------------------------------------------
+
+    async def emit(
+        self, name: str, payload: Any = None, *, id: str | None = None, source: str = "program"
+    ) -> str:
+        """Emit an event; once this returns its id, it is on disk and nobody who waits for it misses it.
+
+        Args:
+            name: dotted words.
+            payload: any value.
+            id: makes emitting it twice emit it once.
+            source: who emits it, for people.
+
+        Raises:
+            InputError: the name is none, or the payload cannot be kept.
+        """
+        return await self._emit(name, payload, id, source, None)
+
+    async def signal(
+        self, run_id: str, name: str, payload: Any = None, *, id: str | None = None, source: str = "program"
+    ) -> str:
+        """Send a signal to one run, wherever it is; it is kept for the run until a `wait` takes it.
+
+        Raises:
+            NotFound: there is no such run.
+            RunEnded: it has ended.
+            InputError: the name is none, or the payload cannot be kept.
+        """
+        return await self._emit(name, payload, id, source, (await self.row(run_id)).id)
+
+    async def _emit(self, name: str, payload: Any, id: str | None, source: str, run_id: str | None) -> str:
+        machine = self.core.machine
+        event = make_event(
+            name,
+            payload,
+            id=id,
+            at=machine.clock.now(),
+            source=source,
+            run_id=run_id,
+            most_bytes=machine.config.events.payload_bytes,
+        )
+        if run_id is not None:
+            machine.committer.flush_all()
+        await machine.in_thread(functools.partial(self._store.events().emit, event))
+        machine.hearing.wake()
+        return event.id
+
+    async def events(
+        self, *names: str, since: float | None = None, after: int = 0, limit: int | None = None
+    ) -> list[StoredEvent]:
+        """List events of these names, or all, oldest first; with a `limit` the newest of them."""
+        find = functools.partial(find_events, self._store, names=names, since=since, after=after, limit=limit)
+        return await self.core.machine.in_thread(find)  # type: ignore[no-any-return]
+
+    async def approvals(self, run_id: str | None = None) -> list[OpenApproval]:
+        """List what is to be decided, oldest first; of one run, or of all."""
+        self.core.machine.committer.flush_all()
+        id = None if run_id is None else (await self.row(run_id)).id
+        return await self.core.machine.in_thread(functools.partial(open_approvals, self._store, id))  # type: ignore[no-any-return]
+
+    async def approve(
+        self, run_id: str, by: str, form: Mapping[str, Any] | None = None, *, task: str | None = None
+    ) -> None:
+        """Approve what a run asks for; `task` may be left out where it asks for one thing.
+
+        Raises:
+            NotFound: nothing is to be decided.
+            InputError: with all that is wrong with the form.
+            Conflict: it is not theirs to decide, or is decided already.
+            RunEnded: the run has ended.
+        """
+        await self._decide(run_id, task, by, approve=True, form=form)
+
+    async def reject(self, run_id: str, by: str, reason: str = "", *, task: str | None = None) -> None:
+        """Reject it; raises as `approve` does."""
+        await self._decide(run_id, task, by, approve=False, reason=reason)
+
+    async def _decide(self, run_id: str, task: str | None, by: str, **what: Any) -> None:
+        machine = self.core.machine
+        machine.committer.flush_all()
+        row = await self.row(run_id)
+
+        def leave_voice() -> None:
+            decide(self._store, open_approval(self._store, row, task), by, at=machine.clock.now(), **what)
+
+        await machine.in_thread(leave_voice)
+        machine.hearing.wake()
 
     async def delete(self, run_ids: Sequence[str]) -> int:
         """Delete ended runs with all that belongs to them; returns how many there were."""

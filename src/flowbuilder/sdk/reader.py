@@ -4,21 +4,31 @@ from __future__ import annotations
 
 import math
 import time
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from flowbuilder.core import values
 from flowbuilder.core.errors import NotFound
 from flowbuilder.runtime.plans import Plans
 from flowbuilder.runtime.views import RunView, view
+from flowbuilder.sdk.events import (
+    decide,
+    find_events,
+    make_event,
+    open_approval,
+    open_approvals,
+    voices_of,
+)
 from flowbuilder.storage.api import LIVE, LIVE_STATUSES, RunFilter, RunRow
 from flowbuilder.storage.factory import make_store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from flowbuilder.core.approvals import OpenApproval, Voice
     from flowbuilder.core.plan import FlowPlan
     from flowbuilder.storage.api import Engine, Log, Store, TaskStatistics
+    from flowbuilder.storage.events import Event
     from flowbuilder.storage.liveness import Liveness
 
 
@@ -63,8 +73,13 @@ def left_behind(store: Store, but: str | None = None) -> list[RunRow]:
         row
         for row in _live(store)
         if row.owner not in alive
-        and not (row.owner is None and row.status == "waiting" and (row.wake_at or 0.0) > overdue)
+        and not (row.owner is None and row.status == "waiting" and _moment(row) > overdue)
     ]
+
+
+def _moment(row: RunRow) -> float:
+    """Return when a run that sleeps is due; one that an event has woken is so as of now, one may wait for ever."""
+    return row.wake_at or math.inf
 
 
 def _live(store: Store) -> Iterator[RunRow]:
@@ -170,6 +185,67 @@ class Reader:
             return False
         self._store.send(row.id, "cancel", values.encode({"reason": reason}))
         return True
+
+    # -- events and approvals ----------------------------------------------------
+
+    def emit(self, name: str, payload: Any = None, *, id: str | None = None, source: str = "person") -> str:
+        """Emit an event, durably, and wake the engines; where there is none the next one sees it.
+
+        Raises:
+            InputError: the name is none, or the payload cannot be kept.
+        """
+        event = make_event(name, payload, id=id, source=source)
+        self._store.events().emit(event)
+        return event.id
+
+    def signal(
+        self, run_id: str, name: str, payload: Any = None, *, id: str | None = None, source: str = "person"
+    ) -> str:
+        """Send a signal to a run, which is kept for it until a `wait` takes it.
+
+        Raises:
+            NotFound, RunEnded, InputError: nothing was sent.
+        """
+        event = make_event(name, payload, id=id, source=source, run_id=self.row(run_id).id)
+        self._store.events().emit(event)
+        return event.id
+
+    def events(
+        self, *names: str, since: float | None = None, after: int = 0, limit: int | None = None
+    ) -> list[Event]:
+        """List events of these names, or all, oldest first; with a `limit` the newest of them."""
+        return find_events(self._store, names=names, since=since, after=after, limit=limit)
+
+    def approvals(self, run_id: str | None = None) -> list[OpenApproval]:
+        """List what is to be decided, oldest first; of one run, or of all."""
+        return open_approvals(self._store, None if run_id is None else self.row(run_id).id)
+
+    def approval(self, run_id: str, task: str | None = None) -> tuple[OpenApproval, list[Voice]]:
+        """Return one approval and all voices; `task` may be left out where the run has one.
+
+        Raises:
+            NotFound, RunEnded: there is none.
+        """
+        found = open_approval(self._store, self.row(run_id), task)
+        return found, voices_of(self._store, found)
+
+    def approve(
+        self, run_id: str, by: str, form: Mapping[str, Any] | None = None, *, task: str | None = None
+    ) -> OpenApproval:
+        """Approve what a run asks for, durably; the engine that drives the run, or the next one, counts it.
+
+        Raises:
+            NotFound, RunEnded, Conflict, InputError: it is not approved.
+        """
+        found = open_approval(self._store, self.row(run_id), task)
+        decide(self._store, found, by, approve=True, form=form)
+        return found
+
+    def reject(self, run_id: str, by: str, reason: str = "", *, task: str | None = None) -> OpenApproval:
+        """Reject it; raises as `approve` does."""
+        found = open_approval(self._store, self.row(run_id), task)
+        decide(self._store, found, by, approve=False, reason=reason)
+        return found
 
     def delete(self, run_ids: Sequence[str]) -> int:
         """Delete ended runs with all that belongs to them; returns how many there were."""

@@ -11,7 +11,7 @@ from flowbuilder.core.errors import EngineStopped, RunCancelled, RunFailed
 from flowbuilder.storage.api import LIVE
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
 
     from flowbuilder.runtime.events import Event
     from flowbuilder.runtime.runs import Runs
@@ -122,6 +122,25 @@ class Run:
         if self._engine.core.closed:
             raise EngineStopped(f"the engine of run {self.id} is closed; another one carries it on")
         return await self._engine.core.machine.recovery.cancel(self.id, reason)
+
+    async def signal(self, name: str, payload: Any = None, *, id: str | None = None) -> str:
+        """Send the run a signal, which is kept for it until a `wait` takes it; returns its id.
+
+        Raises:
+            RunEnded: the run has ended.
+            InputError: the name is none, or the payload cannot be kept.
+        """
+        return await self._engine.signal(self.id, name, payload, id=id)
+
+    async def approve(
+        self, by: str, form: Mapping[str, Any] | None = None, *, task: str | None = None
+    ) -> None:
+        """Approve what the run asks for; see `Engine.approve`."""
+        await self._engine.approve(self.id, by, form, task=task)
+
+    async def reject(self, by: str, reason: str = "", *, task: str | None = None) -> None:
+        """Reject what the run asks for; see `Engine.approve`."""
+        await self._engine.reject(self.id, by, reason, task=task)
 
     def cancel_soon(self, reason: str = "") -> None:
         """Ask the run to stop in order, and do not wait until it was asked; on the engine's loop."""

@@ -55,6 +55,8 @@ class Subscription(msgspec.Struct, frozen=True, gc=False):
     """Of the value that it must be equal to."""
     after: int = 0
     """The number of the last event that the run has looked at for it."""
+    woken: int = 0
+    """The number of the first event that has met it since; 0: none has.  Said by the store."""
 
 
 class Emit(msgspec.Struct, frozen=True, gc=False):
@@ -105,6 +107,8 @@ class EventFilter(msgspec.Struct, frozen=True):
     since: float | None = None
     """From this moment on."""
     limit: int = 1000
+    everything: bool = False
+    """Events and signals to any run alike, `run_id` aside."""
 
 
 class Events(Protocol):

@@ -38,6 +38,10 @@ class Services(Protocol):
         """Hold one of the places for child processes, or for HTTP calls, while inside; wait for one first."""
         ...
 
+    async def emit(self, id: str, name: str, payload: Any, source: str) -> None:
+        """Emit an event; returns when it is on disk.  An id that was emitted before is not emitted again."""
+        ...
+
     async def in_thread(self, function: Callable[[], Any]) -> Any:
         """Run a blocking function on the engine's threads."""
         ...

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from flowbuilder.core.catalogue import TaskSpec
+from flowbuilder.tasks.specs.waiting import APPROVAL, EMIT, WAIT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -351,6 +352,7 @@ CATALOGUE: Final[Mapping[str, TaskSpec]] = MappingProxyType(
         for spec in (
             *(SET, SWITCH, SHELL, SCRIPT, PYTHON, HTTP),
             *(SLEEP, FLOW, GROUP, FAIL, LOG, ASSERT),
+            *(WAIT, EMIT, APPROVAL),
         )
     }
 )

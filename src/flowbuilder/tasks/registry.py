@@ -32,6 +32,7 @@ _BUILT_IN: Final = {
     "fail": "flowbuilder.tasks.fail:Fail",
     "log": "flowbuilder.tasks.log:Log",
     "assert": "flowbuilder.tasks.assert_:Assert",
+    "emit": "flowbuilder.tasks.emit:Emit",
 }
 """Those of the catalogue that are called; the others the compiler and the runtime carry out themselves."""
 

@@ -9,7 +9,7 @@ from flowbuilder.tasks import registry
 from flowbuilder.tasks.catalogue import CATALOGUE
 from flowbuilder.tasks.registry import PluginBroken, catalogue, forget, task_type
 
-CARRIED_OUT_BY_THE_RUNTIME = {"set", "switch", "sleep", "flow", "group"}
+CARRIED_OUT_BY_THE_RUNTIME = {"set", "switch", "sleep", "wait", "approval", "flow", "group"}
 
 
 class Plugged:

@@ -19,6 +19,14 @@ VALID = {
     "fail": {"message": "no", "kind": "order.invalid"},
     "log": {"message": "m", "level": "warning"},
     "assert": {"that": True, "message": "m"},
+    "wait": {"event": "order.paid", "filter": True, "count": 2, "timeout": "1d", "window": "1h"},
+    "emit": {"event": "order.paid", "payload": {"a": [1]}, "key": "k"},
+    "approval": {
+        "message": "m",
+        "form": {},
+        "assignees": ["a"],
+        "escalation": {"after": "1h", "assignees": ["b"]},
+    },
 }
 INVALID = {
     "switch": {"cases": []},
@@ -32,6 +40,9 @@ INVALID = {
     "fail": {"kind": "x"},
     "log": {"message": "m", "level": "loud"},
     "assert": {"message": "m"},
+    "wait": {"event": "a", "signal": "b"},
+    "emit": {"event": "a b"},
+    "approval": {"message": "m", "quorum": 0},
 }
 
 

@@ -51,6 +51,10 @@ def _of_work(work: ir.Work) -> tuple[Expr | None, ...]:
             return (params,)
         case ir.Sleep(duration, until):
             return (duration, until)
+        case ir.Wait(params=params, filter=filter):
+            return (params, filter)
+        case ir.Approval(params=params):
+            return (params,)
         case ir.SubFlow(name=name, inputs=inputs, key=key):
             return (name, inputs, key)
         case ir.Group(outputs=outputs):

@@ -13,6 +13,7 @@ from flowbuilder.compiler.checks.subject import all_graphs, inner_graphs
 from flowbuilder.compiler.expressions.check import ScopeNames, check
 from flowbuilder.compiler.expressions.references import Reference, references
 from flowbuilder.compiler.expressions.tree import Const
+from flowbuilder.core.matching import EVENT_MEMBERS
 
 if TYPE_CHECKING:
     from flowbuilder.compiler import ir
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from flowbuilder.compiler.findings import Findings
     from flowbuilder.core.span import Span
 
+_EVENT: Final[Mapping[str, Collection[str]]] = {"event": EVENT_MEMBERS}
 _OF_TASKS: Final = frozenset({"tasks", "item", "index", "loop", "output", "error"})
 
 
@@ -69,7 +71,11 @@ class _Look:
                 self._secret(reference)
         names = ScopeNames(
             scope.names,
-            {**self.members, "tasks": Declared(scope.tasks, self.findings)},
+            {
+                **self.members,
+                "tasks": Declared(scope.tasks, self.findings),
+                **(_EVENT if scope.event else {}),
+            },
             condition=scope.condition,
             momentary=scope.momentary,
         )

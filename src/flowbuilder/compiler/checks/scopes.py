@@ -37,6 +37,8 @@ class Scope:
     momentary: bool = True
     """Whether its value may depend on when it is asked: `now()`, `uuid()`."""
     condition: bool = False
+    event: bool = False
+    """Whether `event` stands for an event that came."""
 
 
 def sites(flow: ir.Flow, catalogue: Mapping[str, TaskSpec]) -> Iterator[tuple[Expr, Scope]]:
@@ -120,6 +122,13 @@ def _of_work(work: ir.Work, scope: Scope, catalogue: Mapping[str, TaskSpec]) -> 
             yield from _of_params(params, scope, catalogue.get(name))
         case ir.Sleep(duration, until):
             yield from ((expr, scope) for expr in (duration, until) if expr is not None)
+        case ir.Wait(params=params, filter=condition):
+            yield params, scope
+            if condition is not None:
+                names = scope.names | {"event"}
+                yield condition, dataclasses.replace(scope, names=names, condition=True, event=True)
+        case ir.Approval(params=params):
+            yield params, scope
         case ir.SubFlow(name=flow_name, inputs=inputs, key=key):
             yield from ((expr, scope) for expr in (flow_name, inputs, key) if expr is not None)
         case _:

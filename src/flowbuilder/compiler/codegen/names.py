@@ -31,9 +31,10 @@ class Level:
         element: whether it is one element of a map; `alias` is its `as`.
         error: whether `error` means something here.
         output: whether `output` does.
+        event: whether `event` does, in the place of an element.
     """
 
-    __slots__ = ("alias", "element", "error", "output", "parent", "slots")
+    __slots__ = ("alias", "element", "error", "event", "output", "parent", "slots")
 
     def __init__(
         self,
@@ -44,7 +45,9 @@ class Level:
         alias: str | None = None,
         error: bool = False,
         output: bool = False,
+        event: bool = False,
     ) -> None:
+        self.event = event
         self.parent = parent
         self.slots: Mapping[str, int] = slots or {}
         self.element = element
@@ -128,6 +131,8 @@ class ScopeNames:
     def _element(self, name: str) -> ast.expr | None:
         scope, level = _scope(), self.level
         while True:
+            if level.event and name == "event":
+                return at(scope, ITEM)
             if level.element:
                 if name in ("item", level.alias):
                     return at(scope, ITEM)

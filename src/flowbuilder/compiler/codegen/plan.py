@@ -12,6 +12,8 @@ from flowbuilder.compiler.codegen.names import Level, ScopeNames, VariableNames
 from flowbuilder.compiler.codegen.regions import maybe_skipped, region_function
 from flowbuilder.compiler.costs import weights
 from flowbuilder.compiler.expressions.references import mentions_secrets, uses_now
+from flowbuilder.compiler.matches import looked_up
+from flowbuilder.core.matching import write_path
 from flowbuilder.core.plan import (
     HEADER,
     FlowPlan,
@@ -23,6 +25,7 @@ from flowbuilder.core.plan import (
     Region,
     SubFlowPlan,
     TaskPlan,
+    WaitPlan,
 )
 
 if TYPE_CHECKING:
@@ -214,6 +217,14 @@ class _FlowGenerator:
                 plan.type = "sleep"
                 plan.until = until is not None
                 self._set(plan, "value", duration if until is None else until, level, line)  # type: ignore[arg-type]
+            case ir.Wait(params=params):
+                plan.type = "wait"
+                self._set(plan, "value", params, level, line)
+                plan.wait = self._wait(work, level, line)
+            case ir.Approval(params=params):
+                plan.type = "approval"
+                self._set(plan, "value", params, level, line)
+                plan.wait = WaitPlan(signal=True)
             case ir.SubFlow():
                 plan.type, plan.effect = "flow", "write"
                 plan.sub_flow = self._sub_flow(work, level, line)
@@ -223,6 +234,17 @@ class _FlowGenerator:
                 plan.body = self._graph(graph, body, path + ".")
                 if outputs is not None:
                     self._set(plan, "body_outputs", outputs, body, line)
+
+    def _wait(self, work: ir.Wait, level: Level, line: int) -> WaitPlan:
+        plan = WaitPlan(signal=work.signal)
+        if work.filter is not None:
+            self._set(plan, "filter", work.filter, Level(level, event=True), line, condition=True)
+            found = None if work.signal else looked_up(work.filter)
+            if found is not None:
+                path, value = found
+                plan.member = write_path(path)
+                self._set(plan, "key", value, level, line)
+        return plan
 
     def _sub_flow(self, work: ir.SubFlow, level: Level, line: int) -> SubFlowPlan:
         plan = SubFlowPlan(flow=work.flow, name=None, inputs=_not_compiled, wait=work.wait, key=None)
@@ -325,6 +347,10 @@ def _kind(work: ir.Work) -> Kind:
             return "invoke"
         case ir.Sleep():
             return "sleep"
+        case ir.Wait():
+            return "wait"
+        case ir.Approval():
+            return "approval"
         case ir.SubFlow():
             return "flow"
         case _:
@@ -352,6 +378,10 @@ def _expressions(task: ir.Task) -> list[Expr]:
             found.append(params)
         case ir.Sleep(duration, until):
             found += [duration, until]
+        case ir.Wait(params=params, filter=filter):
+            found += [params, filter]
+        case ir.Approval(params):
+            found.append(params)
         case ir.SubFlow(_, name, inputs, _, key):
             found += [name, inputs, key]
         case ir.Group(_, outputs):

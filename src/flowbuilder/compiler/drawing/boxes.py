@@ -7,7 +7,18 @@ from typing import Literal
 
 import msgspec
 
-from flowbuilder.compiler.ir import Compute, Flow, Graph, Group, Invoke, Sleep, SubFlow, Task
+from flowbuilder.compiler.ir import (
+    Approval,
+    Compute,
+    Flow,
+    Graph,
+    Group,
+    Invoke,
+    Sleep,
+    SubFlow,
+    Task,
+    Wait,
+)
 from flowbuilder.compiler.order import in_order, waits_of
 from flowbuilder.compiler.written import written
 
@@ -61,6 +72,10 @@ def type_of(task: Task) -> str:
             return name
         case Sleep():
             return "sleep"
+        case Wait():
+            return "wait"
+        case Approval():
+            return "approval"
         case SubFlow():
             return "flow"
         case _:
@@ -112,6 +127,8 @@ def _look(task: Task) -> Look:
             return effect
         case SubFlow():
             return "write"
+        case Wait() | Approval():
+            return "read"
         case Group():
             return "group"
         case _:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flowbuilder.compiler.expressions.tree import Const
-from flowbuilder.compiler.ir import Compute, Group, Invoke, Sleep, SubFlow
+from flowbuilder.compiler.ir import Approval, Compute, Group, Invoke, Sleep, SubFlow, Wait
+from flowbuilder.compiler.matches import looked_up
 from flowbuilder.compiler.written import written
 from flowbuilder.core.durations import format_duration, format_size
 
@@ -74,12 +75,29 @@ def _what(task: Task) -> Iterator[Detail]:
                 yield "For", written(duration)
             elif until is not None:
                 yield "Until", written(until)
+        case Wait():
+            yield from _awaited(task.work)
+        case Approval(params=params):
+            yield "Decides", written(params)
         case SubFlow(flow=flow, name=name, wait=wait):
             which = flow.name if flow is not None else written(name) if name is not None else "this one"
             size = f", {len(flow.main.tasks)} tasks" if flow is not None else ""
             yield "Flow", which + size + ("" if wait else ", not waited for")
         case _:
             pass
+
+
+def _awaited(wait: Wait) -> Iterator[Detail]:
+    """Say what is waited for, and whether the filter's values find the run or all who wait are asked."""
+    yield "Signal" if wait.signal else "Event", written(wait.params)
+    if wait.filter is not None:
+        yield "Filter", written(wait.filter)
+        found = None if wait.signal else looked_up(wait.filter)
+        if found is not None:
+            path, value = found
+            yield "Found by", f"event.{'.'.join(map(str, path))} = {written(value)} (index)"
+        elif not wait.signal:
+            yield "Found by", "the event's name: every event of that name is looked at"
 
 
 def _effect(task: Task) -> str:

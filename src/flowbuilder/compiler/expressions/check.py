@@ -130,11 +130,21 @@ def _names(expr: Expr, scope: ScopeNames) -> Iterator[Diagnostic]:
         elif root in scope.members and reference.path:
             name = reference.path[0]
             if name not in scope.members[root]:
+                if root == "event":
+                    yield _no_such_part(reference, scope.members[root])
+                    continue
                 what = f"there is no '{name}' among the {root}"
                 yield Diagnostic(UNKNOWN_NAME, what, reference.span, _near(name, scope.members[root]))
         elif root == "run" and reference.path and reference.path[0] not in RUN_FIELDS:
             what = f"'run' has no '{reference.path[0]}'"
             yield Diagnostic(UNKNOWN_FIELD, what, reference.span, _near(reference.path[0], RUN_FIELDS))
+
+
+def _no_such_part(reference: Reference, parts: Collection[str]) -> Diagnostic:
+    """Say that an event has no such part: mostly the payload's member is meant."""
+    name = reference.path[0]
+    hints = _near(name, parts) or (f"did you mean `event.payload.{name}`?",)
+    return Diagnostic(UNKNOWN_FIELD, f"an event has no '{name}'", reference.span, hints)
 
 
 def _unknown(reference: Reference, scope: ScopeNames) -> Diagnostic:
@@ -160,6 +170,8 @@ def _where(name: str) -> tuple[str, ...]:
             return ("it stands in `on_error`, in `retry.if`, in `on_failure` and in `finally`",)
         case "loop" | "output":
             return ("it stands in `repeat` and in `undo`",)
+        case "event":
+            return ("it stands in the `filter` of a `wait` and of an event trigger",)
         case "tasks":
             return ("use a task of type `set`",)
         case _:

@@ -9,12 +9,14 @@ from flowbuilder.compiler import ir
 from flowbuilder.compiler.expressions.tree import Const
 from flowbuilder.compiler.lower.values import lower_value
 from flowbuilder.compiler.lower.works import (
+    lower_approval,
     lower_flow_task,
     lower_group,
     lower_invoke,
     lower_set,
     lower_sleep,
     lower_switch,
+    lower_wait,
 )
 
 if TYPE_CHECKING:
@@ -23,9 +25,6 @@ if TYPE_CHECKING:
     from flowbuilder.compiler.nodes import Node, Scalar
 
 LATER_TYPES: Final[Mapping[str, str]] = {
-    "wait": "until then ask again and again with `retry`",
-    "approval": "until then split the flow where somebody decides",
-    "emit": "until then use `http`",
     "sql": "until then use `python`",
     "file": "until then use `python` or `shell`",
     "kv": "until then use `python` with a file of your own",
@@ -48,6 +47,16 @@ _FOREIGN: Final[Mapping[str, str]] = {
     "api": "http",
     "webhook": "http",
     "delay": "sleep",
+    "wait_for": "wait",
+    "wait_for_event": "wait",
+    "signal": "wait",
+    "sensor": "wait",
+    "await": "wait",
+    "event": "emit",
+    "publish": "emit",
+    "human": "approval",
+    "manual": "approval",
+    "approve": "approval",
     "subflow": "flow",
     "workflow": "flow",
     "call": "python",
@@ -70,6 +79,8 @@ _WORKS: Final[Mapping[str, Callable[..., ir.Work]]] = {
     "set": lower_set.lower,
     "switch": lower_switch.lower,
     "sleep": lower_sleep.lower,
+    "wait": lower_wait.lower,
+    "approval": lower_approval.lower,
     "flow": lower_flow_task.lower,
     "group": lower_group.lower,
 }

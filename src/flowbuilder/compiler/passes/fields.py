@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from flowbuilder.compiler.ir import Compute, Group, Invoke, Sleep, SubFlow
+from flowbuilder.compiler.ir import Approval, Compute, Group, Invoke, Sleep, SubFlow, Wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -18,6 +18,8 @@ _FIELDS: dict[type, tuple[str, ...]] = {
     Compute: ("value",),
     Invoke: ("params",),
     Sleep: ("duration", "until"),
+    Wait: ("params", "filter"),
+    Approval: ("params",),
     SubFlow: ("name", "inputs", "key"),
     Group: ("outputs",),
 }

@@ -37,8 +37,8 @@ class Board:
         self.ids: dict[str, int] = {}
         self.taken: set[int] = set()
         self.subscriptions: dict[tuple[str, str], Subscription] = {}
-        self.woken: set[tuple[str, str]] = set()
-        """Subscriptions that an event has met, and whose runs have not said since that they go on waiting."""
+        self.woken: dict[tuple[str, str], int] = {}
+        """Subscriptions that an event has met, and whose runs have not said since that they go on waiting: which."""
         self.last = 0
 
 
@@ -50,7 +50,7 @@ def apply(place: Place, news: Sequence[News]) -> bool:
         match item:
             case Unsubscribe(run_id, path):
                 board.subscriptions.pop((run_id, path), None)
-                board.woken.discard((run_id, path))
+                board.woken.pop((run_id, path), None)
             case Take(run_id, numbers):
                 for number in numbers:
                     event = board.events.get(number)
@@ -79,7 +79,7 @@ def insert(place: Place, event: Event) -> bool:
     board.ids[event.id] = board.last
     for subscription in board.subscriptions.values():
         if asks_for(subscription, kept):
-            _wake(place, subscription)
+            _wake(place, subscription, board.last)
     return True
 
 
@@ -87,7 +87,7 @@ def forget_run(board: Board, run_id: str) -> None:
     """Delete what belongs to a run."""
     for key in [key for key in board.subscriptions if key[0] == run_id]:
         del board.subscriptions[key]
-        board.woken.discard(key)
+        board.woken.pop(key, None)
     for event in [event for event in board.events.values() if event.run_id == run_id]:
         _delete(board, event)
 
@@ -128,11 +128,11 @@ class MemoryEvents:
             found = [
                 event
                 for number, event in sorted(board.events.items())
-                if event.run_id == which.run_id
+                if (which.everything or event.run_id == which.run_id)
                 and number > which.after
                 and only(which.names, event.name)
                 and (which.since is None or event.at >= which.since)
-                and (which.run_id is None or number not in board.taken)
+                and number not in board.taken
             ]
             return found[: which.limit]
 
@@ -142,8 +142,8 @@ class MemoryEvents:
         """List who waits: for a name, or of a run."""
         with self._reading() as place:
             found = [
-                subscription
-                for _, subscription in sorted(place.board.subscriptions.items())
+                msgspec.structs.replace(subscription, woken=place.board.woken.get(key, 0))
+                for key, subscription in sorted(place.board.subscriptions.items())
                 if (name is None or subscription.name == name)
                 and (run_id is None or subscription.run_id == run_id)
             ]
@@ -172,18 +172,19 @@ class MemoryEvents:
 def _subscribe(place: Place, new: Subscription) -> bool:
     board = place.board
     board.subscriptions[new.run_id, new.path] = new
-    board.woken.discard((new.run_id, new.path))
-    met = any(
-        number > new.after and number not in board.taken and asks_for(new, event)
-        for number, event in board.events.items()
-    )
+    board.woken.pop((new.run_id, new.path), None)
+    met = [
+        number
+        for number, event in sorted(board.events.items())
+        if number > new.after and number not in board.taken and asks_for(new, event)
+    ]
     if met:
-        _wake(place, new)
-    return met
+        _wake(place, new, met[0])
+    return bool(met)
 
 
-def _wake(place: Place, subscription: Subscription) -> None:
-    place.board.woken.add((subscription.run_id, subscription.path))
+def _wake(place: Place, subscription: Subscription, number: int) -> None:
+    place.board.woken.setdefault((subscription.run_id, subscription.path), number)
     row = place.runs.get(subscription.run_id)
     if row is not None and row.owner is None and row.status == "waiting":
         row.wake_at = 0.0

@@ -77,7 +77,7 @@ _WAKE_ALL = (
     "UPDATE runs SET wake_at = 0.0 WHERE id IN (SELECT value FROM json_each(?)) "
     "AND owner IS NULL AND status = 'waiting'"
 )
-_MARK = "UPDATE subscriptions SET woken = 1 WHERE run_id = ? AND path = ?"
+_MARK = "UPDATE subscriptions SET woken = ? WHERE run_id = ? AND path = ? AND woken = 0"
 _MANY = 64
 """Events behind a new subscription that are looked at one by one: where there are more, the run looks itself."""
 
@@ -127,10 +127,10 @@ def insert(cursor: apsw.Cursor, event: Event) -> int | None:
     if found is None:
         return None
     waiting = _signalled(cursor, event) if event.run_id is not None else _matched(cursor, event)
-    if waiting:
-        cursor.executemany(_MARK, waiting)
-        cursor.execute(_WAKE_ALL, (json.dumps(list({run_id for run_id, _ in waiting})),))
     number: int = found[0]
+    if waiting:
+        cursor.executemany(_MARK, [(number, run_id, path) for run_id, path in waiting])
+        cursor.execute(_WAKE_ALL, (json.dumps(list({run_id for run_id, _ in waiting})),))
     return number
 
 
@@ -183,9 +183,7 @@ class SqliteEvents:
         if run_id is not None:
             terms.append("run_id = ?")
             given.append(run_id)
-        statement = (
-            f"SELECT {_WAITS} FROM subscriptions WHERE {' AND '.join(terms)} ORDER BY run_id, path LIMIT ?"
-        )
+        statement = f"SELECT {_WAITS}, woken FROM subscriptions WHERE {' AND '.join(terms)} ORDER BY run_id, path LIMIT ?"
         rows = self._read(lambda cursor: all_rows(cursor, statement, (*given, limit)))
         return [_subscription(row) for row in rows]
 
@@ -242,12 +240,16 @@ def _subscribe(cursor: apsw.Cursor, new: Subscription) -> bool:
     whose, of = ("run_id = ?", (new.run_id,)) if new.signal else ("run_id IS NULL", ())
     rows = all_rows(
         cursor,
-        f"SELECT {_COLUMNS} FROM events WHERE {whose} AND name = ? AND number > ? AND NOT taken LIMIT ?",
+        f"SELECT {_COLUMNS} FROM events WHERE {whose} AND name = ? AND number > ? AND NOT taken "
+        "ORDER BY number LIMIT ?",
         (*of, new.name, new.after, _MANY),
     )
-    if len(rows) < _MANY and not any(asks_for(new, Event(*row)) for row in rows):
+    met = next((row[-1] for row in rows if asks_for(new, Event(*row))), 0)
+    if not met and len(rows) == _MANY:
+        met = rows[-1][-1] + 1
+    if not met:
         return False
-    cursor.execute(_MARK, (new.run_id, new.path))
+    cursor.execute(_MARK, (met, new.run_id, new.path))
     cursor.execute(_WAKE, (new.run_id,))
     return True
 
@@ -268,7 +270,9 @@ def _live(cursor: apsw.Cursor, run_id: str) -> bool:
 def _listed(cursor: apsw.Cursor, which: EventFilter) -> list[Event]:
     terms: list[str] = ["number > ?"]
     given: list[Any] = [which.after]
-    if which.run_id is None:
+    if which.everything:
+        terms.append("NOT taken")
+    elif which.run_id is None:
         terms.append("run_id IS NULL")
     else:
         terms.append("run_id = ? AND NOT taken")
@@ -298,5 +302,5 @@ def _forget(cursor: apsw.Cursor, before: float, limit: int) -> int:
 
 
 def _subscription(row: tuple[Any, ...]) -> Subscription:
-    run_id, path, name, signal, asked, wanted, after = row
-    return Subscription(run_id, path, name, bool(signal), asked, wanted, after)
+    run_id, path, name, signal, asked, wanted, after, woken = row
+    return Subscription(run_id, path, name, bool(signal), asked, wanted, after, woken)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from flowbuilder.core.catalogue import TaskSpec
 
 
-def _read_for(ctx: Context, node: Node, key: str) -> Expr | None:
+def read_for(ctx: Context, node: Node, key: str) -> Expr | None:
     """Return seconds, or an expression; a text with expressions in it is read as a duration when it is known."""
     value = lower_value(ctx, node)
     if type(value) is Text:
@@ -62,7 +62,7 @@ def _is_moment(text: str) -> bool:
 
 _SLEEP: Final = Table(
     "a sleep",
-    {"for": Key(Field(_read_for, {}), "How long."), "until": Key(Field(_read_until, {}), "Until when.")},
+    {"for": Key(Field(read_for, {}), "How long."), "until": Key(Field(_read_until, {}), "Until when.")},
     elsewhere={"duration": "it is called `for`", "seconds": "it is called `for`, with a unit: `10s`"},
 )
 

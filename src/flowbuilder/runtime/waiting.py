@@ -1,0 +1,412 @@
+"""Waiting for events and signals: the `wait` task, and what it has in common with `approval`.
+
+A wait first asks the store for what has come before it, then hears of what
+comes (`hearing`).  Its subscription is in the store from its first flush on:
+it finds the run when it has left memory, and what has come after a crash.
+Whatever is taken is in the journal before anything rests on it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from flowbuilder.core import values
+from flowbuilder.core.durations import format_duration
+from flowbuilder.core.errors import ExpressionError, StoreError
+from flowbuilder.core.matching import digest, is_event_name
+from flowbuilder.core.plan import CONTEXT
+from flowbuilder.core.records import NULL, EventTaken, WaitBegan
+from flowbuilder.runtime.backlog import Asked, look
+from flowbuilder.runtime.taken import Taken
+from flowbuilder.runtime.waiter import Waiter
+from flowbuilder.runtime.waits import FOREVER, seconds_of
+from flowbuilder.storage.events import Subscribe, Take, Unsubscribe
+
+if TYPE_CHECKING:
+    from flowbuilder.runtime.machine import Machine
+    from flowbuilder.runtime.state import Execution, RunState
+    from flowbuilder.runtime.waiter import Behaviour
+    from flowbuilder.storage.events import Event
+
+AGAIN: Final = 1.0
+"""Seconds after which it is looked again when the store could not be read."""
+MOST: Final = 10_000
+
+
+class Waiting:
+    """Begins waits, asks for what came before, and ends them."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        self._now = machine.clock.now
+        self._looking: list[Waiter] = []
+        self._ticking: list[Waiter] = []
+
+    # -- the `wait` task ---------------------------------------------------------------
+
+    def begin(self, execution: Execution) -> None:
+        """Begin to wait; a wait that the journal knows goes on, with what it has got."""
+        plan = execution.task.wait
+        assert plan is not None
+        params = execution.params
+        try:
+            name = name_of(params.get("name"))
+            count = whole(params.get("count", 1), "count", MOST)
+            timeout = seconds_or_none(params.get("timeout"), "timeout")
+            window = seconds_or_none(params.get("window"), "window")
+        except ExpressionError as error:
+            self._machine.failures.fail(execution, error.kind, error.message)
+            return
+        kind = "signal" if plan.signal else "event"
+        waiter = self.make(execution, self, name, signal=plan.signal, timeout=timeout)
+        waiter.asked = count
+        if not plan.signal:
+            window = self._machine.config.events.window if window is None else window
+            waiter.oldest = waiter.since - window
+            self._look_up(waiter)
+        if waiter.got and len(waiter.got) >= count:  # its end was lost: it is ended again
+            self.finish(waiter, waiter.got[0] if count == 1 else waiter.got)
+            return
+        what = f"the {kind} '{name}'" if count == 1 else f"{count} × the {kind} '{name}'"
+        self.open(waiter, what)
+
+    def _look_up(self, waiter: Waiter) -> None:
+        """Work out the value that an event must have to be looked at."""
+        plan = waiter.execution.task.wait
+        assert plan is not None
+        if plan.key is not None:
+            try:
+                waiter.digest = digest(plan.key(waiter.execution.scope))
+            except ExpressionError:  # the filter says it, where it comes to that
+                return
+            if waiter.digest:
+                waiter.member = plan.member
+
+    def offered(self, waiter: Waiter, event: Event) -> None:
+        """Take an event if it passes the filter, and end the wait with the last that it needs."""
+        if waiter.until is not None and event.at > waiter.until:
+            return
+        if not self._passes(waiter, event):
+            return
+        payload = values.decode(event.payload)
+        if waiter.run.masker is not None:
+            payload = waiter.run.masker.value(payload)
+        waiter.got.append(payload)
+        count: int = waiter.asked
+        self.take(waiter, event, keep=count > 1)
+        if len(waiter.got) >= count:
+            self.finish(waiter, payload if count == 1 else waiter.got)
+
+    def _passes(self, waiter: Waiter, event: Event) -> bool:
+        plan = waiter.execution.task.wait
+        assert plan is not None
+        if plan.filter is None:
+            return True
+        run = waiter.run
+        outer = waiter.execution.scope
+        scope = waiter.scope or [outer[CONTEXT], outer, None, None, None, None, None, None, None]
+        waiter.scope = scope
+        scope[2] = event.value()
+        run.context.stand(f"{run.id}/{waiter.execution.path}", waiter.moment)
+        try:
+            return bool(plan.filter(scope))
+        except ExpressionError as error:
+            if not waiter.warned:  # an event of another shape is another's; a mistake is to be found
+                waiter.warned = True
+                message = (
+                    f"the event {event.id} was passed over, as the filter cannot be asked: {error.message}"
+                )
+                self._machine.attempts.log(run, waiter.execution.path, "warning", message)
+            return False
+        finally:
+            scope[2] = None
+
+    def next_moment(self, waiter: Waiter) -> float | None:
+        """Return when the wait is over for want of events."""
+        return waiter.until
+
+    def ticked(self, waiter: Waiter) -> None:
+        """End a wait whose time is up."""
+        if waiter.until is None or waiter.until > self._now():
+            return
+        kind = "signal" if waiter.signal else "event"
+        within = format_duration(waiter.until - waiter.since)
+        got = f"{len(waiter.got)} of {waiter.asked} came" if waiter.asked > 1 else "none came"
+        message = f"waited {within} for the {kind} '{waiter.name}', and {got}"
+        self.fail(waiter, "wait.timeout", message, {"got": waiter.got} if waiter.asked > 1 else None)
+
+    def gave_up(self, waiter: Waiter) -> None:
+        """Keep nothing."""
+
+    # -- for all who wait -------------------------------------------------------------
+
+    def make(
+        self, execution: Execution, behaviour: Behaviour, name: str, *, signal: bool, timeout: float | None
+    ) -> Waiter:
+        """Return a waiter, with what the journal knows of it."""
+        run = execution.frame.run
+        now = self._now()
+        recovered = run.recovered
+        if run.taken is None:
+            run.taken = Taken(recovered.taken if recovered is not None else ())
+        known = recovered.waits.pop(execution.path, None) if recovered is not None else None
+        if known is not None and known.attempt != execution.attempt:
+            known = None
+        waiter = Waiter(execution, behaviour, name, signal=signal, since=known.at if known else now)
+        waiter.moment = run.context.moment
+        if known is not None:
+            execution.started_at = min(execution.started_at, known.at)
+            waiter.until = known.until
+            waiter.after = known.after
+            waiter.fresh = False
+            waiter.subscribed = True
+        elif timeout is not None:
+            waiter.until = now + timeout
+        if recovered is not None:
+            for record in recovered.got.pop((execution.path, execution.attempt), ()):
+                waiter.numbers.add(record.number)
+                waiter.got.append(values.decode(record.payload))
+        return waiter
+
+    def open(self, waiter: Waiter, what: str) -> None:
+        """Ask the store for what came before, and hear of what comes from then on; `what` is for people."""
+        waiter.what = what
+        waiter.execution.handle = waiter
+        self._machine.attempts.limit(waiter.execution)
+        self._look(waiter)
+
+    def _look(self, waiter: Waiter) -> None:
+        if not self._looking:
+            self._machine.recovery.in_background(self._look_for_all())
+        self._looking.append(waiter)
+
+    async def _look_for_all(self) -> None:
+        """Ask the store, once for all who have begun in this turn of the loop."""
+        waiters, self._looking = self._looking, []
+        asked = [
+            Asked(
+                waiter.subscription(),
+                waiter.oldest if waiter.fresh and not waiter.signal else None,
+                waiter.execution.path if waiter.subscribed else None,
+            )
+            for waiter in waiters
+        ]
+        try:
+            answers = await self._machine.in_thread(functools.partial(look, self._machine.store, asked))
+        except StoreError:
+            self._machine.timers.at(self._now() + AGAIN, functools.partial(self._look_again, waiters))
+            raise
+        for waiter, (events, last) in zip(waiters, answers, strict=True):
+            if not waiter.closed and not waiter.run.lost and not self._machine.stopping:
+                self._answered(waiter, events, last)
+
+    def _look_again(self, waiters: list[Waiter]) -> None:
+        for waiter in waiters:
+            if not waiter.closed and not waiter.run.lost:
+                self._look(waiter)
+
+    def _answered(self, waiter: Waiter, events: list[Event], last: int) -> None:
+        """Offer what came before, and wait for more if that is not enough."""
+        try:
+            self._take_in(waiter, events, last)
+        except Exception as fault:
+            self._machine.phases.broken(waiter.run, fault)
+            return
+        self._machine.scheduler.pump(waiter.run)
+
+    def _take_in(self, waiter: Waiter, events: list[Event], last: int) -> None:
+        run = waiter.run
+        taken = run.taken
+        assert taken is not None
+        for event in events:
+            known = event.number in waiter.numbers or event.number <= waiter.after
+            if known or (waiter.fresh and event.number in taken):
+                continue
+            waiter.tell(event)
+            if waiter.closed:
+                return
+        waiter.after = max(waiter.after, last)
+        if waiter.fresh:
+            self._record(waiter)
+        waiter.subscribed = True
+        if not waiter.registered:
+            if not self._machine.hearing.add(waiter):
+                self._look(waiter)
+                return
+            waiter.registered = True
+        if not waiter.closed:
+            self.park(waiter)
+
+    def _record(self, waiter: Waiter) -> None:
+        """Put the wait into the journal, and its subscription into the store."""
+        waiter.fresh = False
+        run, execution = waiter.run, waiter.execution
+        run.records.append(
+            WaitBegan(
+                execution.path, execution.attempt, waiter.since, waiter.until, waiter.after, waiter.what
+            )
+        )
+        run.add_write(execution.path, Subscribe(waiter.subscription()))
+        self._machine.committer.touch(run)
+
+    def park(self, waiter: Waiter) -> None:
+        """Wait until the next moment that means something, or for ever."""
+        machine, execution = self._machine, waiter.execution
+        moment = waiter.behaviour.next_moment(waiter)
+        machine.attempts.park(execution, FOREVER if moment is None else moment)
+        if waiter.timer is not None:
+            waiter.timer.cancel()
+            waiter.timer = None
+        if moment is not None:
+            waiter.timer = machine.timers.at(moment, self._tick, waiter)
+
+    def _tick(self, waiter: Waiter) -> None:
+        """Do what is due, when all has been heard that came before."""
+        waiter.timer = None
+        if not self._ticking:
+            self._machine.recovery.in_background(self._tick_all())
+        self._ticking.append(waiter)
+
+    async def _tick_all(self) -> None:
+        waiters, self._ticking = self._ticking, []
+        try:
+            await self._machine.hearing.catch_up()
+        except StoreError:
+            for waiter in waiters:
+                self._machine.timers.at(self._now() + AGAIN, self._tick, waiter)
+            raise
+        for waiter in waiters:
+            if waiter.closed or waiter.run.lost or self._machine.stopping:
+                continue
+            waiter.behaviour.ticked(waiter)
+            if not waiter.closed:
+                self.park(waiter)
+            self._machine.scheduler.pump(waiter.run)
+
+    def take(self, waiter: Waiter, event: Event, *, keep: bool) -> None:
+        """Put into the journal that an event was taken; `keep` its payload, too."""
+        run, execution = waiter.run, waiter.execution
+        payload = msgspec.Raw(event.payload) if keep else NULL
+        if keep and run.masker is not None:
+            payload = msgspec.Raw(values.encode(waiter.got[-1]))
+        record = EventTaken(
+            execution.path, execution.attempt, event.number, event.at, waiter.signal, payload, event.id
+        )
+        run.records.append(record)
+        waiter.numbers.add(event.number)
+        assert run.taken is not None
+        oldest = None if waiter.oldest is None else waiter.oldest + self._now() - waiter.since
+        run.taken.add(event.number, event.at, waiter.signal, oldest)
+        if waiter.signal:
+            run.add_write(f"{execution.path} {event.number}", Take(run.id, (event.number,)))
+        self._machine.committer.touch(run)
+
+    # -- ends --------------------------------------------------------------------------
+
+    def finish(self, waiter: Waiter, value: Any) -> None:
+        """End a wait with what it waited for."""
+        self._let_go(waiter)
+        self._machine.attempts.complete(waiter.execution, value)
+        self._machine.scheduler.pump(waiter.run)
+
+    def fail(self, waiter: Waiter, kind: str, message: str, data: Any = None) -> None:
+        """End an attempt without it."""
+        self._let_go(waiter)
+        self._machine.failures.fail(waiter.execution, kind, message, data)
+        self._machine.scheduler.pump(waiter.run)
+
+    def _let_go(self, waiter: Waiter) -> None:
+        self.close(waiter)
+        execution = waiter.execution
+        execution.handle = None
+        if execution.timer is not None:
+            execution.timer.cancel()
+            execution.timer = None
+        self._machine.attempts.unpark(execution)
+
+    def close(self, waiter: Waiter) -> None:
+        """Hear no more; in the store the wait is over too, unless its run only leaves memory."""
+        if waiter.closed:
+            return
+        waiter.closed = True
+        if waiter.timer is not None:
+            waiter.timer.cancel()
+            waiter.timer = None
+        if waiter.registered:
+            self._machine.hearing.remove(waiter)
+        run, path = waiter.run, waiter.execution.path
+        if run.lost:
+            return
+        if waiter.subscribed:
+            run.add_write(path, Unsubscribe(run.id, path))
+            self._machine.committer.touch(run)
+        waiter.behaviour.gave_up(waiter)
+
+    # -- leaving memory ------------------------------------------------------------------
+
+    def leaving(self, run: RunState) -> None:
+        """Leave what comes for a run to the store, in the flush that gives the run up."""
+        cursor = self._machine.hearing.cursor
+        for execution in run.executions:
+            waiter = execution.handle
+            if type(waiter) is Waiter:
+                if waiter.registered and cursor is not None:
+                    waiter.after = max(waiter.after, cursor)
+                waiter.away = True
+                run.add_write(execution.path, Subscribe(waiter.subscription()))
+
+    def stays(self, run: RunState) -> None:
+        """Hear again what comes for a run that was to leave, and what came meanwhile."""
+        for execution in list(run.executions):
+            waiter = execution.handle
+            if type(waiter) is Waiter and waiter.away:
+                waiter.away = False
+                if waiter.registered:
+                    waiter.registered = False
+                    self._machine.hearing.remove(waiter)
+                self._look(waiter)
+
+
+# -- parameters --------------------------------------------------------------------------
+
+
+def name_of(value: Any) -> str:
+    """Return the name of an event or a signal.
+
+    Raises:
+        ExpressionError: it is none.
+    """
+    if is_event_name(value):
+        return str(value)
+    kind = type(value).__name__ if type(value) is not str else f"'{value[:60]}'"
+    raise ExpressionError(
+        "expression.value", f"a name is made of words with dots between them, and this is {kind}"
+    )
+
+
+def whole(value: Any, what: str, most: int) -> int:
+    """Return a count."""
+    if type(value) is float and value.is_integer():
+        value = int(value)
+    if type(value) is not int or not 1 <= value <= most:
+        raise ExpressionError("expression.value", f"'{what}' is a whole number from 1 to {most:,}")
+    return value
+
+
+def seconds_or_none(value: Any, what: str) -> float | None:
+    """Return a duration in seconds; None where there is none."""
+    if value is None:
+        return None
+    seconds = seconds_of(value, what)
+    if seconds < 0 or seconds > 100 * 366 * 86400:
+        raise ExpressionError("expression.value", f"'{what}' is no duration that can be waited for")
+    return seconds
+
+
+def moment(at: float) -> dt.datetime:
+    """Return an instant as a value of a flow."""
+    return dt.datetime.fromtimestamp(at, dt.UTC)

@@ -1,0 +1,1 @@
+"""Task types as data, by topic."""
