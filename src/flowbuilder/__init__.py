@@ -1,4 +1,4 @@
-"""FlowBuilder: flows in YAML, compiled, run durably, and explained.
+"""FlowBuilder: flows in YAML or Python, compiled, run durably, and explained.
 
 What is named here is the public face; everything is loaded on first use, so
 that `import flowbuilder` costs next to nothing.
@@ -27,6 +27,19 @@ if TYPE_CHECKING:
     from flowbuilder.runtime.views import RunView, TaskView
     from flowbuilder.sdk.engine import Engine
     from flowbuilder.sdk.load import LoadedFlow, load
+    from flowbuilder.sdk.pyflows.constructs import (
+        approval,
+        call,
+        emit,
+        group,
+        map,
+        sleep,
+        switch,
+        wait,
+        when,
+    )
+    from flowbuilder.sdk.pyflows.flows import flow
+    from flowbuilder.sdk.pyflows.tasks import task
     from flowbuilder.sdk.reader import Reader
     from flowbuilder.sdk.run import Run
     from flowbuilder.sdk.sync import run
@@ -53,8 +66,19 @@ __all__ = [
     "StoreError",
     "TaskFailed",
     "TaskView",
+    "approval",
+    "call",
+    "emit",
+    "flow",
+    "group",
     "load",
+    "map",
     "run",
+    "sleep",
+    "switch",
+    "task",
+    "wait",
+    "when",
 ]
 
 _MODULES = {
@@ -66,7 +90,13 @@ _MODULES = {
     "RunView": "flowbuilder.runtime.views",
     "SecretsMissing": "flowbuilder.runtime.secrets",
     "TaskView": "flowbuilder.runtime.views",
+    "flow": "flowbuilder.sdk.pyflows.flows",
     "load": "flowbuilder.sdk.load",
+    "task": "flowbuilder.sdk.pyflows.tasks",
+    **dict.fromkeys(
+        ("approval", "call", "emit", "group", "map", "sleep", "switch", "wait", "when"),
+        "flowbuilder.sdk.pyflows.constructs",
+    ),
     "run": "flowbuilder.sdk.sync",
 }
 

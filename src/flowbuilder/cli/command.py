@@ -66,7 +66,9 @@ class Command(msgspec.Struct, frozen=True):
     """(what it does, how it is typed) pairs."""
 
 
-FLOW: Final = Argument("FILE", "The flow, in YAML or JSON", takes="file")
+FLOW: Final = Argument(
+    "FILE", "The flow, in YAML or JSON; in Python: `flows.py:report` or `package.module:report`", takes="file"
+)
 RUN: Final = Argument("RUN", "The run's id, or enough of its beginning", takes="run")
 RUNS: Final = Argument("RUN", "The runs' ids, or enough of their beginnings", takes="run", count="any")
 QUIET: Final = Option(("--quiet", "-q"), "Say nothing but errors")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flowbuilder.cli.workspace import workspace_at
 from flowbuilder.core.errors import NotFound
-from flowbuilder.sdk.load import load
+from flowbuilder.sdk.load import is_python, load
 
 if TYPE_CHECKING:
     from flowbuilder.cli.workspace import Workspace
@@ -17,14 +19,29 @@ if TYPE_CHECKING:
 def prepare(file: Path, store: str | None) -> tuple[Workspace, LoadedFlow]:
     """Return the workspace of a flow's file, and the flow itself, checked and planned.
 
+    A flow in Python is named `flows.py:report`, or `package.module:report`.
+
     Raises:
         NotFound: if there is no such file.
         FlowError: if the flow is wrong.
     """
+    if is_python(str(file)):
+        # what the author's module prints is no data
+        with contextlib.redirect_stdout(sys.stderr):
+            return _in_python(str(file), store)
     if not file.is_file():
         raise NotFound("file", str(file), _near_file(file))
     workspace = workspace_at(file.parent, store)
     return workspace, load(file, workspace.config.for_compiler())
+
+
+def _in_python(reference: str, store: str | None) -> tuple[Workspace, LoadedFlow]:
+    """Return the workspace and the flow of `flows.py:report` or `package.module:report`."""
+    from flowbuilder.sdk.pyflows.finding import find  # start-up time: most flows are files of their own
+
+    flow = find(reference)
+    workspace = workspace_at(flow.file.parent, store)
+    return workspace, flow.load(workspace.config.limits.for_compiler())
 
 
 def warn(flow: LoadedFlow, *, quiet: bool) -> None:
@@ -42,6 +59,6 @@ def _near_file(file: Path) -> str:
     folder = file.parent if file.parent.is_dir() else Path()
     if file.is_dir():
         return f"it is a folder; did you mean '{file / 'flow.yaml'}'?"
-    names = [path.name for path in folder.iterdir() if path.suffix in (".yaml", ".yml", ".json")]
+    names = [path.name for path in folder.iterdir() if path.suffix in (".yaml", ".yml", ".json", ".py")]
     close = difflib.get_close_matches(file.name, names, 1)
     return f"did you mean '{folder / close[0]}'?" if close else ""

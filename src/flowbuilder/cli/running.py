@@ -42,7 +42,7 @@ def run_flow(arguments: argparse.Namespace) -> int:
     warn(flow, quiet=arguments.quiet)
     began = time.time()
     if arguments.detach or arguments.timeout is not None:
-        return _in_background(arguments, workspace, file, inputs, labels, began)
+        return _in_background(arguments, workspace, flow.path, inputs, labels, began)
     view, interrupted = run_here(
         workspace,
         flow,

@@ -74,6 +74,19 @@ class Plans:
             raise FlowError((_no_text(str(path), data, error.start),)) from None
         return self._check(text, str(path), read_beside)
 
+    def compile_text(self, text: str, file: str, resolve: Callable[[str, str], str]) -> Checked:
+        """Check a flow's text, as if it stood in a file.
+
+        Args:
+            text: YAML or JSON.
+            file: where it is said to be.
+            resolve: returns the text of a flow that another one calls, as `read_beside` does.
+
+        Raises:
+            FlowError: with every finding.
+        """
+        return self._check(text, file, resolve)
+
     def _check(self, text: str, file: str, resolve: Callable[[str, str], str]) -> Checked:
         return compile_text(text, file, catalogue=CATALOGUE, resolve=resolve, limits=self._limits)
 

@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from flowbuilder.core.plan import FlowPlan
 from flowbuilder.runtime.engine import EngineCore
 from flowbuilder.runtime.project import find_project, secrets_path
 from flowbuilder.runtime.secrets import Secrets
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
 
     from flowbuilder.core.approvals import OpenApproval
     from flowbuilder.core.clock import Clock
-    from flowbuilder.core.plan import FlowPlan
     from flowbuilder.runtime.config import Config
+    from flowbuilder.sdk.load import Loadable
     from flowbuilder.storage.api import Log, Store
     from flowbuilder.storage.events import Event as StoredEvent
 
@@ -90,7 +91,7 @@ class Engine:
 
     async def start(
         self,
-        flow: LoadedFlow | FlowPlan | str | Path,
+        flow: LoadedFlow | FlowPlan | Loadable | str | Path,
         inputs: Mapping[str, Any] | None = None,
         *,
         key: str | None = None,
@@ -100,7 +101,7 @@ class Engine:
         """Start a run; once this returns, the run is on disk and will not be lost.
 
         Args:
-            flow: a flow that was loaded, or the path of its file.
+            flow: a flow that was loaded, the path of its file, or a function with `@flow`.
             inputs: values by name.
             key: makes the start idempotent within the flow's name: the same
                 key gives the same run, carried on if unfinished.
@@ -116,7 +117,7 @@ class Engine:
         if isinstance(flow, LoadedFlow):
             plan = flow.plan
         else:
-            plan = load(flow).plan if isinstance(flow, str | Path) else flow
+            plan = flow if isinstance(flow, FlowPlan) else load(flow).plan
         how = PLAIN
         if key is not None or priority is not None or labels is not None:
             how = Start(key=key, priority=priority, labels=labels)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from flowbuilder.runtime.plans import Plans
 
@@ -32,23 +32,49 @@ class LoadedFlow:
 
 
 @functools.cache
-def _plans(limits: Limits | None) -> Plans:
+def plans_for(limits: Limits | None) -> Plans:
+    """Return what compiles flows within limits; always the same one for the same limits."""
     return Plans(limits)
 
 
-def load(path: str | Path, limits: Limits | None = None) -> LoadedFlow:
+class Loadable(Protocol):
+    """What can say itself what flow it is: a function with `@flow`."""
+
+    def load(self, limits: Limits | None = None) -> LoadedFlow:
+        """Return the flow, checked and planned."""
+        ...
+
+
+def load(path: str | Path | Loadable, limits: Limits | None = None) -> LoadedFlow:
     """Read a flow file, check it, and make its plan.
 
     Args:
-        path: a YAML or JSON file.
+        path: a YAML or JSON file; a function with `@flow`, or where it is: `flows.py:report`,
+            `package.module:report`.
         limits: how large it may be; the settings' defaults otherwise.
 
     Raises:
         FlowError: with every finding, each with its place.
         NotFound: there is no such file.
     """
-    plans = _plans(limits)
+    if not isinstance(path, str | Path):
+        return path.load(limits)
+    if is_python(str(path)):
+        from flowbuilder.sdk.pyflows.finding import find  # start-up time: most flows are files of their own
+
+        return find(str(path)).load(limits)
+    plans = plans_for(limits)
     checked = plans.compile_file(Path(path))
     return LoadedFlow(
         Path(path), checked.flow, plans.of_checked(checked), checked.diagnostics, checked.sources
     )
+
+
+def is_python(reference: str) -> bool:
+    """Tell whether a text names a flow in Python: `flows.py`, `flows.py:report`, `package.module:report`."""
+    file, colon, name = reference.rpartition(":")
+    if not colon:
+        return reference.endswith(".py")
+    if not all(step.isidentifier() or step == "<locals>" for step in name.split(".")) and name:
+        return False
+    return file.endswith(".py") or all(step.isidentifier() for step in file.split("."))

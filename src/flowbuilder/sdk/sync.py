@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +17,11 @@ from flowbuilder.sdk.loop import run_loop
 
 if TYPE_CHECKING:
     from flowbuilder.runtime.config import Config
+    from flowbuilder.sdk.load import Loadable
     from flowbuilder.sdk.run import Run
 
 
-def run(flow: LoadedFlow | str | Path, /, **inputs: Any) -> Any:
+def run(flow: LoadedFlow | Loadable | str | Path, /, **inputs: Any) -> Any:
     """Run a flow to its end, and return its outputs.
 
     The run is kept in the store of the flow's project.  It is driven by a
@@ -32,10 +34,18 @@ def run(flow: LoadedFlow | str | Path, /, **inputs: Any) -> Any:
     Example:
         outputs = flowbuilder.run("flows/report.yaml", day="2026-01-05")
     """
-    loaded = load(flow) if isinstance(flow, str | Path) else flow
+    return run_loaded(flow if isinstance(flow, LoadedFlow) else load(flow), inputs)
+
+
+Follow = Callable[[Engine, "Run"], Awaitable[None]]
+"""Watches a run on its engine's loop until it has ended."""
+
+
+def run_loaded(loaded: LoadedFlow, inputs: dict[str, Any], *, follow: Follow | None = None) -> Any:
+    """Run a flow that was loaded, as `run` does; `follow` may watch it."""
     project = find_project(loaded.path.absolute().parent)
     config = read_settings(project, os.environ).config
-    driver = _Driver(loaded, inputs, config, store_path(project, config, os.environ))
+    driver = _Driver(loaded, inputs, config, store_path(project, config, os.environ), follow)
     threading.Thread(target=driver.drive, name="flowbuilder.run", daemon=True).start()
     try:
         driver.ended.wait()  # not `join`: once that was interrupted it takes the thread for ended
@@ -49,8 +59,11 @@ def run(flow: LoadedFlow | str | Path, /, **inputs: Any) -> Any:
 class _Driver:
     """One run with an engine and a loop of its own, on another thread than who waits for it."""
 
-    def __init__(self, flow: LoadedFlow, inputs: dict[str, Any], config: Config, store: Path) -> None:
+    def __init__(
+        self, flow: LoadedFlow, inputs: dict[str, Any], config: Config, store: Path, follow: Follow | None
+    ) -> None:
         self._flow, self._inputs, self._config, self._store = flow, inputs, config, store
+        self._follow = follow
         self._loop: asyncio.AbstractEventLoop | None = None
         self._interrupted = False
         self._run: Run | None = None
@@ -73,6 +86,8 @@ class _Driver:
             self._run = await engine.start(self._flow, self._inputs)
             if self._interrupted:
                 self._cancel()
+            if self._follow is not None:
+                await self._follow(engine, self._run)
             return await self._run.result()
 
     def interrupt(self) -> None:

@@ -42,7 +42,8 @@ def find_function(call: str, folder: Path) -> Callable[..., Any]:
         found = getattr(found, step)
     if not callable(found):
         raise TaskFailed("input", f"'{call}' is no function, but {_article(type(found).__name__)}")
-    return found  # type: ignore[no-any-return]
+    # a function with `@task` says itself how an engine calls it
+    return getattr(found, "__flowbuilder_call__", found)  # type: ignore[no-any-return]
 
 
 def import_module(name: str, folder: Path) -> ModuleType:
@@ -52,6 +53,7 @@ def import_module(name: str, folder: Path) -> ModuleType:
         TaskFailed: `input` if there is none; `python.<Class>` for what the import raised.
     """
     top = name.partition(".")[0]
+    folder = _root_of(name, folder)
     with _importing:
         try:
             if not _is_in(folder, top):
@@ -68,6 +70,15 @@ def import_module(name: str, folder: Path) -> ModuleType:
             raise _import_failed(name, error) from error
         except Exception as error:  # an import runs the author's code
             raise _import_failed(name, error) from error
+
+
+def _root_of(name: str, folder: Path) -> Path:
+    """Return the folder that a module is imported from by its name: above `folder` where that is its package's."""
+    packages = tuple(name.split(".")[:-1])
+    for length in range(len(packages), 0, -1):
+        if folder.parts[-length:] == packages[:length]:
+            return folder.parents[length - 1]
+    return folder
 
 
 def forget(folder: Path) -> None:

@@ -22,21 +22,22 @@ _LOOK_AGAIN: Final = 1.0
 _NO_ARGUMENTS: Final[tuple[Any, ...]] = ()
 
 _named: Final[dict[str, Callable[..., Any]]] = {}
+_found: Final[dict[tuple[str, Path], _Found]] = {}
+"""What calls have named, by that and the flow's folder.  A cache: what it lacks is looked up again."""
 
 
 def name_function(name: str, function: Callable[..., Any]) -> None:
     """Let flows call a function by a name without a module: what `@task` does."""
-    _named[name] = function
+    if _named.get(name) is not function:
+        _named[name] = function
+        for key in [key for key in _found if key[0] == name]:
+            del _found[key]
 
 
 class Python:
     """Looks up the function, once, and hands it on with its arguments."""
 
     spec = PYTHON
-
-    def __init__(self) -> None:
-        self._found: dict[tuple[str, Path], _Found] = {}
-        """A cache: what it lacks is looked up again."""
 
     def work(self, call: Call) -> Work:
         """Return the function and its arguments.
@@ -50,7 +51,7 @@ class Python:
         params = call.params
         try:
             text = params["call"]
-            found = self._found.get((text, call.folder))
+            found = _found.get((text, call.folder))
         except (TypeError, KeyError):
             raise TaskFailed("input", "'call' is missing: write 'module:function'") from None
         if found is None:
@@ -81,7 +82,7 @@ class Python:
 
     def _keep(self, text: str, folder: Path, function: Callable[..., Any]) -> _Found:
         found = _Found(function, text, source_hash(function))
-        self._found[text, folder] = found
+        _found[text, folder] = found
         return found
 
 

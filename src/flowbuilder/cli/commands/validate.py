@@ -26,7 +26,14 @@ COMMAND = Command(
         "Every mistake of every file is reported at once. The exit code is 3 if there is one; warnings alone "
         "are no mistakes."
     ),
-    arguments=(Argument("FILE", "Flows, in YAML or JSON", takes="file", count="some"),),
+    arguments=(
+        Argument(
+            "FILE",
+            "Flows, in YAML or JSON; in Python: `flows.py:report` or `package.module:report`",
+            takes="file",
+            count="some",
+        ),
+    ),
     options=(
         Option(
             ("--format",),

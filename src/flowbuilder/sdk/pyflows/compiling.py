@@ -1,0 +1,86 @@
+"""From what a flow's function has stated to a plan; what is wrong is told at the Python line."""
+
+from __future__ import annotations
+
+import linecache
+import os
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from flowbuilder.core.errors import FlowError
+from flowbuilder.sdk.load import LoadedFlow, plans_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from flowbuilder.core.diagnostics import Diagnostic
+    from flowbuilder.sdk.pyflows.building import Built
+
+
+def version_of(built: Built) -> tuple[Any, ...]:
+    """Return what two builds have in common that are the same flow: their texts."""
+    return (built.path, built.text, tuple((path, each.text) for path, each in built.sub_flows.items()))
+
+
+def compile_built(built: Built, limits: Any = None) -> LoadedFlow:
+    """Return the flow, checked and planned.
+
+    Raises:
+        FlowError: with every finding, each at its place in Python.
+    """
+    plans = plans_for(limits)
+    texts = Texts(built)
+    try:
+        checked = plans.compile_text(built.text, built.path, texts.resolve)
+    except FlowError as error:
+        raise texts.placed_error(error) from None
+    found = texts.placed(checked.diagnostics)
+    return LoadedFlow(
+        Path(built.path),
+        checked.flow,
+        plans.of_checked(checked),
+        found,
+        texts_in_python(found) | dict(checked.sources),
+    )
+
+
+class Texts:
+    """The texts of a flow and of those that it calls, and where each of their parts comes from."""
+
+    def __init__(self, built: Built) -> None:
+        self._built = {os.path.normpath(path): each for path, each in built.sub_flows.items()}
+        self._built[os.path.normpath(built.path)] = built
+
+    def resolve(self, path: str, from_file: str) -> str:
+        """Return the text of a flow that another one calls."""
+        file = os.path.normpath(str(PurePath(from_file).parent / path))
+        built = self._built.get(file)
+        if built is not None:
+            return built.text
+        from flowbuilder.runtime.plans import read_beside
+
+        return read_beside(path, from_file)
+
+    def placed(self, found: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
+        """Return findings at the places in Python that the text was made from."""
+        return tuple(self._placed(each) for each in found)
+
+    def placed_error(self, error: FlowError) -> FlowError:
+        """Return an error whose findings are at their places in Python."""
+        from flowbuilder.sdk.pyflows.problems import as_error
+
+        return as_error(list(self.placed(error.diagnostics)))
+
+    def _placed(self, found: Diagnostic) -> Diagnostic:
+        built = self._built.get(os.path.normpath(found.at.file))
+        if built is None:
+            return found
+        place = built.yaml.place_of(found.at.line, found.at.column) or built.flow.place
+        return msgspec.structs.replace(found, at=place.span())
+
+
+def texts_in_python(found: Iterable[Diagnostic]) -> dict[str, str]:
+    """Return the sources that findings are about, by the file that they name."""
+    return {each.at.file: "".join(linecache.getlines(each.at.file)) for each in found}
