@@ -13,6 +13,7 @@ from flowbuilder.tasks.catalogue import CATALOGUE
 
 PAGE = re.compile(r"^# FB\d{3}: ")
 BLOCK = re.compile(r'```yaml(?: title="(.*)")?\n(.*?)```', re.DOTALL)
+PYTHON = re.compile(r"```python\n(.*?)```", re.DOTALL)
 LIMITS = re.compile(r"# limits: (.*)\n")
 BEHIND = "## How to put it right"
 
@@ -25,7 +26,9 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 def with_message(markdown: str) -> str:
     """Return a page of a mistake with the message that its flow gets."""
     texts = {title or "flow.yaml": text for title, text in BLOCK.findall(markdown)}
-    shown = f"`flowbuilder validate` says:\n\n```text\n{message(texts)}```\n\n"
+    python = PYTHON.search(markdown)
+    said = message_in_python(python[1]) if python and "flow.yaml" not in texts else message(texts)
+    shown = f"`flowbuilder validate` says:\n\n```text\n{said}```\n\n"
     return markdown.replace(BEHIND, shown + BEHIND)
 
 
@@ -52,3 +55,29 @@ def message(texts: dict[str, str]) -> str:
 
 def _bound(value: str) -> Any:
     return int(value) if value.isdecimal() else frozenset(value.split(","))
+
+
+def message_in_python(code: str) -> str:
+    """Return what is found in the flow `report` of a Python file, as a terminal shows it."""
+    import importlib
+    import os
+    import tempfile
+
+    from flowbuilder.sdk.load import load
+
+    before = os.getcwd()
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        try:
+            name = f"flows_{abs(hash(code))}"  # each page's module is another one
+            with open(f"{name}.py", "w", encoding="utf-8") as file:
+                file.write(code)
+            importlib.invalidate_caches()
+            try:
+                found = load(f"{name}.py:report").diagnostics
+            except FlowError as error:
+                found = error.diagnostics
+            texts = {each.at.file: code for each in found}
+            return render_text(found, texts).replace(name, "flows")
+        finally:
+            os.chdir(before)

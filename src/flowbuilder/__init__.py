@@ -27,17 +27,14 @@ if TYPE_CHECKING:
     from flowbuilder.runtime.views import RunView, TaskView
     from flowbuilder.sdk.engine import Engine
     from flowbuilder.sdk.load import LoadedFlow, load
-    from flowbuilder.sdk.pyflows.constructs import (
-        approval,
-        call,
-        emit,
-        group,
-        map,
-        sleep,
-        switch,
-        wait,
-        when,
-    )
+    from flowbuilder.sdk.pyflows.constructs import approval as approval
+    from flowbuilder.sdk.pyflows.constructs import call, map
+    from flowbuilder.sdk.pyflows.constructs import emit as emit
+    from flowbuilder.sdk.pyflows.constructs import group as group
+    from flowbuilder.sdk.pyflows.constructs import sleep as sleep
+    from flowbuilder.sdk.pyflows.constructs import switch as switch
+    from flowbuilder.sdk.pyflows.constructs import wait as wait
+    from flowbuilder.sdk.pyflows.constructs import when as when
     from flowbuilder.sdk.pyflows.flows import flow
     from flowbuilder.sdk.pyflows.tasks import task
     from flowbuilder.sdk.reader import Reader
@@ -66,19 +63,12 @@ __all__ = [
     "StoreError",
     "TaskFailed",
     "TaskView",
-    "approval",
     "call",
-    "emit",
     "flow",
-    "group",
     "load",
     "map",
     "run",
-    "sleep",
-    "switch",
     "task",
-    "wait",
-    "when",
 ]
 
 _MODULES = {
@@ -102,7 +92,7 @@ _MODULES = {
 
 
 def __getattr__(name: str) -> Any:
-    if name not in __all__:
+    if name not in _MODULES and name not in __all__:
         raise AttributeError(f"module 'flowbuilder' has no attribute '{name}'")
     from importlib import import_module  # start-up time
 
@@ -112,4 +102,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return [*__all__, "__version__"]
+    return sorted({*__all__, *_MODULES, "__version__"})

@@ -137,7 +137,7 @@ def test_the_page_of_a_mistake_shows_the_message(code: str) -> None:
 
     shown = hook("mistakes").on_page_markdown(text).partition("says:\n\n```text\n")[2].partition("```\n")[0]
 
-    assert re.search(rf"^(flow|other)\.yaml:\d+:\d+: {code} ", shown, re.MULTILINE)
+    assert re.search(rf"^(flow\.yaml|other\.yaml|flows\.py):\d+:\d+: {code} ", shown, re.MULTILINE)
 
 
 def test_every_mark_in_the_documentation_is_filled() -> None:

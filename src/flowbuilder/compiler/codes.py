@@ -85,5 +85,20 @@ CHECK_CODES: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 
-CODES: Final[Mapping[str, str]] = MappingProxyType({**SYNTAX_CODES, **CHECK_CODES, **EXPRESSION_CODES})
+PYTHON_CODES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "FB290": "A Python value that no flow can hold",
+        "FB291": "What Python cannot record",
+        "FB292": "A call that cannot be recorded",
+        "FB293": "A task seen from outside of its group or map",
+        "FB294": "A parameter that is no input",
+        "FB295": "The function of a flow raises",
+        "FB296": "A module that cannot be imported",
+    }
+)
+"""Of flows in Python, before they become text (`sdk.pyflows`)."""
+
+CODES: Final[Mapping[str, str]] = MappingProxyType(
+    {**SYNTAX_CODES, **CHECK_CODES, **PYTHON_CODES, **EXPRESSION_CODES}
+)
 """Every code's title."""

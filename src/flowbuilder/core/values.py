@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import datetime as dt
+import enum
 import math
 import zoneinfo
 from collections.abc import Callable
@@ -288,6 +289,8 @@ def _plainer(value: Any) -> Any:
         return {name: getattr(value, name) for name in value.__struct_fields__}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    if isinstance(value, enum.Enum):
+        return value.value
     if isinstance(value, str):
         return str.__str__(value)
     if isinstance(value, bool | int):

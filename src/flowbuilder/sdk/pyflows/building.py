@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from flowbuilder.core.diagnostics import Diagnostic
 from flowbuilder.core.errors import FlowBuilderError, FlowError
 from flowbuilder.sdk.pyflows import kinds
 from flowbuilder.sdk.pyflows.calls import body, duration, option_name
@@ -18,7 +19,7 @@ from flowbuilder.sdk.pyflows.places import Place, of_function, of_traceback
 from flowbuilder.sdk.pyflows.problems import as_error, diagnostic, wrong
 from flowbuilder.sdk.pyflows.recorded import Recorded
 from flowbuilder.sdk.pyflows.recorder import Graph, Recorder, recording
-from flowbuilder.sdk.pyflows.trees import WORD, NotAValue, member, name
+from flowbuilder.sdk.pyflows.trees import WORD, NotAValue, member, name, scalar
 from flowbuilder.sdk.pyflows.yaml_text import Part, YamlText
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ class Built(msgspec.Struct):
     """Whether it returns one value, which is the output `result`."""
     sub_flows: dict[str, Built]
     """Those that it calls, theirs among them, by path."""
+    problems: tuple[Diagnostic, ...] = ()
+    """What is wrong with it already."""
 
     @property
     def text(self) -> str:
@@ -47,8 +50,12 @@ class Built(msgspec.Struct):
         return self.yaml.text
 
 
-def build(flow: Flow[..., Any]) -> Built:
+def build(flow: Flow[..., Any], *, tolerant: bool = False) -> Built:
     """Call a flow's function and return what it states.
+
+    Args:
+        flow: the flow.
+        tolerant: return what has problems too, for the compiler to look for more.
 
     Raises:
         FlowError: what it does cannot be recorded; with all that was found up to there.
@@ -62,9 +69,12 @@ def build(flow: Flow[..., Any]) -> Built:
         )
     token = _open.set((*outer, flow))
     try:
-        return _build(flow)
+        built = _build(flow)
     finally:
         _open.reset(token)
+    if built.problems and not tolerant:
+        raise as_error(list(built.problems))
+    return built
 
 
 _open: Final[contextvars.ContextVar[tuple[Any, ...]]] = contextvars.ContextVar("flowbuilder_open", default=())
@@ -87,7 +97,6 @@ def _build(flow: Flow[..., Any]) -> Built:
                 "call a function that has @task",
             )
         )
-    made.raise_problems()
     outputs, single = _outputs(returned)
     keys: dict[str, Any] = {"flow": Part(flow.name, flow.place)}
     keys |= _options(flow, made)
@@ -102,7 +111,9 @@ def _build(flow: Flow[..., Any]) -> Built:
     if secrets := _secrets(keys):
         keys["secrets"] = Part(secrets, flow.place)
     ordered = {key: keys[key] for key in ORDER if key in keys} | keys
-    return Built(flow, path, YamlText(Part(ordered, flow.place)), single, made.sub_flows)
+    return Built(
+        flow, path, YamlText(Part(ordered, flow.place)), single, made.sub_flows, tuple(_once(made.problems))
+    )
 
 
 ORDER: Final = (
@@ -132,7 +143,7 @@ def parameters_of(flow: Flow[..., Any]) -> Iterable[inspect.Parameter]:
             raise wrong(
                 "FB294",
                 f"the parameter '{parameter}' of a flow cannot be an input: inputs have names",
-                of_function(flow.fn),
+                of_function(flow.fn).of_argument(parameter.name),
                 "name each, or take a list or a mapping",
             )
         found.append(parameter)
@@ -150,9 +161,9 @@ def _stand_ins(flow: Flow[..., Any]) -> dict[str, Recorded]:
 def _inputs(flow: Flow[..., Any], made: Recorder) -> dict[str, Part]:
     """Return the inputs as JSON Schemas, from the annotations."""
     annotations = kinds.annotations_of(flow.fn)
-    place = of_function(flow.fn)
     found: dict[str, Part] = {}
     for parameter in parameters_of(flow):
+        place = of_function(flow.fn).of_argument(parameter.name)
         kind = annotations.get(parameter.name, Any)
         try:
             schema = kinds.schema_of(kind)
@@ -160,7 +171,7 @@ def _inputs(flow: Flow[..., Any], made: Recorder) -> dict[str, Part]:
             made.problems.append(
                 diagnostic(
                     "FB294",
-                    f"the input '{parameter.name}' cannot be described: {str(error)[:200]}",
+                    f"the input '{parameter.name}' cannot be described: {one_line(error)}",
                     place,
                     "annotate it with a type that JSON has, a dataclass, a struct or a model",
                 )
@@ -176,7 +187,7 @@ def _with_default(
     schema: dict[str, Any], parameter: inspect.Parameter, made: Recorder, place: Place
 ) -> dict[str, Any]:
     try:
-        default = kinds.output_of(parameter.default)
+        default = _checked(kinds.output_of(parameter.default))
         default = msgspec.json.decode(msgspec.json.encode(_as_json(default)))
     except (NotAValue, TypeError, ValueError) as error:
         what = error.what if isinstance(error, NotAValue) else str(error)
@@ -187,6 +198,23 @@ def _with_default(
     if default is None and isinstance(schema.get("type"), str):  # `day: str = None`
         schema = {**schema, "type": [schema["type"], "null"]}
     return {**schema, "default": default}
+
+
+def _checked(value: Any) -> Any:
+    """Return a constant, if a flow can hold it.
+
+    Raises:
+        NotAValue: it cannot.
+    """
+    for each in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        _checked(each)
+    scalar(value)
+    return value
+
+
+def one_line(error: BaseException) -> str:
+    """Return what an exception says, on one line."""
+    return " ".join(str(error).split())[:300] or "no message"
 
 
 def _as_json(value: Any) -> Any:
@@ -216,21 +244,23 @@ def _guarded(flow: Flow[..., Any], made: Recorder, calls: Callable[[], Any]) -> 
     try:
         return calls()
     except FlowError as error:
-        made.problems += error.diagnostics
+        raise as_error(_once([*made.problems, *error.diagnostics])) from error
     except FlowBuilderError:
         raise
     except Exception as error:  # the author's code may raise anything
         place = of_traceback(error.__traceback__, inspect.unwrap(flow.fn).__code__)
-        message = str(error)[:300] or "no message"
+        message = one_line(error)
         found = diagnostic(
             "FB295",
             f"the function of the flow '{flow.name}' raised {type(error).__name__}: {message}",
             place,
             "it runs once, to state the graph: work on values belongs into @task functions",
         )
-        made.problems.append(found)
-        raise as_error(made.problems) from error
-    raise as_error(made.problems)
+        raise as_error([*made.problems, found]) from error
+
+
+def _once(found: Iterable[Diagnostic]) -> list[Diagnostic]:
+    return list(dict.fromkeys(found))
 
 
 def _driven(coroutine: Any) -> Any:

@@ -12,7 +12,7 @@ from flowbuilder.sdk.pyflows.document import graph_part, task_part
 from flowbuilder.sdk.pyflows.places import Place, here
 from flowbuilder.sdk.pyflows.problems import wrong
 from flowbuilder.sdk.pyflows.recorded import Recorded
-from flowbuilder.sdk.pyflows.recorder import Graph, TaskRecord, current, recording
+from flowbuilder.sdk.pyflows.recorder import Graph, TaskRecord, current, note, recording
 from flowbuilder.sdk.pyflows.trees import AT as NOWHERE
 from flowbuilder.sdk.pyflows.trees import TaskRef, member, name
 
@@ -54,8 +54,7 @@ def split(
         place: of the call.
         what: the callee, for the message.
 
-    Raises:
-        FlowError: a keyword is neither.
+    A keyword that is neither is a finding.
     """
     known = None if parameters is None else set(parameters)
     args: dict[str, Any] = {}
@@ -69,11 +68,13 @@ def split(
             args[word] = value
         else:
             close = difflib.get_close_matches(word, [*known, *OPTIONS], 1)
-            raise wrong(
-                "FB292",
-                f"{what} has no parameter '{word}', and it is no option of a task",
-                place.of_argument(word),
-                f"did you mean '{close[0]}'?" if close else "",
+            note(
+                wrong(
+                    "FB292",
+                    f"{what} has no parameter '{word}', and it is no option of a task",
+                    place.of_argument(word),
+                    f"did you mean '{close[0]}'?" if close else "",
+                )
             )
     return args, options
 
@@ -140,19 +141,21 @@ def duration(value: Any) -> str:
 def needed(value: Any, place: Place) -> list[TaskRecord]:
     """Return the tasks that `needs=` names: what calls have returned.
 
-    Raises:
-        FlowError: it is something else.
+    Anything else is a finding.
     """
     found = []
     for each in value if isinstance(value, list | tuple) else [value]:
         task = each._task if isinstance(each, Recorded) else getattr(each, "task", None)
         if not isinstance(task, TaskRecord):
-            raise wrong(
-                "FB292",
-                "'needs' takes what calls of tasks have returned",
-                place,
-                "write `needs=[a]` with `a = fetch()`",
+            note(
+                wrong(
+                    "FB292",
+                    "'needs' takes what calls of tasks have returned",
+                    place,
+                    "write `needs=[a]` with `a = fetch()`",
+                )
             )
+            continue
         found.append(task)
     return found
 

@@ -11,6 +11,7 @@ import msgspec
 
 from flowbuilder.core.errors import FlowError
 from flowbuilder.sdk.load import LoadedFlow, plans_for
+from flowbuilder.sdk.pyflows.problems import as_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,7 +36,9 @@ def compile_built(built: Built, limits: Any = None) -> LoadedFlow:
     try:
         checked = plans.compile_text(built.text, built.path, texts.resolve)
     except FlowError as error:
-        raise texts.placed_error(error) from None
+        raise as_error(_with(built.problems, texts.placed(error.diagnostics))) from None
+    if built.problems:
+        raise as_error(list(built.problems))
     found = texts.placed(checked.diagnostics)
     return LoadedFlow(
         Path(built.path),
@@ -43,6 +46,15 @@ def compile_built(built: Built, limits: Any = None) -> LoadedFlow:
         plans.of_checked(checked),
         found,
         texts_in_python(found) | dict(checked.sources),
+    )
+
+
+def _with(problems: Iterable[Diagnostic], found: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """Return all findings in order; what follows from a problem, on the same line, is left out."""
+    lines = {(each.at.file, each.at.line) for each in problems}
+    further = [each for each in found if (each.at.file, each.at.line) not in lines]
+    return sorted(
+        dict.fromkeys([*problems, *further]), key=lambda each: (each.at.file, each.at.line, each.at.column)
     )
 
 
@@ -66,12 +78,6 @@ class Texts:
     def placed(self, found: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
         """Return findings at the places in Python that the text was made from."""
         return tuple(self._placed(each) for each in found)
-
-    def placed_error(self, error: FlowError) -> FlowError:
-        """Return an error whose findings are at their places in Python."""
-        from flowbuilder.sdk.pyflows.problems import as_error
-
-        return as_error(list(self.placed(error.diagnostics)))
 
     def _placed(self, found: Diagnostic) -> Diagnostic:
         built = self._built.get(os.path.normpath(found.at.file))

@@ -33,8 +33,15 @@ if TYPE_CHECKING:
     import contextvars
     from types import TracebackType
 
+    from flowbuilder.core.catalogue import TaskSpec
+
 RESULT: Final = "result"
 """The output of a group of which only one value is wanted."""
+
+
+def known_types() -> Mapping[str, TaskSpec]:
+    """Return the task types that flows may call."""
+    return CATALOGUE
 
 
 def call(type: str, /, *args: Any, **words: Any) -> Any:
@@ -44,7 +51,7 @@ def call(type: str, /, *args: Any, **words: Any) -> Any:
     parameter of the name.  Returns what stands for its output.
     """
     place = here()
-    spec = CATALOGUE.get(type)
+    spec = known_types().get(type)
     if spec is not None and spec.whole:
         values, options = split(words, (), place, f"'{type}'")
         if len(args) != 1:
@@ -379,7 +386,7 @@ def emit(event: Any, payload: Any = None, **words: Any) -> Any:
 
 def _of_type(type: str, words: Mapping[str, Any]) -> Any:
     place = here()
-    spec = CATALOGUE.get(type)
+    spec = known_types().get(type)
     if spec is None:
         values, options = _of_unknown(words)
     else:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 from flowbuilder.compiler.expressions.tree import Expr, Logic
+from flowbuilder.core.errors import FlowError
 from flowbuilder.sdk.pyflows.problems import wrong
 from flowbuilder.sdk.pyflows.recorded import MOST, Recorded, tree_of
 from flowbuilder.sdk.pyflows.trees import AT, NotAValue, key_of, moment, scalar, simpler, tasks_of
@@ -34,13 +35,18 @@ ORDER: Final = (
 def part_of(value: Any, graph: Graph | None, place: Place) -> Part:
     """Return a value as the text says it: constants as they are, recorded ones as expressions.
 
-    Raises:
-        FlowError: it holds what is no value of a flow, or what cannot be seen from here.
+    What is no value of a flow, or cannot be seen from here, is a finding.
     """
     try:
         return _part(value, graph, place, 0)
     except NotAValue as error:
-        raise wrong("FB290", f"a flow cannot hold {error.what}", place, error.hint) from None
+        found = wrong("FB290", f"a flow cannot hold {error.what}", place, error.hint)
+    except FlowError as error:
+        found = error
+    if graph is None:
+        raise found
+    graph.recorder.problems += found.diagnostics
+    return Part(None, place)
 
 
 def _part(value: Any, graph: Graph | None, place: Place, depth: int) -> Part:

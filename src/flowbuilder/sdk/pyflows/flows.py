@@ -73,15 +73,18 @@ class Flow(Generic[P, R]):
 
         return map_task(self, (over, *further), words, here())  # type: ignore[no-any-return]
 
-    def build(self) -> Built:
+    def build(self, *, tolerant: bool = False) -> Built:
         """Call the function once, with stand-ins for its inputs, and return what it states.
+
+        Args:
+            tolerant: return what has problems too, with them in it.
 
         Raises:
             FlowError: with all that is wrong, at the Python lines.
         """
         from flowbuilder.sdk.pyflows.building import build
 
-        return build(self)
+        return build(self, tolerant=tolerant)
 
     def load(self, limits: Any = None) -> LoadedFlow:
         """Return the flow, checked and planned: what an engine starts.
@@ -93,7 +96,7 @@ class Flow(Generic[P, R]):
         """
         from flowbuilder.sdk.pyflows.compiling import compile_built, version_of
 
-        built = self.build()
+        built = self.build(tolerant=True)
         version = (version_of(built), limits)
         if self._loaded is None or self._loaded[0] != version:
             self._loaded = (version, compile_built(built, limits))

@@ -32,7 +32,7 @@ class Place(msgspec.Struct, frozen=True):
     at: int
     """Index of the instruction; -1 for the first line of the code."""
     argument: str | int | None = None
-    """Of a call: the argument with this name, or at this place."""
+    """Of a call: the argument with this name, or at this place; of a function: the parameter."""
 
     def of_argument(self, argument: str | int) -> Place:
         """Return the place of one argument of this call; the call's where it cannot be found."""
@@ -49,7 +49,11 @@ class Place(msgspec.Struct, frozen=True):
         lines = linecache.getlines(self.file)
         shown = shown_file(self.file)
         if self.argument is not None:
-            found = _argument(self.file, (first, last, start, end), self.argument)
+            text = "".join(lines)
+            if self.at < 0:
+                found = _parameter(text, self.code.co_name, first, str(self.argument))
+            else:
+                found = _argument(text, (first, last, start, end), self.argument)
             if found is not None:
                 first, last, start, end = found
         if start is None or end is None:
@@ -124,9 +128,9 @@ def _calls(text: str) -> dict[tuple[int, int, int, int], ast.Call]:
 
 
 def _argument(
-    file: str, call: tuple[int, int, int | None, int | None], argument: str | int
+    text: str, call: tuple[int, int, int | None, int | None], argument: str | int
 ) -> tuple[int, int, int | None, int | None] | None:
-    node = _calls("".join(linecache.getlines(file))).get(call)  # type: ignore[arg-type]
+    node = _calls(text).get(call)  # type: ignore[arg-type]
     if node is None:
         return None
     part: ast.expr | ast.keyword | None
@@ -137,3 +141,30 @@ def _argument(
     if part is None:
         return None
     return part.lineno, part.end_lineno or part.lineno, part.col_offset, part.end_col_offset
+
+
+@functools.lru_cache(maxsize=256)
+def _parameter(
+    text: str, function: str, line: int, name: str
+) -> tuple[int, int, int | None, int | None] | None:
+    """Return where a parameter of a function stands whose first line, with its decorators, is `line`."""
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError):
+        return None
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or node.name != function:
+            continue
+        if min([node.lineno, *(each.lineno for each in node.decorator_list)]) != line:
+            continue
+        all_of = [
+            *node.args.posonlyargs,
+            *node.args.args,
+            *node.args.kwonlyargs,
+            node.args.vararg,
+            node.args.kwarg,
+        ]
+        found = next((each for each in all_of if each is not None and each.arg == name), None)
+        if found is not None:
+            return found.lineno, found.end_lineno or found.lineno, found.col_offset, found.end_col_offset
+    return None

@@ -25,6 +25,7 @@ from flowbuilder.compiler.expressions.tree import (
 )
 from flowbuilder.sdk.pyflows.places import Place, here
 from flowbuilder.sdk.pyflows.problems import wrong
+from flowbuilder.sdk.pyflows.recorder import note
 from flowbuilder.sdk.pyflows.trees import (
     AT,
     NotAValue,
@@ -233,13 +234,13 @@ for _op, _name in {
 def tree_of(value: Any, place: Place | None = None) -> Expr:
     """Return a Python value, with recorded ones anywhere in it, as an expression.
 
-    Raises:
-        FlowError: it holds what is no value of a flow.
+    What is no value of a flow is a finding.
     """
     try:
         return _tree(value, 0)
     except NotAValue as error:
-        raise wrong("FB290", f"a flow cannot hold {error.what}", place or here(), error.hint) from None
+        note(wrong("FB290", f"a flow cannot hold {error.what}", place or here(), error.hint))
+        return Const(AT, None)
 
 
 MOST: Final = 64
@@ -299,7 +300,9 @@ def _method(of: Expr, name: str, args: tuple[Any, ...], named: dict[str, Any]) -
     function = FUNCTIONS.get(name)
     if function is None or not function.method:
         known = sorted([each.name for each in FUNCTIONS.values() if each.method] + list(_OWN_METHODS))
-        raise wrong("FB291", f"a value of a run has no method '{name}'", here(), _hint(name, function, known))
+        hint = _hint(name, function, known)
+        note(wrong("FB291", f"a value of a run has no method '{name}'", here(), hint))
+        return Const(AT, None)
     pairs = tuple((key, tree_of(value)) for key, value in named.items())
     return Call(AT, name, (of, *(tree_of(arg) for arg in args)), pairs, "method")
 

@@ -8,10 +8,11 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
-from flowbuilder.sdk.pyflows.problems import as_error, wrong
+from flowbuilder.sdk.pyflows.problems import wrong
 
 if TYPE_CHECKING:
     from flowbuilder.core.diagnostics import Diagnostic
+    from flowbuilder.core.errors import FlowError
     from flowbuilder.sdk.pyflows.places import Place
 
 
@@ -128,10 +129,13 @@ class Recorder:
         self.ids[id] = place
         return id
 
-    def raise_problems(self) -> None:
-        """Raise what was found so far, if there is any."""
-        if self.problems:
-            raise as_error(self.problems)
+
+def note(error: FlowError) -> None:
+    """Keep what is wrong with a call for later, so that the rest of the flow is looked at too; outside of a flow raise it."""
+    graph = current()
+    if graph is None:
+        raise error
+    graph.recorder.problems += error.diagnostics
 
 
 _current: Final[contextvars.ContextVar[Graph | None]] = contextvars.ContextVar(

@@ -38,7 +38,8 @@ def record_sub_flow(
     given, options = split(rest, signature.parameters, place, what)
     inputs, places = bind(signature, args, given, place, what)
     with recording(None):
-        built = flow.build()
+        built = flow.build(tolerant=True)
+    graph.recorder.problems += built.problems
     path = _path(graph.recorder, flow, built)
     params: dict[str, Any] = {"path": path}
     if inputs:

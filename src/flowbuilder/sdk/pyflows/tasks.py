@@ -13,7 +13,7 @@ from flowbuilder.core.errors import TaskFailed
 from flowbuilder.sdk.pyflows import kinds
 from flowbuilder.sdk.pyflows.places import Place, here, of_function
 from flowbuilder.sdk.pyflows.problems import wrong
-from flowbuilder.sdk.pyflows.recorder import current
+from flowbuilder.sdk.pyflows.recorder import current, note
 from flowbuilder.tasks.python import name_function
 
 if TYPE_CHECKING:
@@ -115,15 +115,17 @@ def bind(
 ) -> tuple[Any, dict[str, Place]]:
     """Return a call's arguments, by name where that can be, and where each stands.
 
-    Raises:
-        FlowError: the function does not take them.
+    Arguments that the function does not take are a finding.
     """
     try:
         bound = signature.bind(*args, **words)
     except TypeError as error:
-        raise wrong(
-            "FB292", f"{what} cannot be called so: {error}", place, f"it takes {_parameters(signature)}"
-        ) from None
+        note(
+            wrong(
+                "FB292", f"{what} cannot be called so: {error}", place, f"it takes {_parameters(signature)}"
+            )
+        )
+        return {}, {}
     named: dict[str, Any] = {}
     listed: list[Any] = []
     by_place = False

@@ -1,0 +1,6 @@
+from flowbuilder import flow
+
+
+@flow
+def broken(:
+    return 1
