@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flowbuilder import load
-from flowbuilder.runtime.recovered import replay
+from flowbuilder.core.rounds import round_path
+from flowbuilder.runtime.recovered import Recovered, replay
 from flowbuilder.storage.api import RunFilter
 from flowbuilder.storage.memory import MemoryStore
 from flowbuilder.storage.sqlite import SqliteStore
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from world import World
 
 FLOWS = Path(__file__).parent / "crashes"
-IN_FLIGHT = {"all": 1, "sorry": 2, "fan": 6, "undone": 1}
+IN_FLIGHT = {"all": 1, "sorry": 2, "fan": 6, "undone": 1, "loops": 3}
 """How many effects a flow has in flight at once, at most."""
 
 
@@ -45,11 +46,18 @@ class Place:
             return {
                 path if row.flow != "child" else f"child.{path}"
                 for row in store.runs(RunFilter())
-                for path, ended in replay(store.journal(row.id), store.blobs().get).ended.items()
-                if ended.attempts
+                for path in _ended(replay(store.journal(row.id), store.blobs().get))
             }
         finally:
             store.close()
+
+
+def _ended(found: Recovered) -> set[str]:
+    """Return what a journal says has ended: tasks, elements, rounds of loops."""
+    whole = {path for path, ended in found.ended.items() if ended.attempts and path not in found.rounds}
+    return whole | {
+        round_path(path, one.round) for path, loop in found.rounds.items() for one, _ in loop.recent
+    }
 
 
 def in_memory(_folder: Path) -> Place:
@@ -106,7 +114,7 @@ def effect(path: str) -> str:
 
 
 @pytest.mark.parametrize("make", [in_memory, in_a_file])
-@pytest.mark.parametrize("name", ["all", "sorry", "fan", "undone"])
+@pytest.mark.parametrize("name", ["all", "sorry", "fan", "undone", "loops"])
 @pytest.mark.timeout(300)
 async def test_a_crash_at_any_write_changes_nothing_that_anybody_sees(
     name: str, make: Callable[[Path], Place], world: World, tmp_path: Path

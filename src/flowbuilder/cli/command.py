@@ -89,6 +89,8 @@ TABLE: Final[Mapping[str, str]] = {
     "runs cancel": "runs_cancel",
     "runs delete": "runs_delete",
     "runs resume": "runs_resume",
+    "cache list": "cache_list",
+    "cache clear": "cache_clear",
     "doctor": "doctor",
     "config": "config",
     "version": "version",
@@ -96,7 +98,10 @@ TABLE: Final[Mapping[str, str]] = {
 }
 """Every command and the module of `cli.commands` that has its `COMMAND` and its `run`."""
 
-GROUPS: Final[Mapping[str, str]] = {"runs": "Look at runs, and act on them"}
+GROUPS: Final[Mapping[str, str]] = {
+    "runs": "Look at runs, and act on them",
+    "cache": "Look at outputs that are kept, and clear them",
+}
 
 
 def module_of(name: str) -> ModuleType:

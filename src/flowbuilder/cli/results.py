@@ -41,6 +41,7 @@ REASONS: Final[Mapping[str, str]] = {
     "not_failed": "the run did not fail",
     "nothing_to_undo": "there was nothing to undo",
     "without_undo": "the run was cancelled without undo",
+    "cached": "its output comes from the cache",
 }
 """Why a task did not run, in words."""
 ENDED_STATUSES: Final[tuple[RunStatus, ...]] = ("succeeded", "failed", "cancelled")
@@ -140,6 +141,8 @@ def task_row(name: str, task: TaskView) -> tuple[str, str, str, str]:
 
 def _note(name: str, task: TaskView) -> str:
     notes = []
+    if task.rounds is not None:
+        notes.append(f"{task.rounds:,} round{'s' * (task.rounds != 1)}")
     if task.items is not None:
         count = (
             f"{task.items} items" if task.items_done == task.items else f"{task.items_done} of {task.items}"

@@ -82,6 +82,9 @@ CHECK_CODES: Final[Mapping[str, str]] = MappingProxyType(
         "FB273": "A quorum that cannot be reached",
         "FB275": "An undo where none may stand",
         "FB276": "A key that an undo cannot have",
+        "FB261": "An output whose schema is none",
+        "FB262": "A matrix that is none",
+        "FB263": "A loop that nothing ends",
     }
 )
 

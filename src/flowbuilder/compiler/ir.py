@@ -13,7 +13,7 @@ import msgspec
 
 from flowbuilder.compiler.expressions.tree import Expr
 from flowbuilder.core.limits import Ask, BreakerPolicy, ConcurrencyPolicy, DebouncePolicy, RatePolicy
-from flowbuilder.core.policies import Durability, Effect, OnCrash, Placement, RetryPolicy, RunWhen
+from flowbuilder.core.policies import CacheScope, Durability, Effect, OnCrash, Placement, RetryPolicy, RunWhen
 from flowbuilder.core.span import Span
 
 
@@ -87,6 +87,31 @@ class Map(msgspec.Struct, frozen=True):
     concurrency: int
     tolerate: int | float | None = None
     """A count, or a share in (0, 1); None: without `on_error: continue` none may fail."""
+
+
+class Repeat(msgspec.Struct, frozen=True):
+    """The work again and again, in rounds that see `loop`."""
+
+    test: Expr
+    """Asked before each round (`while`), or after it (`until`); then it sees `output`."""
+    until: bool
+    max: int | None
+    """Rounds at most; None: without end."""
+    delay: float = 0.0
+    """Seconds between the end of a round and the next."""
+    state: Expr | None = None
+    """What `loop.state` is in the first round."""
+    collect: Expr | None = None
+    """With it the output is the list of what it yields round by round."""
+
+
+class Cache(msgspec.Struct, frozen=True):
+    """The output of an earlier execution with the same key, in place of another execution."""
+
+    key: Expr
+    ttl: float | None = None
+    """Seconds for which an output counts; None: until it is cleared."""
+    scope: CacheScope = "flow"
 
 
 class Retry(msgspec.Struct, frozen=True):
@@ -182,6 +207,10 @@ class Task(msgspec.Struct, frozen=True):
     pruned: str | None = None
     """Why it never runs, where a pass has found its condition constantly false."""
     limits: TaskLimits | None = None
+    repeat: Repeat | None = None
+    cache: Cache | None = None
+    schema: Mapping[str, Any] | None = None
+    """The JSON Schema of what each attempt yields."""
 
 
 class Shared(msgspec.Struct, frozen=True):

@@ -10,10 +10,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from flowbuilder.compiler.lower import lanes, limits
+from flowbuilder.compiler.lower.cache import CACHE
 from flowbuilder.compiler.lower.defaults import BY_TYPE
 from flowbuilder.compiler.lower.fields import IDENTIFIER
 from flowbuilder.compiler.lower.flow import FLOW
 from flowbuilder.compiler.lower.on_error import ON_ERROR, on_error_schema
+from flowbuilder.compiler.lower.repeat import REPEAT, repeat_schema
 from flowbuilder.compiler.lower.retry import RETRY, retry_schema
 from flowbuilder.compiler.lower.task import DEFAULTS, TASK
 
@@ -55,6 +57,8 @@ def language_schema(catalogue: Mapping[str, TaskSpec]) -> dict[str, Any]:
             "resources": _record(limits.RESOURCES),
             "concurrency": lanes.concurrency_schema(_record(lanes.CONCURRENCY)),
             "debounce": lanes.debounce_schema(_record(lanes.DEBOUNCE)),
+            "repeat": repeat_schema(_record(REPEAT)),
+            "cache": _record(CACHE),
             "defaults": _defaults(catalogue),
             **{f"with_{name}": _parameters(spec) for name, spec in sorted(catalogue.items())},
         },

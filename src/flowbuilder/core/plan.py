@@ -29,7 +29,15 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from flowbuilder.core.limits import Ask, BreakerPolicy, ConcurrencyPolicy, DebouncePolicy, RatePolicy
-    from flowbuilder.core.policies import Durability, Effect, OnCrash, Placement, RetryPolicy, RunWhen
+    from flowbuilder.core.policies import (
+        CacheScope,
+        Durability,
+        Effect,
+        OnCrash,
+        Placement,
+        RetryPolicy,
+        RunWhen,
+    )
     from flowbuilder.core.span import Span
 
 CONTEXT: Final = 0
@@ -129,6 +137,30 @@ class WaitPlan:
 
 
 @dataclasses.dataclass(slots=True, eq=False)
+class RepeatPlan:
+    """The rounds of a task; its functions are asked in the task's own scope, where `loop` is."""
+
+    test: Function
+    until: bool
+    """`test` is asked after a round, and sees `output`; otherwise before it."""
+    max: int | None
+    delay: float
+    state: Function | None = None
+    collect: Function | None = None
+
+
+@dataclasses.dataclass(slots=True, eq=False)
+class CachePlan:
+    """Under what key an output is kept, for how long and for whom."""
+
+    key: Function
+    ttl: float | None
+    scope: CacheScope
+    path: str
+    """The task's, without indexes: what tells it from other tasks of the flow."""
+
+
+@dataclasses.dataclass(slots=True, eq=False)
 class TaskPlan:
     """A task, with everything decided that can be decided before a run."""
 
@@ -144,6 +176,10 @@ class TaskPlan:
     """Of `sleep`: `value` is a moment, not a duration."""
     simple: bool = False
     """Nothing but an expression: cannot be mapped, retried, rescued or cut off."""
+    bare: bool = False
+    """`simple`, or a map of which each element is."""
+    layered: bool = False
+    """Has `repeat`, `cache` or `schema`."""
     type: str = ""
     effect: Effect = "pure"
     executor: Placement = "auto"
@@ -182,6 +218,10 @@ class TaskPlan:
     priority: int = 50
     remaining: float = 0.0
     """Seconds of the longest path from here to the end, by what is known of earlier runs."""
+    repeat: RepeatPlan | None = None
+    cache: CachePlan | None = None
+    schema: Callable[[Any], list[str]] | None = None
+    """Returns what is wrong with an output."""
     quick: bool = False
     """Earlier calls were so short that it may begin in place; the engine goes on looking."""
     limits: LimitsPlan | None = None
@@ -261,6 +301,8 @@ class FlowPlan:
     order that follows from them, here in this plan."""
     list_code: Callable[[], str]
     """Returns the generated code as text, for people."""
+    caches_for_run: bool = False
+    """A task keeps outputs for one run only, which nobody needs behind its end."""
     folder: Path = dataclasses.field(default_factory=Path)
     """The flow file's folder: relative paths and `cwd` start there."""
     lanes: LanesPlan | None = None

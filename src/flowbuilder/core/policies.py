@@ -13,6 +13,7 @@ Jitter = Literal["none", "full", "equal"]
 Placement = Literal["auto", "inline", "thread", "process", "worker"]
 Durability = Literal["group", "none"]
 OnCrash = Literal["rerun", "fail"]
+CacheScope = Literal["run", "flow", "global"]
 
 
 class RetryPolicy(msgspec.Struct, frozen=True):

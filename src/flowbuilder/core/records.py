@@ -6,9 +6,10 @@ a flow, made by any later release, can carry the run on.  They are encoded as
 arrays with a small number in front; fields are only ever added at the end.
 
 Paths: `fetch`; `enrich[3]` and `enrich["de"]` for elements; `build.compile`
-inside a group; `build#2.compile` in the group's second attempt; `build!mend`
-among its `on_error` tasks; `pay~undo` for
-what reverses it.  Handlers of the flow stand behind `on_failure:` and `finally:`.
+inside a group; `build#2.compile` in the group's second attempt; `poll@3` and
+`build@3#2.compile` in the third round of a loop; `build!mend` among its
+`on_error` tasks; `pay~undo` for what reverses it.  Handlers of the flow stand
+behind `on_failure:` and `finally:`.
 """
 
 from __future__ import annotations
@@ -211,6 +212,43 @@ class Nudged(msgspec.Struct, array_like=True, tag=32, frozen=True, gc=False):
     at: float
 
 
+class RoundEnded(msgspec.Struct, array_like=True, tag=20, frozen=True, gc=False):
+    """A round of a loop has ended well, and the next begins at `next_at`.
+
+    Rounds before it that have no such record have ended well too: those of
+    pure work are written down now and then only.
+    """
+
+    path: str
+    """The task's, without a round."""
+    round: int
+    """Counts from 1."""
+    started_at: float
+    ended_at: float
+    next_at: float
+    began_at: float
+    """When the first round began."""
+    output: msgspec.Raw = NULL
+    attempts: int = 1
+    blob: str | None = None
+
+
+class Collected(msgspec.Struct, array_like=True, tag=21, frozen=True, gc=False):
+    """What rounds of a loop gave to its list, behind all that is there already: a list, encoded."""
+
+    path: str
+    round: int
+    """The last of those rounds."""
+    output: msgspec.Raw = NULL
+    blob: str | None = None
+
+
+class Compacted(msgspec.Struct, array_like=True, tag=22, frozen=True, gc=False):
+    """This batch stands for all up to the one that bore this number."""
+
+    through: int
+
+
 Record = (
     Ended
     | RegionEnded
@@ -230,6 +268,9 @@ Record = (
     | WaitBegan
     | EventTaken
     | Nudged
+    | RoundEnded
+    | Collected
+    | Compacted
 )
 
 _encoder = msgspec.msgpack.Encoder()

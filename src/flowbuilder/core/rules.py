@@ -37,6 +37,9 @@ STATUS: Final[tuple[str, ...]] = (
 )
 """What users read, by code."""
 
+CACHED: Final = "cached"
+"""The reason of a success that took its output from the cache: nothing was done for it."""
+
 _BAD = frozenset({FAILED, UPSTREAM_FAILED, CANCELLED})
 _GOOD = frozenset({SUCCEEDED, CONTINUED})
 

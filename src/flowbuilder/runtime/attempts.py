@@ -70,9 +70,19 @@ class Attempts:
         if task.deadline is not None:
             at = self.clock_started(execution) + task.deadline
             execution.deadline = self._timers.at(at, functools.partial(self.stop, execution, DEADLINE))
-        if run.recovered is not None and self._begin_again(execution, run):
+        if task.cache is not None and self._machine.caches.begin(execution):
             return
-        self.attempt(execution)
+        self.go(execution)
+
+    def go(self, execution: Execution) -> None:
+        """Begin what lies inside the cache: the rounds, or the attempts."""
+        run = execution.frame.run
+        if execution.task.repeat is not None:
+            self._machine.loops.begin(execution)
+        elif run.recovered is None or not (
+            self.was_rescued(execution, run) or self.begin_again(execution, run)
+        ):
+            self.attempt(execution)
 
     def clock_started(self, execution: Execution) -> float:
         """Return when the time of an attempt (before the first: of all) began to run, also in the store."""
@@ -94,15 +104,20 @@ class Attempts:
             at = self.clock_started(execution) + timeout
             execution.timer = self._timers.at(at, functools.partial(self.stop, execution, TIMEOUT))
 
-    def _begin_again(self, execution: Execution, run: RunState) -> bool:
+    def was_rescued(self, execution: Execution, run: RunState) -> bool:
+        """Go on with what the journal says is done instead of the task; False if nothing is."""
+        assert run.recovered is not None
+        rescue = run.recovered.rescues.pop(execution.path, None)
+        if rescue is None:
+            return False
+        execution.attempt = rescue.attempt
+        self._machine.failures.rescue(execution, rescue.error, known=True)
+        return True
+
+    def begin_again(self, execution: Execution, run: RunState) -> bool:
         """Go on from what the journal says of earlier attempts; False if it says nothing."""
         recovered = run.recovered
         assert recovered is not None
-        rescue = recovered.rescues.pop(execution.path, None)
-        if rescue is not None:
-            execution.attempt = rescue.attempt
-            self._machine.failures.rescue(execution, rescue.error, known=True)
-            return True
         started = recovered.starts.pop(execution.path, None)
         failed = recovered.attempts.pop(execution.path, None)
         if failed is not None:
@@ -125,7 +140,7 @@ class Attempts:
         if task.kind != "flow" and task.kind != "group" and (execution.params is UNSET or task.uses_secrets):
             try:
                 if task.uses_now:
-                    self._stand(execution)
+                    self.stand(execution)
                 assert task.value is not None
                 execution.params = task.value(execution.scope)
             except ExpressionError as error:
@@ -168,10 +183,13 @@ class Attempts:
             case "group":
                 machine.groups.begin(execution)
 
-    def _stand(self, execution: Execution) -> None:
-        """Give `now()` the task's moment and `uuid()` the element's place."""
+    def stand(self, execution: Execution) -> None:
+        """Give `now()` the task's moment, or the round's, and `uuid()` the element's place."""
         run = execution.frame.run
         context = execution.scope[CONTEXT]
+        if execution.loop is not None:
+            context.stand(f"{run.id}/{execution.path}", execution.loop.moment)
+            return
         task_place = f"{run.id}/{execution.frame.prefix}{execution.task.id}"
         if not context.place.startswith(task_place):
             self._scheduler.stand(run, execution.task, execution.frame.prefix + execution.task.id)
@@ -313,11 +331,31 @@ class Attempts:
             return
         if execution.held is not None:
             execution.held.good = True
-        if execution.map is not None:  # hot: benchmarks/async_tasks.py
+        if execution.task.layered:
+            self.yielded(execution, value, encoded)
+        elif execution.map is not None:  # hot: benchmarks/async_tasks.py
             self.release(execution)
             self._machine.maps.element_ended(execution, SUCCEEDED, value, encoded, None, None)
         else:
             self.end(execution, SUCCEEDED, value, encoded, None, None)
+
+    def yielded(self, execution: Execution, value: Any, encoded: bytes) -> None:
+        """Take in what an attempt yielded, plain and encoded, in the layers around it."""
+        task = execution.task
+        if task.schema is not None and (wrong := task.schema(value)):
+            shown = "; ".join(wrong[:3]) + (f"; and {len(wrong) - 3} more" if len(wrong) > 3 else "")
+            message = f"the output does not fit its `schema`: {shown}"
+            self._machine.failures.fail(execution, "output.schema", message, {"violations": wrong})
+        elif execution.loop is not None:
+            self._machine.loops.round_ended(execution, value, encoded)
+        else:
+            self.finished(execution, value, encoded)
+
+    def finished(self, execution: Execution, value: Any, encoded: bytes) -> None:
+        """End an execution with what its rounds came to, or its only one; later ones may have it from the cache."""
+        if execution.task.cache is not None:
+            self._machine.caches.keep(execution, value, encoded)
+        self.end(execution, SUCCEEDED, value, encoded, None, None)
 
     def succeed(
         self, execution: Execution, value: Any, encoded: bytes | None, error: Error | None = None
@@ -335,6 +373,8 @@ class Attempts:
         reason: str | None,
     ) -> None:
         """End an execution, however it did, and tell whoever waits for it."""
+        if execution.loop is not None:
+            self._machine.loops.close(execution)
         self.release(execution)
         task = execution.task
         if execution.map is not None:
@@ -363,6 +403,8 @@ class Attempts:
         if type(execution.handle) is Waiter:
             self._machine.waiting.close(execution.handle)
         execution.handle = None
+        if execution.task.cache is not None:
+            self._machine.caches.left(execution)
         run = execution.frame.run
         run.executions.discard(execution)
         if execution.held is not None:

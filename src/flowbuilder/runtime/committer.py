@@ -100,12 +100,14 @@ class Committer:
 
         It may when all that its run has recorded is on disk: so no effect
         rests on a value that a crash could take back.  An element of a map
-        rests on what was recorded before the map began, not on its siblings.
+        rests on what was recorded before the map began, not on its siblings;
+        where it goes round, each round rests on those before it.
         """
         run = execution.frame.run
         if run.plan.durability == "none":
             return True
-        whole = execution.map is None or execution.task.undo is not None  # that it is armed is on disk too
+        # a round rests on those before it; that an effect is armed is on disk too
+        whole = execution.map is None or execution.loop is not None or execution.task.undo is not None
         target = self.next_flush(run) if whole else execution.map.flush  # type: ignore[union-attr]
         if run.durable >= target:
             return True
@@ -199,9 +201,10 @@ class Committer:
         if report.has_come:
             self.report(group, report.error)
 
-    @staticmethod
-    def _gather(run: RunState, writes: list[Write]) -> None:
+    def _gather(self, run: RunState, writes: list[Write]) -> None:
         """Put all that is new of a run into `writes`, or nothing where it cannot be encoded."""
+        if run.history is not None:
+            self._machine.histories.before_flush(run)
         batch = records.encode(run.records) if run.records else b""
         if not run.accepted:
             run.accepted = True
@@ -217,6 +220,8 @@ class Committer:
             writes.append(Append(run.id, run.sequence, batch))
             run.sequence += 1
             run.records = []
+            if run.history is not None:
+                self._machine.histories.written(run, len(batch))
         if run.changed is not None:
             writes.append(Change(run.id, run.changed))
             run.changed = None

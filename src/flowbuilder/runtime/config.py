@@ -59,6 +59,9 @@ class LimitsConfig(msgspec.Struct, frozen=True):
     at most about 0.1 s; ten times as many hold it for ten times as long."""
     output_bytes: Size = 256 * 1024 * 1024
     """The largest output of one task, as it is kept.  Default: `256MiB`."""
+    loop_rounds: Count = 20
+    """Rounds of a loop that its history keeps.  Default: 20; those before them are taken out of the
+    journal while the run goes on, so that a loop of a million rounds stays small."""
     log_bytes: Size = 10_000_000
     """What is kept of the log of one task.  Default: `10MB`; the oldest lines are dropped and said so."""
 

@@ -18,6 +18,7 @@ from flowbuilder.core.errors import EngineStopped
 from flowbuilder.core.ids import base32
 from flowbuilder.runtime.approvals import Approvals
 from flowbuilder.runtime.attempts import Attempts
+from flowbuilder.runtime.caches import Caches
 from flowbuilder.runtime.cancellation import Cancellation
 from flowbuilder.runtime.clock import SystemClock
 from flowbuilder.runtime.commands import Commands
@@ -28,8 +29,10 @@ from flowbuilder.runtime.executors.placer import Placer
 from flowbuilder.runtime.failures import Failures
 from flowbuilder.runtime.groups import Groups
 from flowbuilder.runtime.hearing import Hearing
+from flowbuilder.runtime.histories import Histories
 from flowbuilder.runtime.limits import Limits
 from flowbuilder.runtime.loading import Loading
+from flowbuilder.runtime.loops import Loops
 from flowbuilder.runtime.machine import Machine
 from flowbuilder.runtime.maps import Maps
 from flowbuilder.runtime.observations import Observations
@@ -163,6 +166,9 @@ class EngineCore:
         machine.committer = Committer(machine, machine.recovery.lost)
         machine.maps = Maps(machine)
         machine.groups = Groups(machine)
+        machine.loops = Loops(machine)
+        machine.histories = Histories(machine)
+        machine.caches = Caches(machine)
         machine.waits = Waits(machine)
         machine.hearing = Hearing(machine)
         machine.waiting = Waiting(machine)

@@ -20,6 +20,7 @@ from flowbuilder.core.records import AttemptFailed, RescueBegan
 from flowbuilder.core.rules import CONTINUED, FAILED
 from flowbuilder.runtime.attempts import FOR_TASKS
 from flowbuilder.runtime.events import TaskEvent
+from flowbuilder.runtime.state import inner_scope
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,6 +58,8 @@ class Failures:
 
     def fail_early(self, execution: Execution, kind: str, message: str) -> None:
         """Fail a task before it has begun: its condition could not be evaluated."""
+        if execution.task.over is not None or execution.task.repeat is not None:
+            execution.scope = inner_scope(execution.scope)  # there its `on_error` is evaluated
         execution.attempt = 1
         execution.started_at = self._now()
         execution.frame.run.executions.add(execution)
@@ -87,6 +90,10 @@ class Failures:
 
     def rescue(self, execution: Execution, error: Error, *, known: bool = False) -> None:
         """Do what `on_error` says, or end the execution as failed; `known` to the journal as being rescued."""
+        if execution.loop is not None:
+            self._machine.loops.close(execution)
+        if execution.task.cache is not None:
+            self._machine.caches.left(execution)
         for timer in (execution.timer, execution.deadline):
             if timer is not None:
                 timer.cancel()  # they are of the attempts, and not of the rescue

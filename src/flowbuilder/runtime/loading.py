@@ -41,6 +41,7 @@ class Loaded(msgspec.Struct):
     """Or why it cannot be read."""
     recovered: Any
     batches: int
+    """The number of the next."""
 
 
 class Loading:
@@ -108,7 +109,8 @@ class Loading:
             plan = self._machine.plans.of_definition(row.flow_hash, definition)
             self._machine.weighing.at_first(plan)
             batches = store.journal(row.id)
-            return Loaded(row, plan, replay(batches, store.blobs().get), len(batches))
+            recovered = replay(batches, store.blobs().get)
+            return Loaded(row, plan, recovered, recovered.compacted + len(batches))
         except Exception as error:  # one that cannot be read keeps no other from being carried on
             return Loaded(row, error, None, 0)
 

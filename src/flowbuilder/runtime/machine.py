@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from flowbuilder.core.clock import Clock
     from flowbuilder.runtime.approvals import Approvals
     from flowbuilder.runtime.attempts import Attempts
+    from flowbuilder.runtime.caches import Caches
     from flowbuilder.runtime.cancellation import Cancellation
     from flowbuilder.runtime.commands import Commands
     from flowbuilder.runtime.committer import Committer
@@ -21,8 +22,10 @@ if TYPE_CHECKING:
     from flowbuilder.runtime.failures import Failures
     from flowbuilder.runtime.groups import Groups
     from flowbuilder.runtime.hearing import Hearing
+    from flowbuilder.runtime.histories import Histories
     from flowbuilder.runtime.limits import Limits
     from flowbuilder.runtime.loading import Loading
+    from flowbuilder.runtime.loops import Loops
     from flowbuilder.runtime.maps import Maps
     from flowbuilder.runtime.observations import Observations
     from flowbuilder.runtime.phases import Phases
@@ -66,6 +69,9 @@ class Machine:
     failures: Failures = dataclasses.field(init=False)
     maps: Maps = dataclasses.field(init=False)
     groups: Groups = dataclasses.field(init=False)
+    loops: Loops = dataclasses.field(init=False)
+    histories: Histories = dataclasses.field(init=False)
+    caches: Caches = dataclasses.field(init=False)
     waits: Waits = dataclasses.field(init=False)
     hearing: Hearing = dataclasses.field(init=False)
     waiting: Waiting = dataclasses.field(init=False)

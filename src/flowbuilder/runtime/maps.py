@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -10,13 +11,13 @@ import msgspec
 from flowbuilder.core import values
 from flowbuilder.core.errors import ExpressionError, OutputError
 from flowbuilder.core.failure import failure
-from flowbuilder.core.plan import CONTEXT, INDEX, ITEM
+from flowbuilder.core.plan import INDEX, ITEM
 from flowbuilder.core.records import NULL, Ended, MapStarted
 from flowbuilder.core.rules import CANCELLED, CONTINUED, FAILED, STATUS, SUCCEEDED
 from flowbuilder.runtime.events import TaskEvent
 from flowbuilder.runtime.recovered import element_path
 from flowbuilder.runtime.scheduler import SLICE
-from flowbuilder.runtime.state import Execution
+from flowbuilder.runtime.state import Execution, inner_scope
 
 if TYPE_CHECKING:
     from flowbuilder.core.failure import Error
@@ -76,7 +77,7 @@ class MapState:
         self.flush = 0
         """The flush that holds what the elements rest on."""
         self.started_at = 0.0
-        self.template: Scope = [frame.scope[CONTEXT], frame.scope, None, None, None, None, None, None, None]
+        self.template: Scope = inner_scope(frame.scope)
 
 
 class Maps:
@@ -178,7 +179,7 @@ class Maps:
         scope[INDEX] = index
         execution = Execution(map.frame, map.task, scope, path, map, index)
         map.running += 1
-        if map.task.kind == "compute" and map.task.retry is None and map.task.on_error is None:
+        if map.task.bare:
             self._compute(execution)
         else:
             self._machine.attempts.begin(execution)
@@ -234,7 +235,8 @@ class Maps:
         if code != CANCELLED:
             small = encoded is None or len(encoded) <= values.BLOB_BYTES
             raw = msgspec.Raw(encoded) if small and encoded is not None else NULL
-            record = Ended(execution.path, code, execution.started_at, ended, raw, execution.attempt, error)
+            started, attempts = execution.started_at, execution.attempt
+            record = Ended(execution.path, code, started, ended, raw, attempts, error, reason)
             if small and run.dirty:  # hot: benchmarks/async_tasks.py
                 run.records.append(record)
             else:
@@ -253,10 +255,10 @@ class Maps:
             self._fill(map)
 
     def _note(self, map: MapState, index: int, code: int, error: Error | None) -> None:
-        """Remember an element's failure."""
+        """Remember an element's failure; one more than may be is that of the map."""
         if code == SUCCEEDED or error is None:
             return
-        if code == CONTINUED:
+        if code == CONTINUED or map.task.tolerate is not None:
             key = index if map.keys is None else map.keys[index]
             entry = {
                 "index": index,
@@ -267,6 +269,8 @@ class Maps:
             }
             masker = map.frame.run.masker
             map.errors.append(entry if masker is None else masker.value(entry))
+            if map.task.tolerate is not None and map.failed is None:
+                map.failed = _too_many(map, error)
         elif map.failed is None:
             map.failed = error
 
@@ -299,3 +303,16 @@ class Maps:
             keys=map.keys,
             count=len(map.items),
         )
+
+
+def _too_many(map: MapState, error: Error) -> Error | None:
+    """Return the failure of a map of which more elements have failed than may; else None."""
+    tolerate, total = map.task.tolerate, len(map.items)
+    assert tolerate is not None
+    most = math.floor(tolerate * total + 1e-9) if type(tolerate) is float else int(tolerate)
+    failed = len(map.errors)
+    if failed <= most:
+        return None
+    message = f"{failed:,} of {total:,} elements failed, and {most:,} may: {error['message']}"
+    data = {"failed": failed, "allowed": most, "elements": total, "last": error}
+    return failure("map.tolerate", message, map.path, 1, data)

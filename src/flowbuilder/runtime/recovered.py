@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from flowbuilder.core import records, values
+from flowbuilder.core.errors import StoreCorrupt
+from flowbuilder.core.rounds import round_path
 from flowbuilder.core.rules import SUCCEEDED
 
 if TYPE_CHECKING:
@@ -29,6 +31,46 @@ class EndedTask(msgspec.Struct, gc=False):
     """Where in the journal it stands: the greater, the later."""
 
 
+class Rounds:
+    """What a journal says of a loop."""
+
+    __slots__ = ("_collected", "began_at", "next_at", "output", "recent", "round", "values")
+
+    def __init__(self) -> None:
+        self.round = 0
+        """How many have ended well."""
+        self.next_at = self.began_at = 0.0
+        self.output: Any = None
+        """Of the last round."""
+        self.values: list[Any] = []
+        """What was collected."""
+        self.recent: list[tuple[records.RoundEnded, int]] = []
+        """Those whose records are there, each with its place in the journal."""
+        self._collected: list[records.Collected] = []
+
+    def add(self, record: records.RoundEnded, place: int) -> None:
+        """Take in the end of a round."""
+        self.round, self.next_at, self.began_at = record.round, record.next_at, record.began_at
+        self.recent.append((record, place))
+
+    def collect(self, record: records.Collected) -> None:
+        """Take in what some rounds gave to the list."""
+        self._collected.append(record)
+
+    def complete(self, blob: Callable[[str], bytes]) -> None:
+        """Decode what the next round rests on."""
+        if self.recent:
+            self.output = output_of(self.recent[-1][0], blob)
+        for record in self._collected:
+            self.values += output_of(record, blob)
+        self._collected.clear()
+
+
+def output_of(record: records.RoundEnded | records.Collected, blob: Callable[[str], bytes]) -> Any:
+    """Return the value of a record that may lie in the blob store."""
+    return values.decode(blob(record.blob) if record.blob is not None else record.output)
+
+
 class Recovered:
     """The facts of a journal by task path; each is taken out when the run comes to its task."""
 
@@ -36,9 +78,11 @@ class Recovered:
         "armed",
         "attempts",
         "began",
+        "blob",
         "cancel",
         "children",
         "clocks",
+        "compacted",
         "ended",
         "got",
         "maps",
@@ -47,6 +91,8 @@ class Recovered:
         "place",
         "readied",
         "rescues",
+        "rounds",
+        "sizes",
         "sleeps",
         "starts",
         "taken",
@@ -85,12 +131,24 @@ class Recovered:
         self.taken: list[tuple[int, float, bool]] = []
         """All that the run has taken: number, when it was emitted, whether it is a signal."""
         self.nudges: dict[tuple[str, int], list[records.Nudged]] = {}
+        self.rounds: dict[str, Rounds] = {}
+        """Of each loop that had ended a round."""
+        self.blob: Callable[[str], bytes] = _no_blob
+        """Returns a large output by its content hash."""
+        self.compacted = 0
+        """How many batches the first one stands for, besides itself."""
+        self.sizes = (0, 0)
+        """Bytes of the first batch if it stands for others, and of all others."""
 
     def forget_past_moments(self, now: float) -> None:
         """Forget moments of limits that have come: an attempt may have begun by them before a crash."""
         for path, waited in list(self.waited.items()):
             if waited.until is not None and waited.until <= now:
                 del self.waited[path]
+
+
+def _no_blob(content_hash: str) -> bytes:
+    raise StoreCorrupt(f"there is no blob {content_hash}")
 
 
 def replay(batches: Iterable[bytes], blob: Callable[[str], bytes]) -> Recovered:
@@ -104,8 +162,10 @@ def replay(batches: Iterable[bytes], blob: Callable[[str], bytes]) -> Recovered:
         StoreCorrupt: if a large output is missing or damaged.
     """
     found = Recovered()
+    found.blob = blob
     ended = found.ended
     for batch in batches:
+        found.sizes = (found.sizes[0], found.sizes[1] + len(batch))
         for record in records.decode(batch):
             found.place += 1
             match record:
@@ -162,7 +222,26 @@ def replay(batches: Iterable[bytes], blob: Callable[[str], bytes]) -> Recovered:
                     found.armed[record.path] = found.place
                 case records.Disarmed():
                     found.armed.pop(record.path, None)
+                case records.RoundEnded():
+                    _round_ended(found, record)
+                case records.Collected():
+                    found.rounds.setdefault(record.path, Rounds()).collect(record)
+                case records.Compacted():
+                    found.compacted = record.through
+                    found.sizes = (len(batch), 0)
+    for path, rounds in found.rounds.items():
+        if path not in ended:
+            rounds.complete(blob)
     return found
+
+
+def _round_ended(found: Recovered, record: records.RoundEnded) -> None:
+    """Take in the end of a round: what its attempts left behind means nothing to the next."""
+    path = round_path(record.path, record.round)
+    for facts in (found.attempts, found.starts, found.sleeps, found.children, found.readied, found.waited):
+        facts.pop(path, None)
+    found.rounds.setdefault(record.path, Rounds()).add(record, found.place)
+    found.began[record.path] = record.began_at
 
 
 def _ended(record: records.Ended, found: Recovered, blob: Callable[[str], bytes]) -> EndedTask:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from flowbuilder.core.plan import FlowPlan
-    from flowbuilder.core.records import Ended
+    from flowbuilder.core.records import Collected, Ended, RoundEnded
     from flowbuilder.runtime.machine import Machine
 
 _log = logging.getLogger("flowbuilder.engine")
@@ -253,7 +253,7 @@ class Runs:
 
     # -- large values ----------------------------------------------------------------
 
-    def keep_blob(self, run: RunState, record: Ended, encoded: bytes) -> None:
+    def keep_blob(self, run: RunState, record: Ended | RoundEnded | Collected, encoded: bytes) -> None:
         """Put a large output into the blob store; its record joins no flush before that is done."""
         place = len(run.records)
         run.records.append(msgspec.structs.replace(record, output=NULL))
@@ -302,6 +302,8 @@ class Runs:
             failure = run.result if row.status != "succeeded" else None
             bus.emit(RunEvent(row.id, row.flow, row.status, row.ended_at or row.created_at, failure))
         self._tell(row.id, row)
+        if run.plan.caches_for_run:
+            self._machine.caches.run_ended(run)
         self._machine.sub_flows.child_ended(row.id, row.parent, row.status, row.result)
 
     def forget(self, run: RunState) -> None:

@@ -29,7 +29,7 @@ from flowbuilder.core.rules import (
     decide,
 )
 from flowbuilder.runtime.events import TaskEvent
-from flowbuilder.runtime.state import Execution
+from flowbuilder.runtime.state import Execution, inner_scope
 
 if TYPE_CHECKING:
     import asyncio
@@ -232,7 +232,8 @@ class Scheduler:
         elif task.simple:
             self._compute(frame, task, path)
         else:
-            self._machine.attempts.begin(Execution(frame, task, frame.scope, path))
+            scope = frame.scope if task.repeat is None else inner_scope(frame.scope)
+            self._machine.attempts.begin(Execution(frame, task, scope, path))
 
     def stand(self, run: RunState, task: TaskPlan, path: str) -> None:
         """Say what `now()` is for a task: the moment it became ready, also after a crash."""

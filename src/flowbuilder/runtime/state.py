@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from flowbuilder.core.records import Record
     from flowbuilder.runtime.context import Context
     from flowbuilder.runtime.held import Held
+    from flowbuilder.runtime.histories import History
+    from flowbuilder.runtime.loops import Loop
     from flowbuilder.runtime.maps import MapState
     from flowbuilder.runtime.recovered import Recovered
     from flowbuilder.runtime.taken import Taken
@@ -77,6 +79,11 @@ class Frame:
         return False
 
 
+def inner_scope(scope: Scope) -> Scope:
+    """Return a scope inside another, for what an element or a round has of its own."""
+    return [scope[CONTEXT], scope, None, None, None, None, None, None, None]
+
+
 class Execution:
     """A task, or one element of a task, that is being carried out."""
 
@@ -88,6 +95,7 @@ class Execution:
         "frame",
         "handle",
         "held",
+        "loop",
         "map",
         "params",
         "parked",
@@ -116,6 +124,8 @@ class Execution:
         self.map = map
         """The map that it is an element of, and which; or None."""
         self.element = element
+        self.loop: Loop | None = None
+        """Its rounds, while it has any; `path` is then that of the present one."""
         self.attempt = 0
         self.started_at = 0.0
         self.params: Any = UNSET
@@ -155,6 +165,7 @@ class RunState:
         "flushes",
         "frame",
         "gates",
+        "history",
         "id",
         "lost",
         "masker",
@@ -220,6 +231,8 @@ class RunState:
         self.flushes = 0
         """How often something was handed to the store, and how much of that is known to be on disk."""
         self.durable = 0
+        self.history: History | None = None
+        """Of its journal, where it has loops."""
         self.gates: list[tuple[int, Execution]] | None = None
         """Effects that wait until a flush is on disk."""
         self.blobs = 0

@@ -9,9 +9,22 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from flowbuilder.core.plan import CODES, CONTEXT, ERROR, ERRORS, HEADER, INDEX, ITEM, NO_ERRORS, PARENT
-from flowbuilder.core.rules import SUCCEEDED
-from flowbuilder.runtime.recovered import element_path
+from flowbuilder.core.plan import (
+    CODES,
+    CONTEXT,
+    ERROR,
+    ERRORS,
+    HEADER,
+    INDEX,
+    ITEM,
+    LOOP,
+    NO_ERRORS,
+    PARENT,
+)
+from flowbuilder.core.rounds import round_path
+from flowbuilder.core.rules import CACHED, SUCCEEDED
+from flowbuilder.runtime.recovered import element_path, output_of
+from flowbuilder.runtime.state import inner_scope
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,22 +106,60 @@ def _elements(task: TaskPlan, scope: Scope, path: str, journal: Recovered) -> It
 
 def _of_task(task: TaskPlan, scope: Scope, path: str, journal: Recovered) -> Iterator[Undoable]:
     ended = journal.ended.get(path)
-    if task.undo is not None:
-        if ended is not None and ended.code == SUCCEEDED and ended.error is None:
-            yield Undoable(path, task, scope, ended.output, (False, ended.place))
-        elif path in journal.armed:
-            place = (True, journal.armed[path]) if ended is None else (False, ended.place)
-            yield Undoable(path, task, scope, None, place)
-    if task.body is not None and task.body.undoes:
-        for attempt in range(1, _attempts(path, ended, journal) + 1):
-            prefix = body_prefix(path, attempt)
-            yield from _of_graph(task.body, _scope_of(task.body, scope, prefix, journal), prefix, journal)
+    if task.repeat is not None:
+        if task.over is None:
+            scope = inner_scope(scope)
+        yield from _of_rounds(task, scope, path, journal)
+    else:
+        if task.undo is not None:
+            done = ended is not None and ended.code == SUCCEEDED and ended.error is None
+            if ended is not None and done and ended.reason != CACHED:  # then an earlier run has done it
+                yield Undoable(path, task, scope, ended.output, (False, ended.place))
+            elif path in journal.armed:
+                place = (True, journal.armed[path]) if ended is None else (False, ended.place)
+                yield Undoable(path, task, scope, None, place)
+        yield from _of_body(task, scope, path, _attempts(path, ended, journal), journal)
     on_error = task.on_error
     if on_error is not None and on_error.graph is not None and on_error.graph.undoes:
         inner = _scope_of(on_error.graph, scope, path + "!", journal)
         rescue = journal.rescues.get(path)
         inner[ERROR] = rescue.error if rescue is not None else None
         yield from _of_graph(on_error.graph, inner, path + "!", journal)
+
+
+def _of_rounds(task: TaskPlan, scope: Scope, path: str, journal: Recovered) -> Iterator[Undoable]:
+    """Yield what is to be undone of each round, of one that was in flight too."""
+    state: Any = None
+    last = 0
+    rounds = journal.rounds.get(path)
+    for record, place in rounds.recent if rounds is not None else ():
+        last = record.round
+        inner = _scope_of_round(scope, state, last)
+        state = output_of(record, journal.blob)
+        if task.undo is not None:
+            yield Undoable(round_path(path, last), task, inner, state, (False, place))
+        yield from _of_body(task, inner, round_path(path, last), record.attempts, journal)
+    open = round_path(path, last + 1)
+    inner = _scope_of_round(scope, state, last + 1)
+    if task.undo is not None and open in journal.armed:
+        yield Undoable(open, task, inner, None, (True, journal.armed[open]))
+    yield from _of_body(task, inner, open, _attempts(open, journal.ended.get(path), journal), journal)
+
+
+def _scope_of_round(scope: Scope, state: Any, number: int) -> Scope:
+    inner = scope.copy()
+    inner[LOOP] = {"state": state, "index": number - 1}
+    return inner
+
+
+def _of_body(
+    task: TaskPlan, scope: Scope, path: str, attempts: int, journal: Recovered
+) -> Iterator[Undoable]:
+    """Yield what is to be undone of the attempts of a group."""
+    if task.body is not None and task.body.undoes:
+        for attempt in range(1, attempts + 1):
+            prefix = body_prefix(path, attempt)
+            yield from _of_graph(task.body, _scope_of(task.body, scope, prefix, journal), prefix, journal)
 
 
 def _attempts(path: str, ended: EndedTask | None, journal: Recovered) -> int:

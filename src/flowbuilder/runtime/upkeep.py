@@ -6,6 +6,7 @@ import functools
 import logging
 from typing import TYPE_CHECKING
 
+from flowbuilder.core.cache import KIND as CACHE
 from flowbuilder.core.errors import StoreError
 
 if TYPE_CHECKING:
@@ -78,6 +79,8 @@ class Upkeep:
             forget = functools.partial(machine.store.events().forget, machine.clock.now() - keep, EVENTS_STEP)
             while await machine.in_thread(forget) >= EVENTS_STEP:
                 pass
+        forget = functools.partial(machine.store.facts().forget, CACHE, expired_at=machine.clock.now())
+        await machine.in_thread(forget)
         if machine.clock.now() >= self._sweep_at:
             self._sweep_at = machine.clock.now() + SWEEP_EVERY
             await machine.in_thread(functools.partial(machine.store.sweep_blobs, BLOB_GRACE))

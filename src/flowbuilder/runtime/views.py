@@ -9,9 +9,10 @@ import msgspec
 
 from flowbuilder.core import values
 from flowbuilder.core.plan import UNDO
-from flowbuilder.core.rules import PENDING, RUNNING, STATUS, WAITING
+from flowbuilder.core.rules import CACHED, PENDING, RUNNING, STATUS, WAITING
 from flowbuilder.runtime.attempts import FOR_TASKS
 from flowbuilder.runtime.recovered import EndedTask, Recovered, replay
+from flowbuilder.runtime.rounds_shown import history_of, present_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,6 +45,10 @@ class TaskView(msgspec.Struct):
     """Of a map: what failed among its elements."""
     child: str | None = None
     """The run that it started."""
+    rounds: int | None = None
+    """Of a loop: how many rounds have ended."""
+    history: list[dict[str, Any]] | None = None
+    """Of a loop: the last of them, each with `round`, `started_at`, `duration`, `attempts` and `output`."""
 
     def to_json(self, *, full: bool = False) -> dict[str, Any]:
         """Return the task as `--json` shows it; `full` adds what holds for maps and sub-flows."""
@@ -56,7 +61,7 @@ class TaskView(msgspec.Struct):
             "started_at": iso(self.started_at),
             "duration": None if self.duration is None else round(self.duration, 6),
         }
-        for name in ("items", "items_done", "errors", "child"):
+        for name in ("items", "items_done", "errors", "child", "rounds", "history"):
             value = getattr(self, name)
             if full and value is not None:
                 shown[name] = values.to_json(value)
@@ -128,20 +133,31 @@ def view(store: Store, row: RunRow, plan: FlowPlan | None, live: RunState | None
     recovered = replay(store.journal(row.id), store.blobs().get)
     tasks: dict[str, TaskView] = {}
     known = {path: _ended(ended) for path, ended in recovered.ended.items()}
+    rounds = _live_rounds(live)
+    shown_as: dict[str, str] = {}
     for path in known_paths(plan):
-        tasks[path] = known.pop(path) if path in known else _open(path, recovered, row, known)
+        present = present_path(path, recovered, rounds)
+        shown_as[present] = path
+        tasks[path] = known.pop(present) if present in known else _open(present, recovered, row, known)
     if live is not None and not live.ended:
         for execution in list(live.executions):
             waits = execution.parked and execution.wake_at != FOR_TASKS
             held = execution.held.waits if execution.held is not None else None
-            _overlay(tasks, execution.path, waits, execution.attempt, execution.started_at, held)
+            path = execution.path if execution.loop is None else execution.loop.path
+            path = shown_as.get(path, path)
+            _overlay(tasks, path, waits, execution.attempt, execution.started_at, held)
     elif live is None and plan is not None and row.status == "running":
         _suppose_running(tasks, plan.main, "")
     if plan is None:
         tasks, known = known, {}
     for path, child in recovered.children.items():
-        if path in tasks:
+        if (path := shown_as.get(path, path)) in tasks:
             tasks[path].child = child
+    for path, loop in recovered.rounds.items():
+        task = tasks.get(shown_as.get(path, path)) or known.get(path)
+        if task is not None:
+            task.rounds = max(loop.round, rounds.get(path, 1) - 1)
+            task.history = history_of(loop, store.blobs().get)
     result = values.decode(row.result) if row.result is not None else None
     succeeded = row.status == "succeeded"
     return RunView(
@@ -162,6 +178,13 @@ def view(store: Store, row: RunRow, plan: FlowPlan | None, live: RunState | None
         tasks=tasks,
         elements=known,
     )
+
+
+def _live_rounds(live: RunState | None) -> dict[str, int]:
+    """Return the round that each loop in memory is in, by the path of its task."""
+    if live is None or live.ended or live.history is None:
+        return {}
+    return {path: loop.round + 1 for path, loop in list(live.history.loops.items())}
 
 
 def known_paths(plan: FlowPlan | None) -> Iterator[str]:
@@ -197,14 +220,15 @@ def _inside(task: TaskPlan) -> Iterator[tuple[GraphPlan, str]]:
 
 
 def _ended(ended: EndedTask) -> TaskView:
+    began = ended.attempts or ended.reason == CACHED
     return TaskView(
         status=STATUS[ended.code],
         reason=ended.reason,
         output=ended.output,
         error=ended.error,
         attempts=ended.attempts,
-        started_at=ended.started_at if ended.attempts else None,
-        duration=ended.ended_at - ended.started_at if ended.attempts else None,
+        started_at=ended.started_at if began else None,
+        duration=ended.ended_at - ended.started_at if began else None,
         items=ended.items,
         items_done=ended.items,
         errors=ended.errors,

@@ -37,7 +37,8 @@ class Waits:
         known = run.recovered.sleeps.pop(execution.path, None) if run.recovered is not None else None
         if known is not None:
             since, until = known.since, known.until
-            execution.started_at = since
+            if execution.loop is None:
+                execution.started_at = since
         else:
             try:
                 until = wake_moment(execution.params, execution.task.until, now)
@@ -53,7 +54,7 @@ class Waits:
         if timeout is not None and since + timeout < until:
             until, wake = since + timeout, self._too_long
         elif until <= now:
-            machine.attempts.succeed(execution, None, NULL_BYTES)
+            machine.attempts.yielded(execution, None, NULL_BYTES)
             return
         machine.attempts.park(execution, until)
         execution.timer = machine.timers.at(until, wake, execution)
@@ -64,7 +65,7 @@ class Waits:
         run = execution.frame.run
         if execution.ended or run.lost:
             return
-        machine.attempts.succeed(execution, None, NULL_BYTES)
+        machine.attempts.yielded(execution, None, NULL_BYTES)
         machine.scheduler.pump(run)
 
     def _too_long(self, execution: Execution) -> None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from flowbuilder.core.approvals import OpenApproval, Voice
     from flowbuilder.core.plan import FlowPlan
-    from flowbuilder.storage.api import Engine, Log, Store, TaskStatistics
+    from flowbuilder.storage.api import Engine, Facts, Log, Store, TaskStatistics
     from flowbuilder.storage.events import Event
     from flowbuilder.storage.liveness import Liveness
 
@@ -177,6 +177,10 @@ class Reader:
             but: an engine that does not count, such as one that is about to close.
         """
         return left_behind(self._store, but)
+
+    def facts(self) -> Facts:
+        """Return what the store keeps beyond runs; it is open as long as the reader is."""
+        return self._store.facts()
 
     def send_cancel(self, run_id: str, reason: str) -> bool:
         """Ask the engine that drives a run to cancel it; False if the run has ended."""

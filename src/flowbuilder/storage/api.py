@@ -87,6 +87,18 @@ class Append(msgspec.Struct, frozen=True, gc=False):
     data: bytes
 
 
+class Compact(msgspec.Struct, frozen=True, gc=False):
+    """One batch in place of all up to `through`, under that number.
+
+    Does nothing where a batch of that number is not there any more: somebody
+    else was faster, or the run is gone.  What was appended behind it stays.
+    """
+
+    run_id: str
+    through: int
+    data: bytes
+
+
 class Change(msgspec.Struct, frozen=True, gc=False):
     """New values of some columns of a run's row."""
 
@@ -141,7 +153,20 @@ class Forget(msgspec.Struct, frozen=True, gc=False):
     key: str
 
 
-Write = Accept | Append | Change | Log | Statistic | Keep | Forget | Emit | Subscribe | Unsubscribe | Take
+Write = (
+    Accept
+    | Append
+    | Compact
+    | Change
+    | Log
+    | Statistic
+    | Keep
+    | Forget
+    | Emit
+    | Subscribe
+    | Unsubscribe
+    | Take
+)
 
 Done = Callable[[StoreError | None], None]
 """Called on the thread that commits; hand over to the loop yourself, once a group."""

@@ -33,6 +33,7 @@ from flowbuilder.storage.api import (
     RunRow,
     Statistic,
 )
+from flowbuilder.testing.compacting_contract import CompactingContract
 from flowbuilder.testing.events_contract import EventsContract
 from flowbuilder.testing.facts_contract import FactsContract
 from flowbuilder.testing.labels_contract import LabelsContract
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from flowbuilder.storage.api import Store, Write
 
 
-class StoreContract(FactsContract, EventsContract, LabelsContract, LivenessContract):
+class StoreContract(FactsContract, EventsContract, LabelsContract, LivenessContract, CompactingContract):
     """What every store promises."""
 
     # -- writing and reading back -------------------------------------------------

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
     from flowbuilder.runtime.views import RunView, TaskView
 
+_MOST_SHOWN = 80
+"""Characters of the output of a round."""
+
 COMMAND = Command(
     name="runs show",
     summary="Show a run: its inputs, its outputs and how each task went",
@@ -89,8 +92,29 @@ def _show_task(task: TaskView, name: str, *, json: bool) -> None:
         lines.append(f"took      {format_time(task.duration)}")
     if task.error:
         lines.append(f"error     {as_json(task.error, indent=True)}")
+    if task.rounds is not None:
+        lines.append(f"rounds    {task.rounds:,}")
     lines.append(f"output    {as_json(task.output, indent=True)}")
     data("\n".join(lines))
+    if task.history:
+        data("\nlast rounds")
+        rows = [
+            (
+                f"{one['round']:,}",
+                _moment(one["started_at"]),
+                format_time(one["duration"]),
+                _short(one["output"]),
+            )
+            for one in task.history
+        ]
+        show_table(
+            sys.stdout, ("round", "started", "time", "output"), rows, numbers=frozenset({"round", "time"})
+        )
+
+
+def _short(value: object) -> str:
+    text = as_json(value)
+    return text if len(text) <= _MOST_SHOWN else text[: _MOST_SHOWN - 1] + "…"
 
 
 def _moment(at: float) -> str:

@@ -40,6 +40,8 @@ def _of_task(task: ir.Task) -> tuple[Expr | None, ...]:
         task.idempotency_key,
         task.retry.condition if task.retry is not None else None,
         task.on_error.value if task.on_error is not None else None,
+        *((task.repeat.test, task.repeat.state, task.repeat.collect) if task.repeat is not None else ()),
+        task.cache.key if task.cache is not None else None,
     )
 
 

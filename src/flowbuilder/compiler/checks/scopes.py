@@ -77,6 +77,11 @@ def _of_graph(
             inner = names | {"item", "index"}
             if task.map.alias is not None:
                 inner |= {task.map.alias, f"{task.map.alias}_index"}
+        if task.cache is not None:
+            yield task.cache.key, Scope(where, inner, seen, momentary=False)
+        if task.repeat is not None:
+            yield from _of_repeat(task.repeat, where, inner, seen)
+            inner |= {"loop"}
         each = Scope(where, inner, seen)
         yield from _of_task(task, where, inner, seen)
         yield from _of_work(task.work, each, catalogue)
@@ -95,6 +100,19 @@ def _of_graph(
 def _with(seen: Seen, graph: ir.Graph) -> Seen:
     """Return what is seen inside a graph.  A chain and no copy: a flow may have thousands of groups."""
     return seen.new_child({task.id: task for task in graph.tasks})
+
+
+def _of_repeat(
+    repeat: ir.Repeat, where: str, names: frozenset[str], seen: Mapping[str, ir.Task]
+) -> Iterator[tuple[Expr, Scope]]:
+    """Yield what decides over the rounds of a task; the initial state is worked out before any of them."""
+    if repeat.state is not None:
+        yield repeat.state, Scope(where, names, seen)
+    behind = names | {"loop", "output"}
+    asked = behind if repeat.until else names | {"loop"}
+    yield repeat.test, Scope(where, asked, seen, condition=True)
+    if repeat.collect is not None:
+        yield repeat.collect, Scope(where, behind, seen)
 
 
 def _of_task(

@@ -10,7 +10,18 @@ import ast
 from typing import TYPE_CHECKING, Final
 
 from flowbuilder.compiler.expressions.tree import Expr, Index, Member, Name
-from flowbuilder.core.plan import CODES, CONTEXT, ERROR, ERRORS, HEADER, INDEX, ITEM, OUTPUT, PARENT
+from flowbuilder.core.plan import (
+    CODES,
+    CONTEXT,
+    ERROR,
+    ERRORS,
+    HEADER,
+    INDEX,
+    ITEM,
+    LOOP,
+    OUTPUT,
+    PARENT,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,9 +43,10 @@ class Level:
         error: whether `error` means something here.
         output: whether `output` does.
         event: whether `event` does, in the place of an element.
+        loop: whether it is what rounds happen in.
     """
 
-    __slots__ = ("alias", "element", "error", "event", "output", "parent", "slots")
+    __slots__ = ("alias", "element", "error", "event", "loop", "output", "parent", "slots")
 
     def __init__(
         self,
@@ -46,6 +58,7 @@ class Level:
         error: bool = False,
         output: bool = False,
         event: bool = False,
+        loop: bool = False,
     ) -> None:
         self.event = event
         self.parent = parent
@@ -54,6 +67,7 @@ class Level:
         self.alias = alias
         self.error = error
         self.output = output
+        self.loop = loop
 
 
 class ScopeNames:
@@ -103,6 +117,8 @@ class ScopeNames:
             return self._error()
         if name == "output":
             return self._output()
+        if name == "loop":
+            return self._loop()
         return self._element(name)
 
     def _task(self, task: str, field: str) -> ast.expr:
@@ -141,6 +157,12 @@ class ScopeNames:
             if level.parent is None:
                 return None
             scope, level = _outwards(scope, level)
+
+    def _loop(self) -> ast.expr:
+        scope, level = _scope(), self.level
+        while not level.loop:
+            scope, level = _outwards(scope, level)
+        return at(scope, LOOP)
 
     def _error(self) -> ast.expr:
         scope, level = _scope(), self.level

@@ -13,9 +13,11 @@ from flowbuilder.compiler.codegen.regions import maybe_skipped, region_function
 from flowbuilder.compiler.costs import weights
 from flowbuilder.compiler.expressions.references import mentions_secrets, uses_now
 from flowbuilder.compiler.matches import looked_up
+from flowbuilder.compiler.outputs import output_checker
 from flowbuilder.core.matching import write_path
 from flowbuilder.core.plan import (
     HEADER,
+    CachePlan,
     FlowPlan,
     GraphPlan,
     Kind,
@@ -23,6 +25,7 @@ from flowbuilder.core.plan import (
     LimitsPlan,
     OnErrorPlan,
     Region,
+    RepeatPlan,
     SubFlowPlan,
     TaskPlan,
     WaitPlan,
@@ -66,6 +69,7 @@ class _FlowGenerator:
         self._variables = {var.name: number for number, var in enumerate(flow.vars)}
         self._secret_vars = _vars_that(flow, mentions_secrets)
         self._queues: dict[str, Span] = {}
+        self._caches_for_run = False
 
     def plan(
         self, definition: bytes, check_inputs: Callable[[Mapping[str, Any]], dict[str, Any]]
@@ -101,6 +105,7 @@ class _FlowGenerator:
             list_code=str,
             lanes=self._lanes(),
             queues=self._queues,
+            caches_for_run=self._caches_for_run,
         )
         if flow.outputs is not None:
             self._set(plan, "outputs", flow.outputs, main_level, flow.at.line)
@@ -184,7 +189,10 @@ class _FlowGenerator:
             self._set(plan, "over", task.map.over, level, line)
             plan.concurrency = task.map.concurrency
             plan.tolerate = task.map.tolerate
-            inner = Level(level, element=True, alias=task.map.alias)
+        if task.map is not None or task.repeat is not None:
+            alias = task.map.alias if task.map is not None else None
+            loop = task.repeat is not None
+            inner = Level(level, element=task.map is not None, alias=alias, loop=loop, output=loop)
         self._work(plan, task.work, inner, path, line, fused)
         if task.env is not None:
             self._set(plan, "env", task.env, inner, line)
@@ -201,8 +209,29 @@ class _FlowGenerator:
             plan.undo = self._graph(task.undo, undo, path)
             plan.effect = "write"  # what is to be undone waits for the disk, or a crash could forget it
         plan.undoes = plan.undo is not None or any(g is not None and g.undoes for g in _inside(plan))
-        plan.simple = _is_simple(plan)
+        self._layers(plan, task, inner, path)
         return plan
+
+    def _layers(self, plan: TaskPlan, task: ir.Task, level: Level, path: str) -> None:
+        """Fill in what lies around the attempts: the schema of what they yield, rounds, a cache."""
+        line = task.at.line
+        if task.schema is not None:
+            plan.schema = output_checker(task.schema)
+        if task.repeat is not None:
+            repeat = task.repeat
+            plan.repeat = RepeatPlan(_not_compiled, repeat.until, repeat.max, repeat.delay)
+            self._set(plan.repeat, "test", repeat.test, level, line, condition=True)
+            if repeat.state is not None:
+                self._set(plan.repeat, "state", repeat.state, level, line)
+            if repeat.collect is not None:
+                self._set(plan.repeat, "collect", repeat.collect, level, line)
+        if task.cache is not None:
+            self._caches_for_run |= task.cache.scope == "run"
+            plan.cache = CachePlan(_not_compiled, task.cache.ttl, task.cache.scope, path)
+            self._set(plan.cache, "key", task.cache.key, level, line)
+        plan.layered = plan.repeat is not None or plan.cache is not None or plan.schema is not None
+        plan.bare = _is_bare(plan)
+        plan.simple = plan.bare and plan.over is None
 
     def _work(self, plan: TaskPlan, work: ir.Work, level: Level, path: str, line: int, fused: bool) -> None:
         match work:
@@ -357,9 +386,9 @@ def _kind(work: ir.Work) -> Kind:
             return "group"
 
 
-def _is_simple(plan: TaskPlan) -> bool:
+def _is_bare(plan: TaskPlan) -> bool:
     """Tell whether a task is nothing but an expression: it cannot be retried, rescued or cut off."""
-    alone = plan.over is None and plan.on_error is None and plan.retry is None and plan.undo is None
+    alone = plan.on_error is None and plan.retry is None and plan.undo is None and not plan.layered
     return plan.kind == "compute" and alone
 
 
@@ -388,6 +417,8 @@ def _expressions(task: ir.Task) -> list[Expr]:
             found.append(outputs)
     if task.map is not None:
         found.append(task.map.over)
+    if task.repeat is not None:
+        found += [task.repeat.test, task.repeat.state, task.repeat.collect]
     return [expr for expr in found if expr is not None]
 
 

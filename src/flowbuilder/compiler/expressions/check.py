@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from flowbuilder.core.span import Span
 
 TASK_FIELDS: Final = ("output", "status", "error", "errors")
+LOOP_FIELDS: Final = ("state", "index")
 RUN_FIELDS: Final = ("id", "key", "flow", "started_at", "attempt", "status", "errors", "tasks")
 _PATTERN_FUNCTIONS: Final = frozenset({"matches", "find_all", "re_replace", "re_split"})
 _SEVERAL_OF: Final = frozenset(
@@ -135,6 +136,10 @@ def _names(expr: Expr, scope: ScopeNames) -> Iterator[Diagnostic]:
                     continue
                 what = f"there is no '{name}' among the {root}"
                 yield Diagnostic(UNKNOWN_NAME, what, reference.span, _near(name, scope.members[root]))
+        elif root == "loop" and reference.path and reference.path[0] not in LOOP_FIELDS:
+            what = f"'loop' has no '{reference.path[0]}'"
+            hints = _near(reference.path[0], LOOP_FIELDS) or ("it has `loop.state` and `loop.index`",)
+            yield Diagnostic(UNKNOWN_FIELD, what, reference.span, hints)
         elif root == "run" and reference.path and reference.path[0] not in RUN_FIELDS:
             what = f"'run' has no '{reference.path[0]}'"
             yield Diagnostic(UNKNOWN_FIELD, what, reference.span, _near(reference.path[0], RUN_FIELDS))
@@ -168,8 +173,12 @@ def _where(name: str) -> tuple[str, ...]:
             return ("it stands for an element of a task's `for_each`",)
         case "error":
             return ("it stands in `on_error`, in `retry.if`, in `on_failure` and in `finally`",)
-        case "loop" | "output":
-            return ("it stands in `repeat` and in `undo`",)
+        case "loop":
+            return ("it stands for the rounds of a task with `repeat`",)
+        case "output":
+            return (
+                "it stands in `repeat.until`, `repeat.collect` and `undo`; that of another task is `tasks.<id>.output`",
+            )
         case "event":
             return ("it stands in the `filter` of a `wait` and of an event trigger",)
         case "tasks":

@@ -8,7 +8,7 @@ from flowbuilder.compiler import ir
 from flowbuilder.compiler.expressions.codes import BOUND_NAME
 from flowbuilder.compiler.expressions.parse import RESERVED
 from flowbuilder.compiler.expressions.tree import Const, Dict, Text
-from flowbuilder.compiler.lower import limits, on_error, retry
+from flowbuilder.compiler.lower import cache, limits, matrix, on_error, repeat, retry, tolerate
 from flowbuilder.compiler.lower.draft import Draft, Mentions
 from flowbuilder.compiler.lower.fields import (
     CONDITION,
@@ -23,6 +23,7 @@ from flowbuilder.compiler.lower.fields import (
     integer,
     read_scalars,
 )
+from flowbuilder.compiler.lower.json_schema import read_schema
 from flowbuilder.compiler.lower.record import Key, Table, read_record
 from flowbuilder.compiler.lower.undo import FIELD as UNDO_FIELD
 from flowbuilder.compiler.lower.undo import lower_undo
@@ -93,6 +94,10 @@ def _read_for_each(ctx: Context, node: Node, key: str) -> Expr | None:
     return over
 
 
+def _read_schema(ctx: Context, node: Node, key: str) -> dict[str, Any] | None:
+    return read_schema(ctx, node, key, "FB261")
+
+
 def _as_node(ctx: Context, node: Node, key: str) -> Node:
     """Return the node itself: the task type says what is in it."""
     return node
@@ -130,12 +135,17 @@ TASK: Final = Table(
             Field(_read_alias, {"type": "string"}),
             "A further name for `item`; adds `<name>_index` for `index`.",
         ),
+        "matrix": Key(matrix.FIELD, "Once for each combination of values: a list by name."),
         "concurrency": Key(integer(1, 100_000), "How many elements are worked on at once; 16 unless given."),
+        "tolerate": Key(tolerate.FIELD, "How many elements may fail: a number, or a share such as `20%`."),
+        "repeat": Key(repeat.FIELD, "Again and again, in rounds."),
+        "cache": Key(cache.FIELD, "Same key, same output, no execution."),
         "retry": Key(retry.FIELD, "How often and when it is tried again."),
         "timeout": Key(DURATION, "How long one attempt may take."),
         "deadline": Key(DURATION, "How long all attempts may take together."),
         "on_error": Key(on_error.FIELD, "What happens instead when it fails."),
         "undo": Key(UNDO_FIELD, "A task that reverses this one, if the run fails or is cancelled."),
+        "schema": Key(Field(_read_schema, {"type": "object"}), "The JSON Schema that its output must fit."),
         "priority": Key(integer(0, 100), "More goes first; 50 unless given."),
         "executor": Key(EXECUTOR, "Where it runs."),
         "effect": Key(EFFECT, "What it does to the world outside of its output."),
@@ -154,10 +164,6 @@ TASK: Final = Table(
         "outputs": Key(_NODE, "The outputs of a group."),
     },
     later={
-        "repeat": "until then use `retry`, or a loop inside of a script",
-        "cache": "until then keep results in a file",
-        "tolerate": "until then use `on_error: continue` and count `tasks.x.errors`",
-        "schema": "until then use a task of type `assert`",
         "sensitive": "until then keep such values in `secrets`",
     },
     elsewhere={
@@ -171,7 +177,14 @@ TASK: Final = Table(
         "parameters": "they are called `with`",
         "steps": "they are called `tasks`, a mapping by id",
         "retries": "it is called `retry`",
-        "loop": "it is called `for_each`",
+        "loop": "it is called `for_each`, or `repeat` for rounds",
+        "while": "it stands in `repeat`",
+        "until": "it stands in `repeat`",
+        "repeat_until": "write `repeat: {until: …, max: …}`",
+        "strategy": "`matrix` stands in the task itself",
+        "max_failures": "it is called `tolerate`",
+        "output_schema": "it is called `schema`",
+        "memoize": "it is called `cache`",
         "foreach": "it is called `for_each`",
         "with_items": "it is called `for_each`",
         "continue_on_error": "write `on_error: continue`",
@@ -201,7 +214,7 @@ TASK: Final = Table(
 
 _NO_DEFAULT: Final = frozenset(
     {"type", "with", "run", "needs", "if", "for_each", "as", "tasks", "outputs", "name", "description"}
-    | {"idempotency_key", "undo"}
+    | {"idempotency_key", "undo", "matrix", "repeat", "cache", "schema"}
 )
 DEFAULTS: Final = Table(
     "`defaults`",
@@ -233,6 +246,7 @@ def lower_task(ctx: Context, key: Scalar, node: Node) -> Draft:
         limits.mention(bound, mentions)
     if "undo" in values:
         fields["undo"] = lower_undo(ctx, key, *pairs["undo"], fields["work"])
+    _layers(values, fields, mentions)
     fields["on_crash"] = ctx.on_crash
     for name in ("priority", "name", "description", "tags"):
         if name in values:
@@ -290,16 +304,42 @@ def _when(
         mentions.of(values["if"])
     if "run_when" in values:
         fields["run_when"] = values["run_when"]
-    if "for_each" in values:
-        over, alias = values["for_each"], values.get("as")
+    pairs = node.pairs if type(node) is MappingNode else {}
+    if "for_each" in pairs and "matrix" in pairs:
+        ctx.error(
+            "FB211",
+            "a task has 'for_each' or 'matrix', and not both",
+            pairs["matrix"][0],
+            "the combinations as a list are `${{ matrix(os=[…], python=[…]) }}`",
+        )
+    over = values.get("for_each", values.get("matrix"))
+    if over is not None:
+        alias = values.get("as")
         mentions.of(over)
-        fields["map"] = ir.Map(over, alias.text if alias is not None else None, values.get("concurrency", 16))
+        fields["map"] = ir.Map(
+            over,
+            alias.text if alias is not None else None,
+            values.get("concurrency", 16),
+            values.get("tolerate"),
+        )
         return
-    for name in ("as", "concurrency"):
-        if type(node) is MappingNode and name in node.pairs and "for_each" not in node.pairs:
-            ctx.warn(
-                "FB260", f"'{name}' does nothing without 'for_each'", node.pairs[name][0], "leave it out"
-            )
+    for name in ("as", "concurrency", "tolerate"):
+        if name in pairs and "for_each" not in pairs and "matrix" not in pairs:
+            ctx.warn("FB260", f"'{name}' does nothing without 'for_each'", pairs[name][0], "leave it out")
+
+
+def _layers(values: dict[str, Any], fields: dict[str, Any], mentions: Mentions) -> None:
+    """Fill in what lies around its attempts: rounds, a cache, the schema of its output."""
+    if "repeat" in values:
+        fields["repeat"] = values["repeat"]
+        repeat.mention(mentions, values["repeat"])
+        if "deadline" in values:
+            fields["deadline"] = values["deadline"]
+    if "cache" in values:
+        fields["cache"] = values["cache"]
+        mentions.of(values["cache"].key)
+    if "schema" in values:
+        fields["schema"] = values["schema"]
 
 
 def _failing(values: dict[str, Any], fields: dict[str, Any], mentions: Mentions, work: ir.Work) -> None:

@@ -135,7 +135,7 @@ def _useless(ctx: Context, type_name: str, work: ir.Work, own: Mapping[str, tupl
     """Warn of keys that a task itself has and that do nothing for its type."""
     names = (*_ONLY_CALLS, *_NEVER_COMPUTED) if type(work) is ir.Compute else _ONLY_CALLS
     for name in names:
-        if name in own:
+        if name in own and not (name == "deadline" and "repeat" in own):
             ctx.warn(
                 "FB260",
                 f"'{name}' does nothing for a task of type '{type_name}'",

@@ -25,6 +25,14 @@ _FIELDS: dict[type, tuple[str, ...]] = {
 }
 _KEYED = ("rate", "breaker", "queue")
 """The limits of a task that have a key."""
+_REPEAT = ("test", "state", "collect")
+_PARTS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("map", ("over",)),
+    ("retry", ("condition",)),
+    ("on_error", ("value",)),
+    ("repeat", _REPEAT),
+    ("cache", ("key",)),
+)
 
 
 def expressions_of(task: Task) -> Iterator[Expr]:
@@ -49,6 +57,10 @@ def expressions_of(task: Task) -> Iterator[Expr]:
             part = getattr(task.limits, name)
             if part is not None and part.key is not None:
                 yield part.key
+    if task.repeat is not None:
+        yield from (expr for field in _REPEAT if (expr := getattr(task.repeat, field)) is not None)
+    if task.cache is not None:
+        yield task.cache.key
 
 
 def with_expressions(task: Task, change: Callable[[Expr], Expr]) -> Task:
@@ -60,9 +72,9 @@ def with_expressions(task: Task, change: Callable[[Expr], Expr]) -> Task:
         expr = getattr(task, field)
         if expr is not None and (new := change(expr)) is not expr:
             changes[field] = new
-    for field, inner in (("map", "over"), ("retry", "condition"), ("on_error", "value")):
+    for field, inner in _PARTS:
         part = getattr(task, field)
-        if part is not None and (new := _changed(part, (inner,), change)) is not part:
+        if part is not None and (new := _changed(part, inner, change)) is not part:
             changes[field] = new
     if task.limits is not None:
         keyed = {name: part for name in _KEYED if (part := getattr(task.limits, name)) is not None}

@@ -99,6 +99,9 @@ def _is_fusible(task: Task, secret: frozenset[str]) -> bool:
         and task.deadline is None
         and task.env is None
         and task.idempotency_key is None
+        and task.repeat is None
+        and task.cache is None
+        and task.schema is None
         and task.pruned is None
         and task.limits is None
         and _is_free(task.work.value, secret)

@@ -88,12 +88,43 @@ def _names(budget: Budget, names: tuple[Any, ...], what: str) -> list[str]:
     return [text(name, what) for name in wanted]
 
 
-def matrix(budget: Budget, of: Any = None, /, **named: Any) -> list[dict[str, Any]]:
-    """Return every combination of one value for each name: `matrix({'os': [...], 'py': [...]})`."""
+def matrix(
+    budget: Budget, of: Any = None, /, *, include: Any = None, exclude: Any = None, **named: Any
+) -> list[dict[str, Any]]:
+    """Return every combination of one value for each name: `matrix({'os': [...], 'py': [...]})`.
+
+    As in CI files, those that fit a mapping of `exclude` are left out; then
+    each mapping of `include` is added to the combinations of which it changes
+    no value, and is a combination of its own where there is none.
+    """
     axes = {**(mapping(of, "'matrix'") if of is not None else {}), **named}
     for name, axis in axes.items():
         if type(axis) is not list:
             wrong_type(f"'matrix' takes a list for each name; '{name}' is {kind_of(axis)}")
+    if not axes and include is not None:
+        return [dict(row) for row in _rows(budget, include, "include", 1)]
     rows = product(budget, list(axes.values()))
     bounded_list(len(rows))
-    return [dict(zip(axes, row, strict=True)) for row in rows]
+    found = [dict(zip(axes, row, strict=True)) for row in rows]
+    for without in _rows(budget, exclude, "exclude", len(found)):
+        found = [row for row in found if any(k not in row or row[k] != v for k, v in without.items())]
+    more = []
+    for change in _rows(budget, include, "include", len(found)):
+        fixed = [(name, value) for name, value in change.items() if name in axes]
+        fits = [row for row in found if all(row[name] == value for name, value in fixed)]
+        for row in fits:
+            row.update(change)
+        if not fits:
+            more.append(dict(change))
+    bounded_list(len(found) + len(more))
+    return found + more
+
+
+def _rows(budget: Budget, of: Any, name: str, each: int) -> list[dict[str, Any]]:
+    """Return what is included or excluded; each of it is compared with so many combinations."""
+    if of is None:
+        return []
+    if type(of) is not list:
+        wrong_type(f"'{name}' of a matrix takes a list of mappings, not {kind_of(of)}")
+    charge(budget, len(of) * max(1, each))
+    return [mapping(row, f"'{name}' of a matrix") for row in of]

@@ -21,6 +21,7 @@ from flowbuilder.storage.api import (
     Append,
     Change,
     Command,
+    Compact,
     Engine,
     Fact,
     Forget,
@@ -96,6 +97,8 @@ class Place:
                 case Append(run_id, sequence, data):
                     if run_id not in taken:
                         self.journals[run_id][sequence] = data
+                case Compact(run_id, through, data):
+                    self._compact(run_id, through, data)
                 case Change(run_id, values):
                     self._change(run_id, values)
                 case Log():
@@ -141,6 +144,12 @@ class Place:
                 taken[row.id] = holder
                 return
         self.runs[row.id] = msgspec.structs.replace(row)
+
+    def _compact(self, run_id: str, through: int, data: bytes) -> None:
+        batches = self.journals.get(run_id, {})
+        if through in batches:
+            later = {number: batch for number, batch in batches.items() if number > through}
+            self.journals[run_id] = {through: data, **later}
 
     def _change(self, run_id: str, values: dict[str, object]) -> None:
         row = self.runs.get(run_id)

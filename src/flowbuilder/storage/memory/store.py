@@ -327,6 +327,7 @@ class MemoryStore:
                 for batch in batches.values()
                 for name in names_in(batch)
             }
+            kept |= {name for fact in place.facts.values() for name in names_in(fact.value)}
             return place.blobs.sweep(kept.__contains__, grace)
 
     def blobs(self) -> MemoryBlobs:

@@ -128,6 +128,7 @@ class SqliteCommitter:
             or group.labels
             or group.news
             or group.jobs
+            or group.compacts
             or self._tally.wait() == 0.0
         ):
             if not rows and not batches:
@@ -242,6 +243,8 @@ class SqliteCommitter:
             journal.append(cursor, batches)
         if group.labels:
             labels.add(cursor, group.labels)
+        if group.compacts:
+            journal.compact(cursor, group.compacts)
         if group.changes:
             runs.update(cursor, group.changes)
             labels.replace(cursor, group.changes)

@@ -15,6 +15,7 @@ from flowbuilder.storage.api import (
     Accept,
     Append,
     Change,
+    Compact,
     Done,
     Fact,
     Forget,
@@ -52,7 +53,7 @@ class Job:
         self.error: BaseException | None = None
 
 
-Item = Accept | Append | Change | Log | Statistic | Keep | Forget | News | Job | Done
+Item = Accept | Append | Compact | Change | Log | Statistic | Keep | Forget | News | Job | Done
 _NEWS = frozenset({Emit, Subscribe, Unsubscribe, Take})
 
 
@@ -65,6 +66,7 @@ class Group:
         "accepts",
         "appends",
         "changes",
+        "compacts",
         "facts",
         "jobs",
         "keyed",
@@ -83,6 +85,7 @@ class Group:
         self.changes: dict[str, dict[str, Any]] = {}
         self.labels: list[Label] = []
         """Of new runs."""
+        self.compacts: list[Compact] = []
         self.logs: list[Log] = []
         self.statistics: list[Statistic] = []
         self.facts: dict[tuple[str, str], Fact | None] = {}
@@ -109,6 +112,8 @@ class Group:
                 self._accept(item.row)
             elif kind is Change:
                 self._change(item)
+            elif kind is Compact:
+                self.compacts.append(item)
             elif kind is Log:
                 self.logs.append(item)
             elif kind is Keep:
@@ -140,6 +145,7 @@ class Group:
             or self.statistics
             or self.facts
             or self.news
+            or self.compacts
         )
 
     @property

@@ -43,7 +43,7 @@ def delete(cursor: apsw.Cursor, run_ids: Sequence[str]) -> int:
 
 
 def blob_names(read: Callable[[Callable[[apsw.Cursor], Any]], Any]) -> set[str]:
-    """Return the names of all blobs that a journal refers to; reads step by step, so that no log grows."""
+    """Return the names of all blobs that a journal or a fact refers to; reads step by step, so that no log grows."""
     names: set[str] = set()
     place: tuple[Any, ...]
     for statement, place in (
@@ -52,6 +52,10 @@ def blob_names(read: Callable[[Callable[[apsw.Cursor], Any]], Any]) -> set[str]:
             "SELECT run_id, sequence, data FROM journal WHERE (run_id, sequence) > (?, ?) "
             "ORDER BY run_id, sequence LIMIT 5000",
             ("", -1),
+        ),
+        (
+            "SELECT kind, key, value FROM facts WHERE (kind, key) > (?, ?) ORDER BY kind, key LIMIT 5000",
+            ("", ""),
         ),
     ):
         while rows := read(functools.partial(_some, statement=statement, place=place)):

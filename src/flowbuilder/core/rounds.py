@@ -1,0 +1,65 @@
+"""Paths of rounds: which round of which loop something lies in.
+
+The first round of `poll` has the path `poll` itself, the third `poll@3`; what
+is inside follows: `build@3.compile`, `build@3#2.compile` in the second attempt
+of that round.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_STEP = re.compile(r"(?:@(\d+))?(?=[.#!]|$)")
+"""Behind a task's path: its round, where something inside begins or the path ends."""
+
+
+def round_path(path: str, round: int) -> str:
+    """Return the path of a round of the task at `path`.
+
+    Example:
+        >>> round_path("poll", 1), round_path("poll", 3)
+        ('poll', 'poll@3')
+    """
+    return path if round == 1 else f"{path}@{round}"
+
+
+def is_superseded(path: str, kept: Mapping[str, int]) -> bool:
+    """Tell whether a path lies in a round that nobody needs any more.
+
+    Args:
+        path: of a task, or of a round.
+        kept: for each loop, by the path of its task, the first round that is still needed.
+
+    Example:
+        >>> kept = {"build": 3}
+        >>> [is_superseded(p, kept) for p in ("build.a", "build@2.a", "build@3.a", "build", "built@1.a")]
+        [True, True, False, False, False]
+    """
+    for step in _STEP.finditer(path):
+        place = step.start()
+        first = kept.get(path[:place])
+        if first is None:
+            continue
+        number = step[1]
+        if number is not None:
+            if int(number) < first:
+                return True
+        elif first > 1 and place < len(path) and path[place] != "!":
+            # inside of the first round; `poll` itself is the task, and `poll!…` what is done instead of it
+            return True
+    return False
+
+
+def loops_around(path: str) -> list[str]:
+    """Return the paths of all tasks around a path, itself among them, that may be loops.
+
+    Example:
+        >>> loops_around("build@3.poll@2")
+        ['build', 'build@3', 'build@3.poll', 'build@3.poll@2']
+    """
+    found = [path[: step.start()] for step in _STEP.finditer(path)]
+    return list(dict.fromkeys(found))
