@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     import argparse
     from types import ModuleType
 
-Values = Literal["text", "file", "folder", "integer", "duration", "run", "task"]
-"""What an option or argument takes; completion offers files and runs."""
+Values = Literal["text", "file", "folder", "integer", "duration", "moment", "run", "task"]
+"""What an option or argument takes; completion offers files and runs.  A moment is told by how long ago
+it was, or as a date and time."""
 
 
 class Argument(msgspec.Struct, frozen=True):
@@ -70,6 +71,9 @@ FLOW: Final = Argument(
     "FILE", "The flow, in YAML or JSON; in Python: `flows.py:report` or `package.module:report`", takes="file"
 )
 RUN: Final = Argument("RUN", "The run's id, or enough of its beginning", takes="run")
+SOME_RUNS: Final = Argument(
+    "RUN", "The runs' ids, or enough of their beginnings; none with a choice below", takes="run", count="any"
+)
 RUNS: Final = Argument("RUN", "The runs' ids, or enough of their beginnings", takes="run", count="any")
 QUIET: Final = Option(("--quiet", "-q"), "Say nothing but errors")
 STORE: Final = Option(("--store",), "The store's file, in place of the project's", "PATH", takes="file")
@@ -87,6 +91,8 @@ TABLE: Final[Mapping[str, str]] = {
     "runs watch": "runs_watch",
     "runs logs": "runs_logs",
     "runs cancel": "runs_cancel",
+    "runs pause": "runs_pause",
+    "runs priority": "runs_priority",
     "runs delete": "runs_delete",
     "runs resume": "runs_resume",
     "cache list": "cache_list",

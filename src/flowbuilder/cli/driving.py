@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from flowbuilder.cli.progress import PATIENCE, Progress
 from flowbuilder.cli.signals import Interrupts
 from flowbuilder.cli.terminal import is_rich
-from flowbuilder.core.errors import EngineStopped
+from flowbuilder.core.errors import EngineStopped, StoreError
 from flowbuilder.sdk.engine import Engine
 from flowbuilder.sdk.loop import run_loop
 from flowbuilder.sdk.reader import Reader
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from flowbuilder.cli.workspace import Workspace
-    from flowbuilder.runtime.state import RunState
     from flowbuilder.runtime.views import RunView
     from flowbuilder.sdk.run import Run
 
@@ -50,7 +49,7 @@ def drive(
             async with Engine(workspace.store, workspace.config, recover=False) as engine:
                 runs = await begin(engine)
                 grace = workspace.config.engine.grace
-                interrupts.obey(lambda: _cancel(engine, runs), lambda: engine.stop(grace))
+                interrupts.obey(lambda: _cancel(runs), lambda: engine.stop(grace))
                 views = await _follow(engine, runs, interrupts, shown=shown)
                 if after is not None and not interrupts.stopped:
                     await after(engine)
@@ -66,21 +65,11 @@ def drive(
     return ended, interrupted
 
 
-async def _cancel(engine: Engine, runs: Sequence[Run]) -> None:
+async def _cancel(runs: Sequence[Run]) -> None:
     """Cancel runs; when this returns, a crash does not take the cancel back."""
-    machine = engine.core.machine
     for run in runs:
-        await run.cancel("interrupted")
-        live = machine.runs.live.get(run.id)
-        if live is not None:
-            await _durable(engine, live)
-
-
-async def _durable(engine: Engine, run: RunState) -> None:
-    """Return when all that a run has recorded is on disk, or lost with the store."""
-    done = asyncio.Event()
-    engine.core.machine.committer.when_durable(run, lambda _error: done.set())
-    await done.wait()
+        with contextlib.suppress(StoreError):  # it is lost with the store, which says so itself
+            await run.cancel("interrupted")
 
 
 async def _follow(

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import datetime as dt
 import difflib
+import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final, NoReturn
 
@@ -88,6 +91,8 @@ def _reader(takes: str) -> Callable[[str], object]:
         return _integer
     if takes == "duration":
         return _duration
+    if takes == "moment":
+        return _moment
     return str
 
 
@@ -103,6 +108,16 @@ def _duration(text: str) -> float:
         return parse_duration(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _moment(text: str) -> float:
+    with contextlib.suppress(ValueError):
+        return time.time() - parse_duration(text)
+    try:
+        return dt.datetime.fromisoformat(text).astimezone().timestamp()
+    except (ValueError, OverflowError, OSError):
+        message = f"'{text}' is no moment: write how long ago (2h), or a date and time (2026-01-05T06:00)"
+        raise argparse.ArgumentTypeError(message) from None
 
 
 def _near_options(message: str, command: Command) -> str:

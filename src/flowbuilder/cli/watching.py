@@ -47,7 +47,7 @@ def watch(
                 if cancelled or not cancels:
                     return view, True
                 cancelled = True
-                reader.send_cancel(view.run_id, "interrupted")
+                reader.cancel(view.run_id, "interrupted")
                 say("cancelling: what runs is ended, then `finally` runs; Ctrl-C again leaves at once")
     finally:
         progress.end()

@@ -249,6 +249,19 @@ class Compacted(msgspec.Struct, array_like=True, tag=22, frozen=True, gc=False):
     through: int
 
 
+class Paused(msgspec.Struct, array_like=True, tag=40, frozen=True, gc=False):
+    """Somebody paused the run: nothing more of it starts."""
+
+    at: float
+    reason: str = ""
+
+
+class Resumed(msgspec.Struct, array_like=True, tag=41, frozen=True, gc=False):
+    """Somebody let a paused run go on."""
+
+    at: float
+
+
 Record = (
     Ended
     | RegionEnded
@@ -271,6 +284,8 @@ Record = (
     | RoundEnded
     | Collected
     | Compacted
+    | Paused
+    | Resumed
 )
 
 _encoder = msgspec.msgpack.Encoder()

@@ -91,7 +91,7 @@ class Attempts:
         if run.recovered is not None:
             known = run.recovered.clocks.get((execution.path, execution.attempt))
         if known is not None:
-            return known
+            return known + self._machine.pauses.time_in(run, known)
         now = self._now()
         run.records.append(ClockStarted(execution.path, execution.attempt, now))
         self._machine.committer.touch(run)
@@ -202,6 +202,9 @@ class Attempts:
             return  # an engine that stops leaves it to the next one
         if execution.handle is not None:
             return  # its time was up at the gate, and something else is done instead
+        if run.held is not None:
+            run.held.append(functools.partial(self.launch, execution))
+            return
         if execution.frame.frozen is not None:
             self.cancelled(execution, execution.frame.frozen)
             return
@@ -314,7 +317,7 @@ class Attempts:
         except Exception as fault:
             self._machine.phases.broken(run, fault)
             return
-        if run.ready or run.parked:
+        if run.ready or run.parked or run.held is not None:
             self._scheduler.pump(run)
 
     def complete(self, execution: Execution, value: Any) -> None:
@@ -442,7 +445,7 @@ class Attempts:
 
     def stop(self, execution: Execution, why: str) -> None:
         """Tell an execution to stop: by `TIMEOUT` of an attempt, `DEADLINE` of all, or a kind of cancel."""
-        if execution.ended:
+        if execution.ended or (why in (TIMEOUT, DEADLINE) and self._machine.pauses.stands_still(execution)):
             return
         execution.stopped = execution.stopped if execution.stopped not in (None, TIMEOUT) else why
         match execution.handle:

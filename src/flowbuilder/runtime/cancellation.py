@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flowbuilder.core.records import CancelAsked
 
@@ -16,13 +16,9 @@ class Cancellation:
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
-        machine.commands.on("cancel", self._obey)
-
-    def _obey(self, run: RunState, payload: Any) -> None:
-        self.cancel(run, payload.get("reason", ""), undo=payload.get("undo", True))
 
     def cancel(self, run: RunState, reason: str, kind: str = "cancelled", *, undo: bool = True) -> bool:
-        """Cancel a run; False if it has ended or was told before.
+        """Cancel a run; False if it has ended or was told before.  One that is paused is so no more.
 
         Child processes are ended (TERM, then KILL), child runs cancelled.
         What the run has done is undone, unless `undo` says otherwise.  It
@@ -31,11 +27,16 @@ class Cancellation:
         """
         if run.ended or run.lost or run.cancel is not None:
             return False
+        held = () if run.held is None else self._machine.pauses.lift(run)
         run.cancel = (kind, reason)
         run.without_undo = not undo
         run.records.append(CancelAsked(self._machine.clock.now(), reason, kind, undo))
         self._machine.committer.touch(run)
         self.apply(run)
+        for action in held:  # what it would begin has ended; a map learns that it is to end
+            action()
+        if held:
+            self._machine.scheduler.pump(run)
         return True
 
     def time_is_up(self, run: RunState) -> None:

@@ -6,6 +6,7 @@ knows was left by a later release, and is left for an engine of it.
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import logging
 from collections.abc import Callable
@@ -25,6 +26,8 @@ Handler = Callable[["RunState", Any], object]
 
 AGAIN = 1.0
 """Seconds after which a command is tried again that could not be carried out."""
+BATCH = 500
+"""Commands that are settled at once."""
 
 
 class Commands:
@@ -47,23 +50,67 @@ class Commands:
 
     async def _read(self) -> None:
         self._reading = False
-        for command in await self._machine.in_thread(self._machine.store.receive):
-            await self._obey(command)
-
-    async def _obey(self, command: Command) -> None:
         machine = self._machine
-        handler = self._handlers.get(command.kind)
-        if handler is None:
-            _log.warning("run %s: nobody here knows the command '%s'", command.run_id, command.kind)
-            return
-        try:
-            await machine.recovery.adopt_if_free(command.run_id)
-            run = machine.runs.live.get(command.run_id)
+        commands = await machine.in_thread(machine.store.receive)
+        for start in range(0, len(commands), BATCH):
+            await self._obey(commands[start : start + BATCH])
+        if machine.takes_over:  # something may have been changed in the store that is to be carried on
+            await machine.recovery.take_over()
+
+    async def _obey(self, commands: list[Command]) -> None:
+        """Carry commands out; those are settled whose doing is on disk, the rest is tried again."""
+        done: list[Command] = []
+        runs: dict[str, RunState] = {}
+        again: list[Command] = []
+        for command in commands:
+            handler = self._handlers.get(command.kind)
+            if handler is None:
+                _log.warning("run %s: nobody here knows the command '%s'", command.run_id, command.kind)
+                continue
+            try:
+                run = await self._run_of(command)
+            except StoreError as error:
+                _log.warning("a command for run %s is tried again: %s", command.run_id, error)
+                again.append(command)
+                continue
             if run is not None:
                 handler(run, values.decode(command.payload))
-            await machine.in_thread(functools.partial(machine.store.settle, [command.number]))
+                runs[run.id] = run
+            done.append(command)
+        try:
+            lost = await self._durable(list(runs.values()))
+            numbers = [command.number for command in done if command.run_id not in lost]
+            again += [command for command in done if command.run_id in lost]
+            await self._machine.in_thread(functools.partial(self._machine.store.settle, numbers))
         except StoreError as error:
-            _log.warning("a command for run %s is tried again: %s", command.run_id, error)
-            machine.timers.at(
-                machine.clock.now() + AGAIN, lambda: machine.recovery.in_background(self._obey(command))
-            )
+            _log.warning("%d commands are tried again: %s", len(done), error)
+            again += done
+        if again:
+            at = self._machine.clock.now() + AGAIN
+            self._machine.timers.at(at, lambda: self._machine.recovery.in_background(self._obey(again)))
+
+    async def _run_of(self, command: Command) -> RunState | None:
+        machine = self._machine
+        if command.run_id not in machine.runs.live:
+            await machine.recovery.adopt_if_free(command.run_id)
+        return machine.runs.live.get(command.run_id)
+
+    async def _durable(self, runs: list[RunState]) -> set[str]:
+        """Return when what was done to runs is on disk; those that were lost instead."""
+        loop, committer = self._machine.loop, self._machine.committer
+        waiting: dict[str, asyncio.Future[None]] = {}
+        for run in runs:
+            if not run.lost:
+                kept = waiting[run.id] = loop.create_future()
+                committer.when_durable(run, functools.partial(_tell, kept))
+        for kept in waiting.values():
+            await asyncio.wait((kept,))
+        return {run_id for run_id, kept in waiting.items() if kept.exception() is not None}
+
+
+def _tell(kept: asyncio.Future[None], error: Exception | None) -> None:
+    if not kept.done():
+        if error is None:
+            kept.set_result(None)
+        else:
+            kept.set_exception(error)

@@ -36,12 +36,14 @@ from flowbuilder.runtime.loops import Loops
 from flowbuilder.runtime.machine import Machine
 from flowbuilder.runtime.maps import Maps
 from flowbuilder.runtime.observations import Observations
+from flowbuilder.runtime.pauses import Pauses
 from flowbuilder.runtime.phases import Phases
 from flowbuilder.runtime.plans import Plans
 from flowbuilder.runtime.recovery import Recovery
 from flowbuilder.runtime.runs import Runs
 from flowbuilder.runtime.scheduler import Scheduler
 from flowbuilder.runtime.services import EngineServices
+from flowbuilder.runtime.steering import Steering
 from flowbuilder.runtime.sub_flows import SubFlows
 from flowbuilder.runtime.timers import Timers
 from flowbuilder.runtime.undos import Undos
@@ -127,6 +129,7 @@ class EngineCore:
         self._store.on_command(lambda: _hand_to(loop, on_ring))
         self._serving.append(loop.create_task(machine.timers.run()))
         self._calm_collector()
+        machine.takes_over = self._recover
         if self._recover:
             upkeep = Upkeep(machine)
             await upkeep.at_start()
@@ -178,6 +181,8 @@ class EngineCore:
         machine.phases = Phases(machine)
         machine.cancellation = Cancellation(machine)
         machine.limits = Limits(machine)
+        machine.pauses = Pauses(machine)
+        machine.steering = Steering(machine)
         machine.observations = Observations(machine)
         machine.weighing = Weighing(machine)
         return machine

@@ -172,6 +172,9 @@ class Failures:
     def _again(self, execution: Execution) -> None:
         if execution.ended or execution.frame.run.lost or execution.handle is not None:
             return  # its time was up meanwhile, and something else is done instead
+        if (held := execution.frame.run.held) is not None:
+            held.append(functools.partial(self._again, execution))
+            return
         self._attempts.unpark(execution)
         execution.timer = None
         self._attempts.attempt(execution)

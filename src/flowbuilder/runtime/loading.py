@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from flowbuilder.core.plan import FlowPlan
     from flowbuilder.runtime.machine import Machine
     from flowbuilder.runtime.state import RunState
-    from flowbuilder.storage.api import RunRow
+    from flowbuilder.storage.api import RunRow, RunStatus
 
 _log = logging.getLogger("flowbuilder.engine")
 
@@ -135,20 +135,30 @@ class Loading:
         run.recovered = item.recovered
         if row.status != "waiting":  # it did not wait in the store: what is past may have been used
             item.recovered.forget_past_moments(machine.clock.now())
+        if item.recovered.pauses:
+            machine.pauses.come_back(run, item.recovered)
         cancel = item.recovered.cancel
         if cancel is not None:
             run.cancel = (cancel.kind, cancel.reason)
             run.without_undo = not cancel.undo
+            self._cancel_children(item.recovered)
+        status: RunStatus = "running" if run.held is None else "paused"
         suspect = row.id in self._suspect
         self._suspect.discard(row.id)
-        if suspect or row.status != "running" or row.wake_at is not None:
-            machine.committer.change(run, status="running", wake_at=None, owner=machine.id)
+        if suspect or row.status != status or row.wake_at is not None:
+            machine.committer.change(run, status=status, wake_at=None, owner=machine.id)
         if machine.bus.active:
-            machine.bus.emit(RunEvent(run.id, plan.name, "running", machine.clock.now()))
-        if row.crashes >= machine.config.engine.crashes and self._give_up(run):
+            machine.bus.emit(RunEvent(run.id, plan.name, status, machine.clock.now()))
+        if run.held is None and row.crashes >= machine.config.engine.crashes and self._give_up(run):
             return
         machine.phases.begin(run)
         machine.scheduler.pump(run)
+
+    def _cancel_children(self, found: Recovered) -> None:
+        """Cancel the runs that a cancelled one waited for: its graph is frozen, and does not come to them."""
+        for path, child in found.children.items():
+            if path not in found.ended and not path.startswith("finally:"):
+                self._machine.recovery.cancel_soon(child, "its parent was told to stop (cancelled)")
 
     def _give_up(self, run: RunState) -> bool:
         """Stop a run that was in flight at too many crashes; tell whether that ended it at once.

@@ -7,6 +7,7 @@ again; of rounds that only compute, now and then one is.
 
 from __future__ import annotations
 
+import functools
 import math
 import time
 from collections import deque
@@ -157,6 +158,9 @@ class Loops:
         run = execution.frame.run
         if execution.ended or execution.loop is None or run.lost or run.ended:
             return
+        if run.held is not None:
+            run.held.append(functools.partial(self._go_on, execution))
+            return
         execution.timer = None
         self._attempts.unpark(execution)
         try:
@@ -192,6 +196,9 @@ class Loops:
         assert repeat is not None
         if self._machine.stopping:
             return  # the next engine goes on with it
+        if run.held is not None:
+            run.held.append(functools.partial(self._go_on, execution))
+            return
         if execution.frame.frozen is not None:
             self._attempts.cancelled(execution, execution.frame.frozen)
             return

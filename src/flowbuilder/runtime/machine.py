@@ -28,12 +28,14 @@ if TYPE_CHECKING:
     from flowbuilder.runtime.loops import Loops
     from flowbuilder.runtime.maps import Maps
     from flowbuilder.runtime.observations import Observations
+    from flowbuilder.runtime.pauses import Pauses
     from flowbuilder.runtime.phases import Phases
     from flowbuilder.runtime.plans import Plans
     from flowbuilder.runtime.recovery import Recovery
     from flowbuilder.runtime.runs import Runs
     from flowbuilder.runtime.scheduler import Scheduler
     from flowbuilder.runtime.services import EngineServices
+    from flowbuilder.runtime.steering import Steering
     from flowbuilder.runtime.sub_flows import SubFlows
     from flowbuilder.runtime.timers import Timers
     from flowbuilder.runtime.undos import Undos
@@ -81,8 +83,12 @@ class Machine:
     phases: Phases = dataclasses.field(init=False)
     cancellation: Cancellation = dataclasses.field(init=False)
     limits: Limits = dataclasses.field(init=False)
+    pauses: Pauses = dataclasses.field(init=False)
+    steering: Steering = dataclasses.field(init=False)
     observations: Observations = dataclasses.field(init=False)
     weighing: Weighing = dataclasses.field(init=False)
+    takes_over: bool = False
+    """It carries on whatever nobody drives, and not only what it was given."""
     stopping: bool = False
     """Nothing new starts; what runs may end."""
 

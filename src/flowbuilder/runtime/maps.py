@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import time
 from typing import TYPE_CHECKING, Any
@@ -122,6 +123,9 @@ class Maps:
     def _fill(self, map: MapState) -> None:
         """Start elements while there is room, for no longer than a slice at a stretch."""
         if map.finished:
+            return
+        if map.frame.run.held is not None:
+            map.frame.run.held.append(functools.partial(self._fill, map))
             return
         map.filling = True
         frame, task = map.frame, map.task

@@ -87,6 +87,7 @@ class Recovered:
         "got",
         "maps",
         "nudges",
+        "pauses",
         "phases",
         "place",
         "readied",
@@ -124,6 +125,7 @@ class Recovered:
         self.phases: set[str] = set()
         """Handlers that had begun."""
         self.cancel: records.CancelAsked | None = None
+        """The first one: a run is cancelled once."""
         self.place = 0
         self.waits: dict[str, records.WaitBegan] = {}
         self.got: dict[tuple[str, int], list[records.EventTaken]] = {}
@@ -139,6 +141,18 @@ class Recovered:
         """How many batches the first one stands for, besides itself."""
         self.sizes = (0, 0)
         """Bytes of the first batch if it stands for others, and of all others."""
+        self.pauses: list[tuple[records.Paused, float | None]] = []
+        """Each with the moment when the run went on; None for one that it is in."""
+
+    @property
+    def paused(self) -> records.Paused | None:
+        """The pause that the run is in."""
+        return self.pauses[-1][0] if self.pauses and self.pauses[-1][1] is None else None
+
+    def go_on(self, at: float) -> None:
+        """End the pause that the run is in, if it is in one."""
+        if self.paused is not None:
+            self.pauses[-1] = (self.pauses[-1][0], at)
 
     def forget_past_moments(self, now: float) -> None:
         """Forget moments of limits that have come: an attempt may have begun by them before a crash."""
@@ -194,7 +208,13 @@ def replay(batches: Iterable[bytes], blob: Callable[[str], bytes]) -> Recovered:
                     found.children[record.path] = record.run_id
                     found.began.setdefault(record.path, record.at)
                 case records.CancelAsked():
-                    found.cancel = record
+                    found.cancel = found.cancel or record
+                    found.go_on(record.at)
+                case records.Paused():
+                    if found.paused is None:
+                        found.pauses.append((record, None))
+                case records.Resumed():
+                    found.go_on(record.at)
                 case records.MapStarted():
                     found.maps[record.path] = record.count
                 case records.RescueBegan():

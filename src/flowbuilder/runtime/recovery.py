@@ -7,9 +7,8 @@ import functools
 import logging
 from typing import TYPE_CHECKING, Any
 
-from flowbuilder.core import values
 from flowbuilder.core.errors import FlowError, StoreError
-from flowbuilder.storage.api import LIVE, KeyTaken
+from flowbuilder.storage.api import KeyTaken
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -116,22 +115,7 @@ class Recovery:
 
     def cancel_soon(self, run_id: str, reason: str) -> None:
         """Have a run cancelled, wherever it is."""
-        self.in_background(self.cancel(run_id, reason))
-
-    async def cancel(self, run_id: str, reason: str) -> bool:
-        """Cancel a run of this engine, of the store, or of another engine; False if it has ended."""
-        run = self._machine.runs.live.get(run_id)
-        if run is None:
-            row = await self._machine.in_thread(functools.partial(self._machine.store.run, run_id))
-            if row is None or row.status not in LIVE:
-                return False
-            if not await self.adopt_if_free(run_id):
-                payload = values.encode({"reason": reason})
-                send = functools.partial(self._machine.store.send, run_id, "cancel", payload)
-                await self._machine.in_thread(send)
-                return True
-            run = self._machine.runs.live.get(run_id)
-        return run is not None and self._machine.cancellation.cancel(run, reason)
+        self.in_background(self._machine.steering.cancel(run_id, reason))
 
     # -- after a failed commit -----------------------------------------------------------
 

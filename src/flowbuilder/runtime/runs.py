@@ -32,12 +32,17 @@ if TYPE_CHECKING:
     from flowbuilder.core.plan import FlowPlan
     from flowbuilder.core.records import Collected, Ended, RoundEnded
     from flowbuilder.runtime.machine import Machine
+    from flowbuilder.storage.api import RunStatus
 
 _log = logging.getLogger("flowbuilder.engine")
 
 _UNKNOWN: Final = object()
 _NO_LABELS: Final[dict[str, str]] = {}
 """One for all runs; nobody writes to the labels of a row."""
+
+
+class RunLeft(Exception):
+    """The run was paused and has left memory; who resumes it may be another engine."""
 
 
 class Runs:
@@ -324,6 +329,10 @@ class Runs:
             if not ended.done():
                 ended.set_result(row)
 
+    def tell_left(self, run_id: str) -> None:
+        """Tell all that wait for a run's end to look for it in the store: any engine may carry it on."""
+        self.give_up(run_id, RunLeft())
+
     def give_up(self, run_id: str, error: Exception) -> None:
         """Tell all that wait for a run's end why they will not hear of it."""
         for ended in self._watchers.pop(run_id, ()):
@@ -346,24 +355,35 @@ class Runs:
             return
         came = run.dirty or run.busy or run.ready or run.cancel is not None
         if run.ended or came or run.parked != len(run.executions):
-            if not run.ended:  # something came in between: it stays
-                self._machine.recovery.in_background(self._stay(run))
+            if not run.ended:  # something came in between
+                self.stay(run)
             return
         self.drop(run)
         if wake_at is not None:
             self._machine.recovery.wake_at(wake_at)
 
+    def stay(self, run: RunState) -> None:
+        """Keep a run that was given up a moment ago, unless another engine was faster."""
+        self._machine.recovery.in_background(self._stay(run))
+
     async def _stay(self, run: RunState) -> None:
-        """Take back a run that was given up a moment ago, unless another engine was faster."""
+        given_up = run.row.status
         claim = functools.partial(self._machine.store.claim, run.id)
         row = await self._machine.in_thread(claim)
         if run.lost or run.ended:
             return
         if row is None:
             self.drop(run)
+        elif row.status != given_up:
+            self.drop(run)  # somebody had it changed in the store meanwhile
+            await self._machine.loading.carry_on([row])
         else:
-            self._machine.committer.change(run, status="running", wake_at=None, owner=self._machine.id)
-            self._machine.waiting.stays(run)
+            status: RunStatus = "running" if run.held is None else "paused"
+            self._machine.committer.change(run, status=status, wake_at=None, owner=self._machine.id)
+            if run.held is not None:
+                self._machine.pauses.consider_leaving(run)
+            else:
+                self._machine.waiting.stays(run)
 
     def drop(self, run: RunState) -> None:
         """Let go of a run that is to be read again from the store, and of all that it holds."""

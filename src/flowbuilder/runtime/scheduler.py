@@ -69,6 +69,9 @@ class Scheduler:
         """Run all that is ready, until nothing is, or the run has held the loop for long enough."""
         if run.pumping or run.lost:
             return
+        if run.held is not None:
+            self._machine.pauses.consider_leaving(run)
+            return
         run.pumping = True
         ready = run.ready
         place = 0

@@ -165,11 +165,14 @@ class RunState:
         "flushes",
         "frame",
         "gates",
+        "held",
         "history",
         "id",
         "lost",
         "masker",
         "parked",
+        "paused_at",
+        "pauses",
         "phase",
         "plan",
         "pumping",
@@ -222,6 +225,11 @@ class RunState:
         """Of the run's own timeout."""
         self.taken: Taken | None = None
         """Events that it has taken, once it has waited for any."""
+        self.held: list[Callable[[], None]] | None = None
+        """While the run is paused: what is to be done when it goes on."""
+        self.paused_at = 0.0
+        self.pauses: list[tuple[float, float]] | None = None
+        """Pauses that are over: from when until when."""
 
         # the committer's
         self.records: list[Record] = []

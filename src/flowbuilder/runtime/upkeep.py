@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from flowbuilder.core.cache import KIND as CACHE
 from flowbuilder.core.errors import StoreError
+from flowbuilder.core.values import NULL_BYTES
+from flowbuilder.storage.api import Fact, Keep
 
 if TYPE_CHECKING:
     from flowbuilder.runtime.machine import Machine
@@ -24,6 +26,8 @@ LOOK_EVERY = 300.0
 """Seconds between two looks at what all live runs of the store own; at start too."""
 EVENTS_STEP = 5000
 """Events that are deleted before others have the store."""
+ENGINE_FACT = "engine"
+"""The kind of facts, by an engine's id, that say of it that it carries on what nobody drives."""
 STEP = 500
 """Runs that retention deletes before it lets others have the store."""
 
@@ -44,7 +48,9 @@ class Upkeep:
         self._idle_in_store: set[str] = set()
 
     async def at_start(self) -> None:
-        """Carry on what other engines left."""
+        """Carry on what other engines left, and have it known that this one does so from now on."""
+        machine = self._machine
+        machine.store.submit(Keep(Fact(ENGINE_FACT, machine.id, NULL_BYTES)))
         taken = await self._machine.recovery.take_over()
         if taken:
             _log.info("carrying on %d runs whose engine is gone", len(taken))
@@ -81,6 +87,7 @@ class Upkeep:
                 pass
         forget = functools.partial(machine.store.facts().forget, CACHE, expired_at=machine.clock.now())
         await machine.in_thread(forget)
+        await machine.in_thread(self._forget_dead)
         if machine.clock.now() >= self._sweep_at:
             self._sweep_at = machine.clock.now() + SWEEP_EVERY
             await machine.in_thread(functools.partial(machine.store.sweep_blobs, BLOB_GRACE))
@@ -103,6 +110,15 @@ class Upkeep:
         await machine.recovery.wake_due()
         self.stuck += len(stuck)
         return len(stuck)
+
+    def _forget_dead(self) -> None:
+        """Forget what is known of engines that have died."""
+        store = self._machine.store
+        known = store.facts().list(ENGINE_FACT)
+        alive = {engine.id for engine in store.engines() if engine.alive} if len(known) > 1 else set()
+        for fact in known:
+            if alive and fact.key not in alive:
+                store.facts().forget(ENGINE_FACT, prefix=fact.key)
 
     async def _free_stuck(self) -> int:
         """Read runs again that nothing in memory would carry on; two rounds must agree on it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -65,13 +66,21 @@ class Waits:
         run = execution.frame.run
         if execution.ended or run.lost:
             return
+        if run.held is not None:
+            run.held.append(functools.partial(self._wake, execution))
+            return
         machine.attempts.yielded(execution, None, NULL_BYTES)
         machine.scheduler.pump(run)
 
     def _too_long(self, execution: Execution) -> None:
         """End a sleep that is longer than its task's `timeout`."""
         execution.timer = None
-        machine = self._machine
+        machine, held = self._machine, execution.frame.run.held
+        if execution.ended:
+            return
+        if held is not None:
+            held.append(functools.partial(self._too_long, execution))
+            return
         machine.attempts.unpark(execution)
         machine.attempts.stop(execution, TIMEOUT)
 

@@ -161,7 +161,8 @@ class Engine:
     async def resume(self, run_ids: Sequence[str] | None = None) -> list[Run]:
         """Carry on runs that no living engine sees to: those named, else all; returns them.
 
-        Those that sleep in the store are woken by this engine when their moment comes.
+        Those that sleep in the store are woken by this engine when their moment comes.  One that
+        is paused goes on if it is named.
         """
         recovery = self.core.machine.recovery
         if run_ids is None:
@@ -171,7 +172,7 @@ class Engine:
             known = set(taken)
             taken += [row.id for row in sleeping if row.id not in known and row.status == "waiting"]
         else:
-            taken = [id for id in run_ids if await recovery.adopt_if_free((await self.row(id)).id)]
+            taken = [id for name in run_ids if (id := await self._resume(name)) is not None]
         return [Run(self, await self.row(id)) for id in taken]
 
     # -- events and approvals ----------------------------------------------------
@@ -262,6 +263,21 @@ class Engine:
         await machine.in_thread(leave_voice)
         machine.hearing.wake()
 
+    async def adopt(self, run_ids: Sequence[str]) -> list[Run]:
+        """Carry on those of many runs that no living engine drives, and return them; all at once."""
+        machine = self.core.machine
+        rows = await machine.in_thread(functools.partial(self._store.steering().claim, list(run_ids)))
+        await machine.loading.carry_on(rows)
+        return [Run(self, row) for row in rows]
+
+    async def _resume(self, name: str) -> str | None:
+        """Carry on one run; its id if it is this engine's now."""
+        machine = self.core.machine
+        row = await self.row(name)
+        if row.status == "paused":
+            await machine.steering.resume(row.id)
+        return row.id if await machine.recovery.adopt_if_free(row.id) else None
+
     async def delete(self, run_ids: Sequence[str]) -> int:
         """Delete ended runs with all that belongs to them; returns how many there were."""
         delete = functools.partial(self._store.delete_runs, list(run_ids))
@@ -272,17 +288,14 @@ class Engine:
         read = functools.partial(self._store.logs, run_id, task, after)
         return await self.core.machine.in_thread(read)  # type: ignore[no-any-return]
 
-    async def watch_elsewhere(
-        self, run_id: str, ended: asyncio.Future[RunRow], timeout: float | None
-    ) -> RunRow:
+    async def watch_elsewhere(self, run_id: str, ended: asyncio.Future[RunRow]) -> RunRow:
         """Wait for the end of a run that is in the store, or in another engine; returns its row then."""
         delay = LOOK_AGAIN
-        async with asyncio.timeout(timeout):
-            while not ended.done():
-                row = await self.row(run_id)
-                if row.status not in LIVE:
-                    return row
-                # in real time, whatever the engine's clock says: other processes go by no other
-                await asyncio.wait((ended,), timeout=delay)
-                delay = min(delay * 1.2, LOOK_SELDOM)
-            return ended.result()
+        while not ended.done():
+            row = await self.row(run_id)
+            if row.status not in LIVE:
+                return row
+            # in real time, whatever the engine's clock says: other processes go by no other
+            await asyncio.wait((ended,), timeout=delay)
+            delay = min(delay * 1.2, LOOK_SELDOM)
+        return ended.result()

@@ -6,9 +6,10 @@ import math
 import time
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from flowbuilder.core import values
 from flowbuilder.core.errors import NotFound
+from flowbuilder.runtime import orders
 from flowbuilder.runtime.plans import Plans
+from flowbuilder.runtime.upkeep import ENGINE_FACT
 from flowbuilder.runtime.views import RunView, view
 from flowbuilder.sdk.events import (
     decide,
@@ -18,7 +19,7 @@ from flowbuilder.sdk.events import (
     open_approvals,
     voices_of,
 )
-from flowbuilder.storage.api import LIVE, LIVE_STATUSES, RunFilter, RunRow
+from flowbuilder.storage.api import LIVE_STATUSES, RunFilter, RunRow
 from flowbuilder.storage.factory import make_store
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from flowbuilder.core.approvals import OpenApproval, Voice
     from flowbuilder.core.plan import FlowPlan
-    from flowbuilder.storage.api import Engine, Facts, Log, Store, TaskStatistics
+    from flowbuilder.storage.api import Engine, Facts, Log, Order, Steered, Store, TaskStatistics
     from flowbuilder.storage.events import Event
     from flowbuilder.storage.liveness import Liveness
 
@@ -36,6 +37,8 @@ BEHIND: Final = "\x7f"
 """Sorts behind every character of an id."""
 PAGE: Final = 1000
 """Live runs that are read at once."""
+MANY: Final = 1_000_000
+"""More than one run has children."""
 OVERDUE: Final = 10.0
 """Seconds behind its moment at which a sleeping run is taken for one that nobody wakes."""
 
@@ -58,7 +61,7 @@ def find_row(store: Store, run_id: str) -> RunRow:
 
 
 def left_behind(store: Store, but: str | None = None) -> list[RunRow]:
-    """Return live runs that no living engine drives, newest first.
+    """Return live runs that no living engine drives, newest first; not those that somebody paused.
 
     A run that sleeps in the store has no owner; an engine that lives wakes
     it, so it is among them only where there is none, or where it is overdue.
@@ -73,6 +76,7 @@ def left_behind(store: Store, but: str | None = None) -> list[RunRow]:
         row
         for row in _live(store)
         if row.owner not in alive
+        and row.status != "paused"
         and not (row.owner is None and row.status == "waiting" and _moment(row) > overdue)
     ]
 
@@ -170,6 +174,22 @@ class Reader:
         """Return what looks over all live runs: what each owns, and whether any is stuck."""
         return self._store.liveness()
 
+    def helpers(self) -> set[str]:
+        """Return the engines that live and carry on what nobody drives, as those of `flowbuilder run` do not."""
+        known = {fact.key for fact in self._store.facts().list(ENGINE_FACT)}
+        return {engine.id for engine in self.engines() if engine.alive and engine.id in known}
+
+    def descendants(self, run_ids: Sequence[str]) -> list[RunRow]:
+        """List the live runs that runs have started, and those that these have, and so on."""
+        found: list[RunRow] = []
+        waiting = list(run_ids)
+        while waiting:
+            which = RunFilter(status=LIVE_STATUSES, parent=waiting.pop(), limit=MANY)
+            children = self._store.runs(which)
+            found += children
+            waiting += [row.id for row in children]
+        return found
+
     def waiting(self, but: str | None = None) -> list[RunRow]:
         """List live runs that nobody sees to: `runs resume` carries them on.
 
@@ -182,13 +202,35 @@ class Reader:
         """Return what the store keeps beyond runs; it is open as long as the reader is."""
         return self._store.facts()
 
-    def send_cancel(self, run_id: str, reason: str) -> bool:
-        """Ask the engine that drives a run to cancel it; False if the run has ended."""
+    def cancel(self, run_id: str, reason: str = "", *, undo: bool = True) -> bool:
+        """Have a run cancelled by the engine that drives it, or by the next one; False if it has ended."""
+        return self._steer(run_id, orders.cancel(time.time(), reason, undo=undo))
+
+    def pause(self, run_id: str, reason: str = "") -> bool:
+        """Have nothing more of a run start; False if it has ended, or is paused."""
+        return self._steer(run_id, orders.pause(time.time(), reason))
+
+    def resume(self, run_id: str) -> bool:
+        """Let a paused run go on, in the engine that drives it or in the next one; False if it is not paused."""
+        return self._steer(run_id, orders.resume(time.time()))
+
+    def set_priority(self, run_id: str, priority: int) -> bool:
+        """Have a run go before others, or behind them (0 to 100, more first); False if it has ended.
+
+        Raises:
+            InputError: the priority is none.
+        """
+        return self._steer(run_id, orders.priority(priority))
+
+    def steer(self, run_ids: Sequence[str], order: Order) -> Steered:
+        """Carry out an order for many runs, given by their whole ids; a thousand at once are a good number."""
+        return self._store.steering().steer(run_ids, order)
+
+    def _steer(self, run_id: str, order: Order) -> bool:
         row = self.row(run_id)
-        if row.status not in LIVE:
+        if order.kind == "resume" and row.status != "paused":
             return False
-        self._store.send(row.id, "cancel", values.encode({"reason": reason}))
-        return True
+        return not self.steer([row.id], order).left
 
     # -- events and approvals ----------------------------------------------------
 

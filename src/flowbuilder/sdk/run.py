@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowbuilder.core import values
 from flowbuilder.core.errors import EngineStopped, RunCancelled, RunFailed
+from flowbuilder.runtime.runs import RunLeft
 from flowbuilder.storage.api import LIVE
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from flowbuilder.runtime.events import Event
     from flowbuilder.runtime.runs import Runs
+    from flowbuilder.runtime.steering import Steering
     from flowbuilder.runtime.views import RunView
     from flowbuilder.sdk.engine import Engine
     from flowbuilder.storage.api import RunRow
@@ -45,8 +47,9 @@ class Run:
     @property
     def status(self) -> str:
         """How it stood when this engine last heard of it."""
-        status = self._row.status
-        if status not in LIVE and self.id in self._engine.core.machine.runs.live:
+        live = self._engine.core.machine.runs.live.get(self.id)
+        status = self._row.status if live is None else live.row.status
+        if status not in LIVE and live is not None:
             return "running"  # its end is on its way to the disk
         return status
 
@@ -88,6 +91,8 @@ class Run:
         except asyncio.CancelledError:
             runs.unwatch(self.id, ended)
             raise
+        except RunLeft:
+            return await self._ended(None)
 
     async def _ended(self, timeout: float | None) -> RunRow:
         """Wait for the run's end in this engine, in the store, or in another engine."""
@@ -96,16 +101,19 @@ class Run:
         if live is not None and live.ended and live.plan.durability == "none":
             self._row = live.row
             return live.row
-        ended = machine.runs.watch(self.id)
-        try:
-            if live is None:
-                self._row = await self._engine.watch_elsewhere(self.id, ended, timeout)
-            else:
-                async with asyncio.timeout(timeout):
-                    self._row = await ended
-        finally:
-            machine.runs.unwatch(self.id, ended)
-        return self._row
+        async with asyncio.timeout(timeout):
+            while True:
+                ended = machine.runs.watch(self.id)
+                try:
+                    if live is None:
+                        self._row = await self._engine.watch_elsewhere(self.id, ended)
+                    else:
+                        self._row = await ended
+                    return self._row
+                except RunLeft:
+                    live = None
+                finally:
+                    machine.runs.unwatch(self.id, ended)
 
     async def wait(self, timeout: float | None = None) -> RunView:
         """Wait for the run's end, however it comes, and return the run as people see it."""
@@ -113,15 +121,51 @@ class Run:
             await self.result(timeout)
         return await self._engine.show(self.id)
 
-    async def cancel(self, reason: str = "") -> bool:
+    async def cancel(self, reason: str = "", *, undo: bool = True) -> bool:
         """Ask the run to stop in order; False if it has ended already.
+
+        Args:
+            reason: why; kept with the run.
+            undo: whether what its tasks did is undone, where they say how.
 
         Raises:
             EngineStopped: the engine is closed.
         """
+        return await self._steering.cancel(self.id, reason, undo=undo)
+
+    async def pause(self, reason: str = "") -> bool:
+        """Have nothing more of the run start; what runs may end.  False if it has ended, or is paused.
+
+        Raises:
+            EngineStopped: the engine is closed.
+        """
+        return await self._steering.pause(self.id, reason)
+
+    async def resume(self) -> bool:
+        """Let a paused run go on; False if it is not paused.
+
+        Raises:
+            EngineStopped: the engine is closed.
+        """
+        return await self._steering.resume(self.id)
+
+    async def set_priority(self, priority: int) -> bool:
+        """Have what the run begins from now on go before others, or behind them; False if it has ended.
+
+        Args:
+            priority: 0 to 100, more first.
+
+        Raises:
+            InputError: it is none.
+            EngineStopped: the engine is closed.
+        """
+        return await self._steering.set_priority(self.id, priority)
+
+    @property
+    def _steering(self) -> Steering:
         if self._engine.core.closed:
             raise EngineStopped(f"the engine of run {self.id} is closed; another one carries it on")
-        return await self._engine.core.machine.recovery.cancel(self.id, reason)
+        return self._engine.core.machine.steering
 
     async def signal(self, name: str, payload: Any = None, *, id: str | None = None) -> str:
         """Send the run a signal, which is kept for it until a `wait` takes it; returns its id.

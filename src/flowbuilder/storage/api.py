@@ -221,6 +221,36 @@ class Command(msgspec.Struct, frozen=True):
     payload: bytes
 
 
+class Order(msgspec.Struct, frozen=True):
+    """What people want of runs, whoever drives them.
+
+    The living owner of a run is told, by a command.  To a run that nobody
+    alive owns it is done at once, in the store: by what is to stand in its
+    journal and in its row, with no engine and no look at what it is made of.
+    """
+
+    kind: str
+    """Of the command."""
+    payload: bytes
+    changes: Mapping[str, Any]
+    """New values of columns of the row of a run at rest."""
+    batch: bytes | None = None
+    """What is added to the journal of a run at rest."""
+    only: tuple[RunStatus, ...] = LIVE_STATUSES
+    """Runs at rest that stand otherwise are left as they are."""
+
+
+class Steered(msgspec.Struct, frozen=True):
+    """What became of an order: the ids of runs, each in one of the lists."""
+
+    told: list[str]
+    """A living engine owns them, and has a command now."""
+    written: list[str]
+    """Nobody alive owned them: it is done, and on disk."""
+    left: list[str]
+    """They have ended, or stand so that there was nothing to do, or there are none such."""
+
+
 class Store(Protocol):
     """Where journals, runs, flows, logs and statistics live."""
 
@@ -408,6 +438,28 @@ class Store(Protocol):
 
     def events(self) -> Events:
         """Return the store's events, and who waits for them."""
+        ...
+
+    def steering(self) -> Steering:
+        """Return what acts on many runs at once, wherever they are."""
+        ...
+
+
+class Steering(Protocol):
+    """Acting on runs, many at once, beside whatever engines work on them.  Works without an engine, too."""
+
+    def steer(self, run_ids: Sequence[str], order: Order) -> Steered:
+        """Carry out an order for so many runs, all or nothing; what this returns is on disk.
+
+        A run at rest loses its owner, and counts a crash where that one died
+        with the run in memory.  Owners that are told are woken, and where
+        something was written all engines are: one of them may have to carry
+        a run on.  A thousand runs are a good number for one call.
+        """
+        ...
+
+    def claim(self, run_ids: Sequence[str]) -> list[RunRow]:
+        """Make this engine the owner of those of the runs that `Store.claim` would, in one commit."""
         ...
 
 

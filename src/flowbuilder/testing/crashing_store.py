@@ -28,8 +28,11 @@ if TYPE_CHECKING:
         Engine,
         Fact,
         Facts,
+        Order,
         RunFilter,
         RunRow,
+        Steered,
+        Steering,
         Store,
         TaskStatistics,
         Write,
@@ -360,6 +363,11 @@ class CrashingStore:
             self._die()
         return number
 
+    def steering(self) -> Steering:
+        """As the other store; each order counts as a write to die at."""
+        self._alive()
+        return _CountedSteering(self, self.store.steering())
+
     def count_change(self) -> None:
         """Count a write that is durable at once, or die in place of it."""
         self._alive()
@@ -428,3 +436,21 @@ class _CountedEvents:
         """As the other store, or die."""
         self._store.count_change()
         return self._events.forget(before, limit)
+
+
+class _CountedSteering:
+    """The steering of a store that may die."""
+
+    def __init__(self, store: CrashingStore, steering: Steering) -> None:
+        self._store = store
+        self._steering = steering
+
+    def steer(self, run_ids: Sequence[str], order: Order) -> Steered:
+        """As the other store, or die."""
+        self._store.count_change()
+        return self._steering.steer(run_ids, order)
+
+    def claim(self, run_ids: Sequence[str]) -> list[RunRow]:
+        """As the other store."""
+        self._store._alive()
+        return self._steering.claim(run_ids)

@@ -38,13 +38,16 @@ from flowbuilder.testing.events_contract import EventsContract
 from flowbuilder.testing.facts_contract import FactsContract
 from flowbuilder.testing.labels_contract import LabelsContract
 from flowbuilder.testing.liveness_contract import LivenessContract
+from flowbuilder.testing.steering_contract import SteeringContract
 from flowbuilder.testing.store_under_test import NOON, PATIENCE, Runs, Waiting, commit, ids_of
 
 if TYPE_CHECKING:
     from flowbuilder.storage.api import Store, Write
 
 
-class StoreContract(FactsContract, EventsContract, LabelsContract, LivenessContract, CompactingContract):
+class StoreContract(
+    FactsContract, EventsContract, LabelsContract, LivenessContract, CompactingContract, SteeringContract
+):
     """What every store promises."""
 
     # -- writing and reading back -------------------------------------------------

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
-
-from flowbuilder.cli.command import RUNS, STORE, Command, Option
+from flowbuilder.cli.choosing import CHOICE, choose, in_batches
+from flowbuilder.cli.command import SOME_RUNS, STORE, Command, Option
 from flowbuilder.cli.exits import DONE
-from flowbuilder.cli.next_steps import typed
-from flowbuilder.cli.terminal import say
 from flowbuilder.cli.workspace import reader_here, workspace_at
-from flowbuilder.storage.api import LIVE
+from flowbuilder.storage.api import LIVE_STATUSES
 
 if TYPE_CHECKING:
     import argparse
-
-    from flowbuilder.cli.workspace import Workspace
-    from flowbuilder.sdk.engine import Engine
-    from flowbuilder.sdk.run import Run
 
 COMMAND = Command(
     name="runs cancel",
@@ -28,49 +22,45 @@ COMMAND = Command(
         "What runs of them is ended (TERM, then KILL), then `finally` runs. The engine that drives a run is "
         "told; a run that nobody drives is brought to its end here."
     ),
-    arguments=(msgspec.structs.replace(RUNS, count="some"),),
+    arguments=(SOME_RUNS,),
     options=(
         Option(("--reason",), "Why; kept with the run", "TEXT", default="cancelled by hand"),
+        Option(("--no-undo",), "Leave what their tasks did as it is, also where they say how to undo it"),
+        *CHOICE,
         STORE,
+    ),
+    examples=(
+        ("What has waited since yesterday", "flowbuilder runs cancel --status waiting --until 1d --dry-run"),
     ),
 )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Ask for the cancel of each run."""
+    from flowbuilder.cli.steering import drive_on, steer, tell  # start-up time: help needs no store
+    from flowbuilder.runtime import orders
+
     reader = reader_here(arguments.store)
-    alive = {engine.id for engine in reader.engines() if engine.alive}
-    asked: list[str] = []
-    orphans: list[str] = []
-    for row in [reader.row(name) for name in arguments.run]:
-        if row.status not in LIVE:
-            say(f"run {row.id} has ended already: {row.status}")
-            continue
-        reader.send_cancel(row.id, arguments.reason)
-        if row.owner in alive:
-            asked.append(row.id)
-        else:
-            orphans.append(row.id)
+    rows = choose(arguments, reader, COMMAND.name, "cancel", LIVE_STATUSES)
+    if rows is None:
+        return DONE
+    order = orders.cancel(time.time(), arguments.reason, undo=not arguments.no_undo)
+    steered = steer(reader, rows, order, "cancelling")
+    left = set(steered.left)
+    for row in rows:
+        if row.id in left:
+            tell([row.id], f"has ended already: {reader.row(row.id).status}")
     workspace = workspace_at(Path.cwd(), arguments.store)
-    if orphans:
-        asked += _finish(workspace, orphans, arguments.reason)
-    for run_id in asked:
-        say(f"run {run_id} is asked to cancel; see its end: {typed(f'runs watch {run_id}', workspace.store)}")
+    asked = steered.told
+    if reader.helpers():
+        asked = [*asked, *steered.written]
+    else:
+        ours = set(steered.written)
+        for batch in in_batches([row for row in rows if row.id in ours], "ending"):
+            views = drive_on(workspace, [row.id for row in batch])
+            for status in dict.fromkeys(view.status for view in views):
+                tell([view.run_id for view in views if view.status == status], f"is {status}")
+            driven = {view.run_id for view in views}
+            asked += [row.id for row in batch if row.id not in driven]
+    tell(asked, "is asked to cancel", workspace, follow="see its end")
     return DONE
-
-
-def _finish(workspace: Workspace, ids: list[str], reason: str) -> list[str]:
-    """Drive runs that nobody drives to their end; return those that an engine has come to before us."""
-    from flowbuilder.cli.driving import drive  # start-up time: most runs have an engine of their own
-
-    async def begin(engine: Engine) -> list[Run]:
-        runs = await engine.resume(ids)
-        for run in runs:
-            await run.cancel(reason)
-        return runs
-
-    views, _ = drive(workspace, begin, shown=False)
-    for view in views:
-        say(f"run {view.run_id} is {view.status}")
-    driven = {view.run_id for view in views}
-    return [run_id for run_id in ids if run_id not in driven]

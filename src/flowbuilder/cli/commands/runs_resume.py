@@ -2,48 +2,68 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flowbuilder.cli.command import QUIET, RUNS, STORE, Command, Option
+from flowbuilder.cli.choosing import CHOICE, choose
+from flowbuilder.cli.command import QUIET, SOME_RUNS, STORE, Command, Option
 from flowbuilder.cli.exits import DONE
 from flowbuilder.cli.parsing import UsageError
 from flowbuilder.cli.results import exit_code, show_summary
 from flowbuilder.cli.terminal import say
 from flowbuilder.cli.workspace import reader_here, workspace_at
+from flowbuilder.storage.api import LIVE_STATUSES
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
     from flowbuilder.cli.workspace import Workspace
     from flowbuilder.runtime.views import RunView
     from flowbuilder.sdk.engine import Engine
+    from flowbuilder.sdk.reader import Reader
     from flowbuilder.sdk.run import Run
+    from flowbuilder.storage.api import RunRow
 
 COMMAND = Command(
     name="runs resume",
-    summary="Carry on runs that a crash or an interrupt left",
+    summary="Carry on runs that somebody paused, or that a crash or an interrupt left",
     description=(
         "Runs whose engine is gone are taken over and driven to their end, with the version of the flow that "
         "they began with; sleeping ones are woken when their moment comes. Tasks whose end is on disk are not "
-        "executed again. Ctrl-C cancels these runs in order, as for `flowbuilder run`."
+        "executed again. A paused run goes on in the engine that drives it, in one that carries on whatever "
+        "nobody drives, else here. Ctrl-C cancels the runs that are driven here in order, as for "
+        "`flowbuilder run`."
     ),
-    arguments=(RUNS,),
+    arguments=(SOME_RUNS,),
     options=(
-        Option(("--all",), "All that wait for an engine"),
+        Option(("--all",), "All that wait for an engine; paused ones are named or chosen"),
+        *CHOICE,
         STORE,
         QUIET,
+    ),
+    examples=(
+        ("All that was paused of a flow", "flowbuilder runs resume --status paused --flow daily-report"),
     ),
 )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Take runs over and drive them; the exit code is the worst of theirs."""
-    if bool(arguments.run) == arguments.all:
-        raise UsageError("name runs, or give --all", COMMAND.name)
     reader = reader_here(arguments.store)
-    ids = [reader.row(name).id for name in arguments.run] or None
     workspace = workspace_at(Path.cwd(), arguments.store)
+    ids: list[str] | None = None
+    elsewhere: list[str] = []
+    if not arguments.all:
+        rows = choose(arguments, reader, COMMAND.name, "resume", LIVE_STATUSES)
+        if not rows:
+            return DONE
+        ids, elsewhere = _let_go_on(reader, rows, workspace, quiet=arguments.quiet)
+        if not ids:
+            return DONE
+    elif arguments.run or arguments.flow or arguments.status:
+        raise UsageError("--all stands alone", COMMAND.name)
     views, interrupted = _resume(workspace, ids, shown=not arguments.quiet)
     if not arguments.quiet:
         for view in views:
@@ -52,16 +72,35 @@ def run(arguments: argparse.Namespace) -> int:
             ended = [reader.row(id) for id in ids or ()]
             for row in ended:
                 say(f"run {row.id} is {row.status}: there is nothing to carry on")
-            if not ended:
+            if not ended and not elsewhere:
                 say("no run waits to be carried on")
     return max((exit_code(view, interrupted=interrupted) for view in views), default=DONE)
+
+
+def _let_go_on(
+    reader: Reader, rows: Sequence[RunRow], workspace: Workspace, *, quiet: bool
+) -> tuple[list[str], list[str]]:
+    """End the pauses of runs; returns those that are to be carried on here, and those that go on elsewhere."""
+    from flowbuilder.cli.steering import steer, tell  # start-up time: a wrong id needs no engine
+    from flowbuilder.runtime import orders
+
+    paused = [row for row in rows if row.status == "paused"]
+    steered = steer(reader, paused, orders.resume(time.time()), "resuming")
+    elsewhere = list(steered.told)
+    ours = [row.id for row in rows if row.id not in set(steered.told)]
+    if steered.written and reader.helpers():
+        elsewhere += steered.written
+        ours = [id for id in ours if id not in set(steered.written)]
+    if not quiet:
+        tell(elsewhere, "goes on in its engine", workspace, follow="follow it")
+    return ours, elsewhere
 
 
 def _resume(workspace: Workspace, ids: list[str] | None, *, shown: bool) -> tuple[list[RunView], bool]:
     from flowbuilder.cli.driving import drive  # start-up time: a wrong id needs no engine
 
     async def begin(engine: Engine) -> list[Run]:
-        runs = await engine.resume(ids)
+        runs = await (engine.resume() if ids is None else engine.adopt(ids))
         if shown and len(runs) > 1:
             say(f"carrying on {len(runs)} runs")
         return runs

@@ -33,6 +33,7 @@ from flowbuilder.storage.memory.events import MemoryEvents
 from flowbuilder.storage.memory.facts import MemoryFacts
 from flowbuilder.storage.memory.liveness import MemoryLiveness
 from flowbuilder.storage.memory.place import Place, select
+from flowbuilder.storage.memory.steering import MemorySteering
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -345,6 +346,10 @@ class MemoryStore:
     def events(self) -> MemoryEvents:
         """Return the store's events, and who waits for them."""
         return MemoryEvents(self._reading, self.place.ring)
+
+    def steering(self) -> MemorySteering:
+        """Return what acts on many runs at once, wherever they are."""
+        return MemorySteering(self._reading, self.claim)
 
     # -- within ----------------------------------------------------------------------------
 

@@ -24,6 +24,7 @@ from flowbuilder.storage.sqlite import (
     logs,
     runs,
     statistics,
+    steering,
     upkeep,
 )
 from flowbuilder.storage.sqlite.apply import SqliteCommitter
@@ -320,6 +321,10 @@ class SqliteStore:
     def events(self) -> events.SqliteEvents:
         """Return the store's events, and who waits for them."""
         return events.SqliteEvents(self._read, self._write, lambda: self._read(self._ring))
+
+    def steering(self) -> steering.SqliteSteering:
+        """Return what acts on many runs at once, wherever they are."""
+        return steering.SqliteSteering(self._write, self._engines, self._owner)
 
     # -- within ----------------------------------------------------------------------------
 

@@ -1,0 +1,99 @@
+"""Orders for many runs at once: commands for living owners, changes of what nobody alive owns."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from flowbuilder.storage.api import Steered
+from flowbuilder.storage.sqlite import commands, runs
+from flowbuilder.storage.sqlite.query import all_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import apsw
+
+    from flowbuilder.storage.api import Order, RunRow
+    from flowbuilder.storage.sqlite.engines import Engines
+
+_THESE = "(SELECT value FROM json_each(?))"
+_FIND = f"SELECT id, owner, status FROM runs WHERE id IN {_THESE} AND {runs.LIVE_SQL}"
+_TELL = "INSERT INTO commands (run_id, kind, payload) SELECT value, ?, ? FROM json_each(?)"
+_APPEND = (
+    "INSERT INTO journal SELECT id, max(first_batch IS NOT NULL, "
+    "coalesce((SELECT max(sequence) + 1 FROM journal WHERE run_id = runs.id), 0)), ? "
+    f"FROM runs WHERE id IN {_THESE}"
+)
+_CRASHED = (
+    f"UPDATE runs SET crashes = crashes + 1 WHERE id IN {_THESE} AND status = 'running' AND owner IS NOT NULL "
+    "AND NOT EXISTS (SELECT 1 FROM engines WHERE engines.id = runs.owner AND left_at IS NOT NULL)"
+)
+
+
+class SqliteSteering:
+    """Passes `storage.api.Steering`.
+
+    Args:
+        write: carries out work within a transaction of the writer, and returns when it is durable.
+        engines: of the store; knows who lives.
+        owner: returns this engine's id, or raises where there is none.
+    """
+
+    def __init__(self, write: Any, engines: Engines, owner: Callable[[], str]) -> None:
+        self._write = write
+        self._engines = engines
+        self._owner = owner
+
+    def steer(self, run_ids: Sequence[str], order: Order) -> Steered:
+        """Carry out an order for so many runs, and wake those who have to do with it."""
+        wake: set[str] = set()
+
+        def work(cursor: apsw.Cursor) -> Steered:
+            wake.clear()
+            return self._steer(cursor, list(dict.fromkeys(run_ids)), order, wake)
+
+        steered: Steered = self._write(work)
+        for name in wake:
+            commands.ring(self._engines.bell_of(name))
+        return steered
+
+    def claim(self, run_ids: Sequence[str]) -> list[RunRow]:
+        """Make this engine the owner of runs that nobody else alive owns, and return them."""
+        engine = self._owner()
+
+        def work(cursor: apsw.Cursor) -> list[RunRow]:
+            claimed = [self._engines.claim(cursor, engine, run_id) for run_id in dict.fromkeys(run_ids)]
+            return [row for row in claimed if row is not None]
+
+        rows: list[RunRow] = self._write(work)
+        return rows
+
+    def _steer(self, cursor: apsw.Cursor, run_ids: list[str], order: Order, wake: set[str]) -> Steered:
+        alive: dict[str | None, bool] = {None: False}
+        told: list[str] = []
+        written: list[str] = []
+        for run_id, owner, status in all_rows(cursor, _FIND, (json.dumps(run_ids),)):
+            if owner not in alive:
+                alive[owner] = self._engines.alive(owner)
+            if alive[owner]:
+                told.append(run_id)
+                wake.add(owner)
+            elif status in order.only:
+                written.append(run_id)
+        if told:
+            cursor.execute(_TELL, (order.kind, order.payload, json.dumps(told)))
+        if written:
+            self._change(cursor, written, order)
+            wake.update(engine.id for engine in self._engines.listed(cursor) if engine.alive)
+        known = {*told, *written}
+        return Steered(told, written, [run_id for run_id in run_ids if run_id not in known])
+
+    @staticmethod
+    def _change(cursor: apsw.Cursor, run_ids: list[str], order: Order) -> None:
+        these = json.dumps(run_ids)
+        cursor.execute(_CRASHED, (these,))
+        if order.batch is not None:
+            cursor.execute(_APPEND, (order.batch, these))
+        changes = {**order.changes, "owner": None}
+        runs.update(cursor, dict.fromkeys(run_ids, changes))

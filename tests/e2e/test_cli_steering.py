@@ -1,0 +1,154 @@
+"""Pausing, resuming, cancelling from beside: one run or many, with an engine that drives them or none."""
+
+import asyncio
+import os
+
+import pytest
+from command_line import Cli
+
+from flowbuilder import Engine, load
+from world import until
+
+HELD = """
+    flow: held
+    tasks:
+      first: {run: "echo > began; cat go; echo first >> deeds"}
+      second: {needs: [first], run: "echo second >> deeds"}
+    finally:
+      tidy: {run: "echo tidy >> deeds"}
+"""
+ASLEEP = """
+    flow: asleep
+    inputs: {n: {type: integer, default: 0}}
+    labels: {team: night}
+    tasks:
+      nap: {type: sleep, with: {for: 1d}}
+    finally:
+      tidy: {run: "echo tidy >> deeds"}
+"""
+
+
+def deeds(cli: Cli) -> list[str]:
+    path = cli.folder / "deeds"
+    return path.read_text().split() if path.exists() else []
+
+
+def wait_for(path: os.PathLike[str]) -> None:
+    """Read a pipe: returns when somebody has written to it."""
+    with open(path) as stream:
+        stream.read()
+
+
+@pytest.fixture
+def asleep(cli: Cli) -> Cli:
+    """Six runs that sleep in the store, with no engine."""
+    flow = cli.flow(ASLEEP, "asleep.yaml")
+
+    async def start() -> None:
+        async with Engine(cli.folder / ".flowbuilder" / "flowbuilder.db", recover=False) as engine:
+            for n in range(6):
+                labels = {"odd": "yes"} if n % 2 else None
+                await engine.start(load(cli.folder / flow), {"n": n}, labels=labels)
+            await until(lambda: not engine.core.machine.runs.live)
+
+    asyncio.run(start())
+    return cli
+
+
+def statuses(cli: Cli) -> list[str]:
+    return [run["status"] for run in cli.json("runs", "list", "--json")["runs"]]
+
+
+def test_a_run_is_paused_beside_its_engine_and_goes_on_in_another(cli: Cli) -> None:
+    began, go = cli.fifo("began"), cli.fifo("go")
+    first = cli.start("run", cli.flow(HELD), "--json")
+    wait_for(began)
+    run = cli("runs", "list", "--ids").stdout.strip()
+
+    asked = cli("runs", "pause", run, "--reason", "a look first")
+    assert (asked.returncode, asked.stderr) == (0, f"run {run} is asked to pause\n")
+    with open(go, "w") as stream:
+        stream.write("on you go")
+    while cli.json("runs", "show", run, "--json")["tasks"]["first"]["status"] != "succeeded":
+        pass
+    shown = cli.json("runs", "show", run, "--json")
+    assert (shown["status"], shown["tasks"]["second"]["status"]) == ("paused", "pending")
+    assert deeds(cli) == ["first"]
+
+    done = cli("runs", "resume", run)
+    assert done.returncode == 0, done.stderr
+    assert deeds(cli) == ["first", "second", "tidy"]
+    out, _ = first.communicate(timeout=60)
+    assert first.returncode == 0
+    assert '"status":"succeeded"' in out
+
+
+def test_a_paused_run_is_left_alone_by_a_general_resume_and_cancelled_where_it_lies(asleep: Cli) -> None:
+    run, *_ = asleep("runs", "list", "--ids").stdout.split()
+
+    assert asleep("runs", "pause", run).stderr == f"run {run} is paused\n"
+    assert asleep("runs", "pause", run).stderr == f"run {run} is paused\n"
+    assert statuses(asleep) == ["paused"] + ["waiting"] * 5
+    assert asleep("runs", "priority", run, "90").stderr == f"run {run} has priority 90 from now on\n"
+    cancelled = asleep("runs", "cancel", run, "--reason", "no more of it")
+
+    assert f"run {run} is cancelled" in cancelled.stderr
+    shown = asleep.json("runs", "show", run, "--json")
+    assert (shown["status"], shown["error"]["message"], shown["priority"]) == (
+        "cancelled",
+        "no more of it",
+        90,
+    )
+    assert deeds(asleep) == ["tidy"]
+    assert "has ended already: cancelled" in asleep("runs", "cancel", run).stderr
+
+
+def test_many_are_chosen_by_flow_status_time_and_label(asleep: Cli) -> None:
+    look = asleep("runs", "pause", "--flow", "asleep", "--dry-run")
+    assert look.returncode == 0
+    assert look.stderr.startswith("would pause 6 runs\n")
+    assert asleep("runs", "pause", "--label", "odd=yes", "--dry-run").stderr.startswith(
+        "would pause 3 runs\n"
+    )
+    assert asleep("runs", "pause", "--since", "1h", "--dry-run").stderr.startswith("would pause 6 runs\n")
+    assert "no run fits" in asleep("runs", "pause", "--until", "1h", "--yes").stderr
+    assert "no run fits" in asleep("runs", "pause", "--until", "2020-01-01", "--yes").stderr
+    assert statuses(asleep) == ["waiting"] * 6
+
+    asleep("runs", "pause", "--label", "odd=yes", "--label", "team=night", "--yes")
+    assert statuses(asleep) == ["paused", "waiting"] * 3
+    asleep("runs", "priority", "--status", "paused", "3", "-y")
+    assert [run["priority"] for run in asleep.json("runs", "list", "--json")["runs"]] == [3, 50] * 3
+    cancelled = asleep("runs", "cancel", "--status", "paused", "--status", "waiting", "--yes")
+    assert cancelled.returncode == 0
+    assert statuses(asleep) == ["cancelled"] * 6
+    assert deeds(asleep) == ["tidy"] * 6
+    assert "deleted 6 runs" in asleep("runs", "delete", "--flow", "asleep", "--yes").stderr
+    assert statuses(asleep) == []
+
+
+def test_nothing_is_done_to_many_unless_somebody_agrees(asleep: Cli) -> None:
+    done = asleep("runs", "cancel", "--flow", "asleep")
+
+    assert done.returncode == 2
+    assert "this would cancel 6 runs" in done.stderr
+    assert "add --yes" in done.stderr
+    assert statuses(asleep) == ["waiting"] * 6
+
+
+@pytest.mark.parametrize("command", ["cancel", "pause", "resume", "delete"])
+def test_runs_are_named_or_chosen_and_not_both(asleep: Cli, command: str) -> None:
+    for words in ((), ("0", "--flow", "asleep")):
+        done = asleep("runs", command, *words)
+        assert done.returncode == 2
+        assert "name runs, or choose them" in done.stderr
+    assert asleep("runs", command, "--label", "odd").returncode == 2
+    assert "no moment" in asleep("runs", command, "--since", "yesterday").stderr
+
+
+def test_wrong_numbers_of_priority_are_refused(asleep: Cli) -> None:
+    run, *_ = asleep("runs", "list", "--ids").stdout.split()
+
+    assert "from 0 to 100" in asleep("runs", "priority", run, "101").stderr
+    assert asleep("runs", "priority", run, "high").returncode == 2
+    assert asleep("runs", "priority", run).returncode == 2
