@@ -14,10 +14,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from flowbuilder.core import values
+from flowbuilder.core.approvals import KIND as APPROVALS
+from flowbuilder.core.approvals import approval_key
 from flowbuilder.core.errors import FlowBuilderError, StoreCorrupt, StoreError
 from flowbuilder.runtime.events import RunEvent
 from flowbuilder.runtime.recovered import Recovered, replay
-from flowbuilder.storage.api import LIVE
+from flowbuilder.storage.api import LIVE, Forget
+from flowbuilder.storage.events import Unsubscribe
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -141,7 +144,7 @@ class Loading:
         if cancel is not None:
             run.cancel = (cancel.kind, cancel.reason)
             run.without_undo = not cancel.undo
-            self._cancel_children(item.recovered)
+            self._let_go(run, item.recovered)
         status: RunStatus = "running" if run.held is None else "paused"
         suspect = row.id in self._suspect
         self._suspect.discard(row.id)
@@ -154,11 +157,17 @@ class Loading:
         machine.phases.begin(run)
         machine.scheduler.pump(run)
 
-    def _cancel_children(self, found: Recovered) -> None:
-        """Cancel the runs that a cancelled one waited for: its graph is frozen, and does not come to them."""
+    def _let_go(self, run: RunState, found: Recovered) -> None:
+        """Let go of what a cancelled run waited for: its graph is frozen, and does not come to it."""
         for path, child in found.children.items():
             if path not in found.ended and not path.startswith("finally:"):
                 self._machine.recovery.cancel_soon(child, "its parent was told to stop (cancelled)")
+        for path in found.waits:
+            if path not in found.ended and not path.startswith("finally:"):
+                key = approval_key(run.id, path)  # in case that it is one
+                run.add_write(f"approval {key}", Forget(APPROVALS, key))
+                run.add_write(path, Unsubscribe(run.id, path))
+                self._machine.committer.touch(run)
 
     def _give_up(self, run: RunState) -> bool:
         """Stop a run that was in flight at too many crashes; tell whether that ended it at once.
