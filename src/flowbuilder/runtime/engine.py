@@ -47,10 +47,11 @@ from flowbuilder.runtime.steering import Steering
 from flowbuilder.runtime.sub_flows import SubFlows
 from flowbuilder.runtime.timers import Timers
 from flowbuilder.runtime.undos import Undos
-from flowbuilder.runtime.upkeep import Upkeep
+from flowbuilder.runtime.upkeep import ENGINE_FACT, Upkeep
 from flowbuilder.runtime.waiting import Waiting
 from flowbuilder.runtime.waits import Waits
 from flowbuilder.runtime.weighing import Weighing
+from flowbuilder.storage.api import Forget
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -236,6 +237,8 @@ class EngineCore:
         try:
             machine.observations.hand_over()
             machine.committer.flush_all()
+            if machine.takes_over:
+                self._store.submit(Forget(ENGINE_FACT, machine.id))
         finally:  # whatever becomes of the store, nothing that runs is left behind
             await self._end_executors()
         await machine.in_thread(self._store.close)
