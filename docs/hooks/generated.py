@@ -186,6 +186,8 @@ def meaning_of_function(function: Function) -> str:
 
 def effect_of(spec: TaskSpec) -> str:
     """Say what a task type does to the world."""
+    if spec.effect_of is not None:
+        return f"`{spec.effect}`, or `read` where what it is told to do only looks"
     if spec.effect_by is None:
         return f"`{spec.effect}`"
     parameter, by = spec.effect_by

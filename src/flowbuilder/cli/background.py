@@ -38,6 +38,7 @@ class Request(msgspec.Struct):
     key: str | None
     priority: int | None
     labels: dict[str, str] = {}
+    profile: str | None = None
 
 
 class Answer(msgspec.Struct):
@@ -105,7 +106,12 @@ def _serve(request: Request, workspace: Workspace) -> None:
 
     async def begin(engine: Engine) -> list[Run]:
         run = await engine.start(
-            flow, request.inputs, key=request.key, priority=request.priority, labels=request.labels or None
+            flow,
+            request.inputs,
+            key=request.key,
+            priority=request.priority,
+            labels=request.labels or None,
+            profile=request.profile,
         )
         _answer(Answer(run.id))
         return [run]

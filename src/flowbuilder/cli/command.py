@@ -77,6 +77,11 @@ SOME_RUNS: Final = Argument(
 RUNS: Final = Argument("RUN", "The runs' ids, or enough of their beginnings", takes="run", count="any")
 QUIET: Final = Option(("--quiet", "-q"), "Say nothing but errors")
 STORE: Final = Option(("--store",), "The store's file, in place of the project's", "PATH", takes="file")
+PROFILE: Final = Option(
+    ("--profile",),
+    "The profile of flowbuilder.toml that gives config and connections, in place of FLOWBUILDER_PROFILE",
+    "NAME",
+)
 JSON: Final = Option(("--json",), "Print one JSON object, the same in every release")
 
 TABLE: Final[Mapping[str, str]] = {

@@ -33,6 +33,10 @@ def report(error: Exception) -> int:
             for problem in error.problems:
                 complain(f"{problem.source}: {problem.what}", problem.hint)
             return exits.WRONG_FILE if error.in_file else exits.USAGE
+        case errors.ProfileError():
+            for where, what, hint in error.problems:
+                complain(f"{where}: {what}", hint)
+            return exits.WRONG_FILE
         case errors.KeyConflict():
             complain(str(error), f"see `flowbuilder runs show {error.run_id}`, or use another key")
             return exits.USAGE

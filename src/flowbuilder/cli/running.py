@@ -50,6 +50,7 @@ def run_flow(arguments: argparse.Namespace) -> int:
         key=arguments.key,
         priority=arguments.priority,
         labels=labels,
+        profile=arguments.profile,
         shown=not arguments.quiet,
     )
     _tell_of_key(view, began, quiet=arguments.quiet)
@@ -65,6 +66,7 @@ def run_here(
     key: str | None = None,
     priority: int | None = None,
     labels: dict[str, str] | None = None,
+    profile: str | None = None,
     shown: bool,
 ) -> tuple[RunView, bool]:
     """Run a flow with an engine in this process.
@@ -76,6 +78,7 @@ def run_here(
         key: makes the start idempotent.
         priority: 0 to 100.
         labels: added to those of the flow.
+        profile: the name of the project's profile.
         shown: whether progress and waiting runs are told of.
 
     Returns:
@@ -86,7 +89,8 @@ def run_here(
     started: list[Run] = []
 
     async def begin(engine: Engine) -> list[Run]:
-        started.append(await engine.start(flow, inputs, key=key, priority=priority, labels=labels or None))
+        how: dict[str, Any] = {"key": key, "priority": priority, "labels": labels or None, "profile": profile}
+        started.append(await engine.start(flow, inputs, **how))
         return started
 
     async def after(engine: Engine) -> None:
@@ -131,7 +135,13 @@ def _in_background(
     from flowbuilder.sdk.reader import Reader
 
     request = Request(
-        os.path.abspath(file), str(workspace.store), inputs, arguments.key, arguments.priority, labels
+        os.path.abspath(file),
+        str(workspace.store),
+        inputs,
+        arguments.key,
+        arguments.priority,
+        labels,
+        arguments.profile,
     )
     run_id = start_in_background(workspace, request)
     if arguments.timeout is not None:

@@ -128,6 +128,18 @@ def input_checker(flow: Flow) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
     return check
 
 
+def config_checker(flow: Flow) -> Callable[[Mapping[str, Any]], dict[str, Any]] | None:
+    """Return what checks and completes the `config` of a run, as inputs are; None where a flow has none.
+
+    What a profile has for other flows is passed over.
+    """
+    if not flow.config:
+        return None
+    names = frozenset(entry.name for entry in flow.config)
+    check = input_checker(msgspec.structs.replace(flow, inputs=flow.config))
+    return lambda given: check({name: value for name, value in given.items() if name in names})
+
+
 _BAD: Final = object()
 _LOW: Final = -(2**63)
 _HIGH: Final = 2**63 - 1

@@ -252,6 +252,14 @@ class Input(msgspec.Struct, frozen=True):
     default: Any = None
 
 
+class Needed(msgspec.Struct, frozen=True):
+    """A connection that a flow needs, and of which type, where it says so."""
+
+    name: str
+    at: Span
+    type: str | None = None
+
+
 class Var(msgspec.Struct, frozen=True):
     """A named expression, evaluated once a run on first use."""
 
@@ -288,3 +296,6 @@ class Flow(msgspec.Struct, frozen=True):
     on_crash: OnCrash = "rerun"
     concurrency: Concurrency | None = None
     debounce: Debounce | None = None
+    config: tuple[Input, ...] = ()
+    """What the project's profile gives; seen as `config`."""
+    connections: tuple[Needed, ...] = ()

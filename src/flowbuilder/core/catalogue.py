@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import msgspec
@@ -38,3 +38,7 @@ class TaskSpec(msgspec.Struct, frozen=True):
     icon: str = "box"
     whole: bool = False
     """`with` is any value as a whole (`set`), not a mapping of parameters."""
+    connects: tuple[str, ...] = ()
+    """Types of connections that its parameter `connection` may name (`core.connections`)."""
+    effect_of: Callable[[Mapping[str, Any]], Effect] | None = None
+    """Tells the effect from the parameters that are constant, where one parameter's value does not."""

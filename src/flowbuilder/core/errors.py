@@ -6,6 +6,7 @@ FlowBuilderError
 ├── ExpressionError           an expression failed while it was evaluated; has a kind
 ├── OutputError               a task's value is none that FlowBuilder can keep
 ├── InputError                a run's inputs break their schemas: every violation by path
+├── ProfileError              a project's profile lacks what a flow needs, or is wrong
 ├── RunError                  a run went wrong
 │   ├── TaskFailed            a task type says why it failed: kind, message, data
 │   ├── RunFailed             a run ended failed; carries its first error
@@ -225,3 +226,16 @@ class StoreCorrupt(StoreError):
 
 class StoreTooNew(StoreError):
     """The store's format is of a later release than this one."""
+
+
+class ProfileError(FlowBuilderError):
+    """A project's profile lacks what a flow needs, or is wrong; `problems` are (where, what, hint)."""
+
+    def __init__(self, problems: Sequence[Sequence[str]]) -> None:
+        super().__init__(tuple(tuple(problem) for problem in problems))
+        self.problems: tuple[tuple[str, str, str], ...] = self.args[0]
+
+    def __str__(self) -> str:
+        return "\n".join(
+            f"{where}: {what}" + (f"; {hint}" if hint else "") for where, what, hint in self.problems
+        )

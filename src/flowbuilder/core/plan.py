@@ -308,3 +308,13 @@ class FlowPlan:
     lanes: LanesPlan | None = None
     queues: Mapping[str, Span] = dataclasses.field(default_factory=dict)
     """Queues that its tasks wait in, each with a place where it is named."""
+    namespace: str | None = None
+    check_config: Callable[[Mapping[str, Any]], dict[str, Any]] | None = None
+    """Returns the run's `config`, from what the profile gives; raises `InputError`; None where it has none."""
+    connections: Mapping[str, str | None] = dataclasses.field(default_factory=dict)
+    """The connections that it needs, and the type of each, where it says so."""
+
+    @property
+    def profiled(self) -> bool:
+        """Whether a run takes anything from the project's profile."""
+        return bool(self.check_config is not None or self.connections)

@@ -17,7 +17,7 @@ from flowbuilder.core.failure import writable
 from flowbuilder.core.plan import CONTEXT, UNSET, TaskPlan
 from flowbuilder.core.records import AttemptStarted, ClockStarted
 from flowbuilder.core.rules import CANCELLED, SUCCEEDED
-from flowbuilder.core.urgency import Urgency
+from flowbuilder.core.urgency import NORMAL, Urgency
 from flowbuilder.runtime.events import TaskEvent
 from flowbuilder.runtime.waiter import Waiter
 from flowbuilder.storage.api import Log
@@ -281,6 +281,9 @@ class Attempts:
             functools.partial(self.log, run, execution.path),
             self._services,
             None if task.timeout is None else self._machine.clock.monotonic() + task.timeout,
+            NORMAL,
+            run.plan,
+            run.context.profile,
         )
 
     def log(self, run: RunState, path: str, level: str, message: str, data: Any = None) -> None:

@@ -37,6 +37,7 @@ class Context:
         "inputs",
         "moment",
         "place",
+        "profile",
         "row",
         "secrets",
         "timezone",
@@ -53,6 +54,7 @@ class Context:
         about = values.decode(row.about) if row.about is not None else _NOTHING
         self.trigger: Any = about.get("trigger")
         self.config: Mapping[str, Any] = about.get("config", _NOTHING)
+        self.profile: str | None = about.get("profile")
         self.timezone = plan.timezone
         self.moment = 0.0
         self.place = ""

@@ -39,6 +39,7 @@ from flowbuilder.runtime.observations import Observations
 from flowbuilder.runtime.pauses import Pauses
 from flowbuilder.runtime.phases import Phases
 from flowbuilder.runtime.plans import Plans
+from flowbuilder.runtime.profiles import Profiles
 from flowbuilder.runtime.recovery import Recovery
 from flowbuilder.runtime.runs import Runs
 from flowbuilder.runtime.scheduler import Scheduler
@@ -146,7 +147,8 @@ class EngineCore:
 
     def _assemble(self, loop: asyncio.AbstractEventLoop, id: str, unique: int) -> Machine:
         config = self._config
-        services = EngineServices(self._clock, config, self._store)
+        profiles = Profiles(self._secrets)
+        services = EngineServices(self._clock, config, self._store, profiles)
         machine = Machine(
             id=id,
             loop=loop,
@@ -159,6 +161,7 @@ class EngineCore:
             secrets=self._secrets,
             services=services,
             placer=Placer(services, config),
+            profiles=profiles,
         )
         machine.scheduler = Scheduler(machine)
         machine.attempts = Attempts(machine)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from flowbuilder.runtime.pauses import Pauses
     from flowbuilder.runtime.phases import Phases
     from flowbuilder.runtime.plans import Plans
+    from flowbuilder.runtime.profiles import Profiles
     from flowbuilder.runtime.recovery import Recovery
     from flowbuilder.runtime.runs import Runs
     from flowbuilder.runtime.scheduler import Scheduler
@@ -61,6 +62,7 @@ class Machine:
     secrets: Mapping[str, str]
     services: EngineServices
     placer: Placer
+    profiles: Profiles
     recovery: Recovery = dataclasses.field(init=False)
     loading: Loading = dataclasses.field(init=False)
     commands: Commands = dataclasses.field(init=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,6 +57,8 @@ class Plans:
         self._limits = limits or Limits()
         self._steps = steps
         self._plans: dict[str, FlowPlan] = {}
+        self._elsewhere: dict[tuple[str, Path], FlowPlan] = {}
+        """Of files with the same text in other folders."""
 
     def compile_file(self, path: Path) -> Checked:
         """Read and check a flow file.
@@ -93,7 +96,8 @@ class Plans:
     def of_checked(self, checked: Checked) -> FlowPlan:
         """Return the plan of a flow that was checked."""
         definition = Definition(checked.flow.at.file, dict(checked.sources))
-        return self._plan(checked.flow, definition)
+        plan = self._plan(checked.flow, definition)
+        return self._in_folder(plan, Path(definition.file).absolute().parent)
 
     def of_definition(self, content_hash: str, definition: bytes) -> FlowPlan:
         """Return the plan of a version that the store has kept."""
@@ -144,6 +148,15 @@ class Plans:
             plan.folder = Path(definition.file).absolute().parent
             self._plans[content_hash] = plan
         return plan
+
+    def _in_folder(self, plan: FlowPlan, folder: Path) -> FlowPlan:
+        """Return the plan for a file of the same text in another folder: its paths start there."""
+        if plan.folder == folder:
+            return plan
+        found = self._elsewhere.get((plan.content_hash, folder))
+        if found is None:
+            found = self._elsewhere[plan.content_hash, folder] = dataclasses.replace(plan, folder=folder)
+        return found
 
     def _make(self, flow: ir.Flow, definition: Definition) -> FlowPlan:
         better = optimize(flow).flow

@@ -78,12 +78,16 @@ class Runs:
         Raises:
             InputError: with every violation.
             KeyConflict: the key's run has other inputs.
+            ProfileError: the project's profile lacks a connection that the flow needs.
             SecretsMissing: the flow names secrets that nobody provides.
             StoreError: the run was not accepted.
             EngineStopped: the engine is being closed.
         """
         machine = self._machine
-        checked = plan.check_inputs(inputs)
+        if plan.profiled:
+            checked, how = machine.profiles.settle(plan, inputs, how)
+        else:
+            checked = plan.check_inputs(inputs)
         how.check()
         if machine.stopping:
             raise EngineStopped
@@ -221,6 +225,9 @@ class Runs:
             context.secrets = pick(self._machine.secrets, plan.secrets)
             self._warn_of_short(context.secrets)
             run.masker = Masker(context.secrets) or None
+        if plan.connections:
+            hidden = self._machine.profiles.secrets_of(plan, context.profile)
+            run.masker = Masker({**context.secrets, **hidden}) or None
         if plan.timeout is not None:
             stop = functools.partial(self._machine.cancellation.time_is_up, run)
             started = row.started_at or row.created_at

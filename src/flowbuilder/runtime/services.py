@@ -11,18 +11,22 @@ from flowbuilder.core.errors import StoreError, TaskFailed
 from flowbuilder.runtime.executors.children import Children
 from flowbuilder.runtime.executors.places import Places
 from flowbuilder.runtime.executors.threads import Threads
+from flowbuilder.runtime.lent import Lent
 from flowbuilder.storage.events import Emit, Event
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable, Hashable
     from contextlib import AbstractAsyncContextManager
 
     import aiohttp
 
     from flowbuilder.core.clock import Clock
+    from flowbuilder.core.connections import Connection
     from flowbuilder.core.urgency import Urgency
     from flowbuilder.runtime.config import Config
-    from flowbuilder.storage.api import Store
+    from flowbuilder.runtime.profiles import Profiles
+    from flowbuilder.storage.api import Blobs, Facts, Store
+    from flowbuilder.tasks.api import Call
 
 
 class EngineServices:
@@ -34,11 +38,21 @@ class EngineServices:
     Args:
         clock: the engine's.
         config: how much of what there is.
-        store: the file beside which process groups are on record, if it is one.
+        store: where small values and blobs are kept; where it is a file, process groups are on record beside it.
+        profiles: what describes connections.
     """
 
-    def __init__(self, clock: Clock, config: Config, store: Store | None = None) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        config: Config,
+        store: Store | None = None,
+        profiles: Profiles | None = None,
+    ) -> None:
         self.clock = clock
+        self._store = store
+        self._profiles = profiles
+        self._lent = Lent()
         self.threads = Threads(config.executors.thread_count())
         self._config = config
         self._store = store
@@ -118,6 +132,26 @@ class EngineServices:
         """Run a blocking function on the engine's threads."""
         return await self.threads.run(function)
 
+    def facts(self) -> Facts:
+        """Return what the store keeps beyond runs."""
+        assert self._store is not None
+        return self._store.facts()
+
+    def blobs(self) -> Blobs:
+        """Return the store's large values."""
+        assert self._store is not None
+        return self._store.blobs()
+
+    def connection(self, call: Call, name: str) -> Connection:
+        """Return a connection of the call's flow, with its secrets filled in."""
+        assert self._profiles is not None
+        assert call.plan is not None
+        return self._profiles.connection(call.plan, call.profile, name)
+
+    async def lend(self, key: Hashable, make: Callable[[], Awaitable[Any]]) -> Any:
+        """Return what `make` made for this key, once for all who ask; its `close` is awaited at the end."""
+        return await self._lent.get(key, make)
+
     async def close(self) -> None:
         """End all that was lent, in order: connections, child processes, threads.
 
@@ -126,6 +160,7 @@ class EngineServices:
         session, self._session = self._session, None
         if session is not None:
             await session.close()
+        await self._lent.close()
         # not on threads of ours: functions that hang may hold them all
         await asyncio.to_thread(self._children.close)
         self.threads.close()

@@ -19,12 +19,15 @@ import msgspec
 from flowbuilder.core.durations import format_duration, format_size, parse_duration, parse_size
 from flowbuilder.core.errors import FlowBuilderError
 from flowbuilder.runtime.config import DEFAULT, OPEN_SECTIONS, SECTIONS, Config, Duration, Size
+from flowbuilder.runtime.profiles import shape_problems
 from flowbuilder.runtime.project import SETTINGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 PREFIX: Final = "FLOWBUILDER_"
+_PROFILES: Final = ("profile", "profiles")
+"""What the file has besides settings; `runtime.profiles` reads it."""
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -172,11 +175,14 @@ class _Reading:
         except OSError as error:
             self.problems.append(Problem(str(path), f"it cannot be read: {error.strerror}"))
             return
+        self.problems += [Problem(str(path), what, hint) for what, hint in shape_problems(data)]
         for section, content in data.items():
+            if section in _PROFILES:
+                continue
             if section in OPEN_SECTIONS:
                 self._open_section(section, content, str(path))
             elif section not in SECTIONS:
-                known = (*SECTIONS, *OPEN_SECTIONS)
+                known = (*SECTIONS, *OPEN_SECTIONS, *_PROFILES)
                 hint = _near(section, known) or f"sections are {_listing(known)}"
                 self.problems.append(Problem(str(path), f"there is no section '{section}'", hint))
             elif not isinstance(content, dict):

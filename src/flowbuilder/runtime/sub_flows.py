@@ -63,7 +63,9 @@ class SubFlows:
         else:
             key = f"{run.id}/{execution.path}/{execution.attempt}"
         plan = await self._plan(execution)
-        child = await machine.runs.start(plan, inputs, Start(key=key, parent=run.id))
+        profile = run.context.profile
+        about = None if profile is None else {"profile": profile}
+        child = await machine.runs.start(plan, inputs, Start(key=key, parent=run.id, about=about))
         run.records.append(ChildStarted(execution.path, child.id, machine.clock.now()))
         machine.committer.touch(run)
         return child.id, child.status not in LIVE, child

@@ -8,6 +8,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+import msgspec
+
 from flowbuilder.core.plan import FlowPlan
 from flowbuilder.runtime.engine import EngineCore
 from flowbuilder.runtime.project import find_project, secrets_path
@@ -97,6 +99,7 @@ class Engine:
         key: str | None = None,
         priority: int | None = None,
         labels: Mapping[str, str] | None = None,
+        profile: str | None = None,
     ) -> Run:
         """Start a run; once this returns, the run is on disk and will not be lost.
 
@@ -107,6 +110,7 @@ class Engine:
                 key gives the same run, carried on if unfinished.
             priority: 0 to 100, more first; the flow's own otherwise.
             labels: added to those of the flow.
+            profile: which of the project's profiles gives `config` and `connections`.
 
         Raises:
             FlowError: the file is wrong.
@@ -121,6 +125,8 @@ class Engine:
         how = PLAIN
         if key is not None or priority is not None or labels is not None:
             how = Start(key=key, priority=priority, labels=labels)
+        if profile is not None:
+            how = msgspec.structs.replace(how, about={**(how.about or {}), "profile": profile})
         row = await self.core.machine.runs.start(plan, inputs or {}, how)
         return Run(self, row)
 

@@ -9,6 +9,7 @@ and tells the loop.  Everything else is called from worker threads and may block
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import msgspec
@@ -488,6 +489,17 @@ class Facts(Protocol):
         """
         ...
 
+    def change_together(
+        self,
+        names: Sequence[tuple[str, str]],
+        change: Callable[[tuple[Fact | None, ...]], Sequence[Fact | None]],
+    ) -> None:
+        """Replace several facts, by (kind, key), by what `change` makes of them in their order; all or none.
+
+        As `change` in all else.
+        """
+        ...
+
     def forget(self, kind: str, *, prefix: str = "", expired_at: float | None = None) -> int:
         """Delete facts of a kind, all or those that had expired at a moment; returns how many."""
         ...
@@ -498,6 +510,22 @@ class Blobs(Protocol):
 
     def put(self, data: bytes | memoryview) -> str:
         """Keep a value durably (aside, flush, rename, flush the folder) and return its hash."""
+        ...
+
+    def put_file(self, path: Path) -> tuple[str, int]:
+        """Keep what is in a file, as `put` does, without having it in memory; return its hash and its size.
+
+        Raises:
+            OSError: the file cannot be read.
+        """
+        ...
+
+    def path(self, content_hash: str) -> Path:
+        """Return a file with the value, to be read only.
+
+        Raises:
+            StoreCorrupt: if it is missing.
+        """
         ...
 
     def get(self, content_hash: str) -> bytes:

@@ -11,10 +11,11 @@ import errno
 import hashlib
 import os
 import re
+import tempfile
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from flowbuilder.core.errors import StoreCorrupt, StoreError, StoreFull, StoreReadOnly
 from flowbuilder.storage.filelock import lock_file
@@ -27,6 +28,7 @@ _NAME = re.compile(r"[0-9a-f]{64}")
 _READ_ONLY = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
 
 
+_PIECE = 1024 * 1024
 _IN_BATCH = re.compile(rb"\xd9\x40([0-9a-f]{64})")
 """A text of 64 characters in MessagePack."""
 
@@ -45,6 +47,31 @@ class FileBlobs:
             if not self._touch(path):
                 self._write(path, data)
         return name
+
+    def put_file(self, path: Path) -> tuple[str, int]:
+        """Keep what is in a file durably, piece by piece, and return its hash and its size."""
+        with path.open("rb") as source, self._errors():
+            aside = self._folder / "new" / f"{os.getpid()}-{threading.get_ident()}.part"
+            aside.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                name, size = _copy(source, aside)
+                target = self._path(name)
+                if not self._touch(target):
+                    fresh = not target.parent.is_dir()
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    aside.chmod(0o444)  # paths to it are handed to tasks
+                    aside.replace(target)
+                    self._flush(target, fresh=fresh)
+            finally:
+                aside.unlink(missing_ok=True)
+        return name, size
+
+    def path(self, content_hash: str) -> Path:
+        """Return a value's file; `StoreCorrupt` where it is missing."""
+        path = self._path(content_hash)
+        if not _NAME.fullmatch(content_hash) or not path.is_file():
+            raise StoreCorrupt(f"the blob {path} is missing", "restore it from a backup")
+        return path.absolute()
 
     def get(self, content_hash: str) -> bytes:
         """Return a value.
@@ -108,6 +135,9 @@ class FileBlobs:
         except BaseException:
             aside.unlink(missing_ok=True)
             raise
+        self._flush(path, fresh=fresh)
+
+    def _flush(self, path: Path, *, fresh: bool) -> None:
         flush_folder(path.parent)
         if fresh:
             flush_folder(self._folder)
@@ -151,12 +181,30 @@ class MemoryBlobs:
 
     def __init__(self) -> None:
         self._values: dict[str, tuple[bytes, float]] = {}
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
 
     def put(self, data: bytes | memoryview) -> str:
         """Keep a value and return its hash."""
         name = hashlib.sha256(data).hexdigest()
         self._values[name] = (bytes(data), time.time())
         return name
+
+    def put_file(self, path: Path) -> tuple[str, int]:
+        """Keep what is in a file, and return its hash and its size."""
+        data = path.read_bytes()
+        return self.put(data), len(data)
+
+    def path(self, content_hash: str) -> Path:
+        """Return a file with a value; it is there as long as this is."""
+        if self._folder is None:
+            self._folder = tempfile.TemporaryDirectory(prefix="flowbuilder-", ignore_cleanup_errors=True)
+        path = Path(self._folder.name) / content_hash
+        if not path.exists():
+            aside = path.with_suffix(f".{threading.get_ident()}")
+            aside.write_bytes(self.get(content_hash))
+            aside.chmod(0o444)
+            aside.replace(path)
+        return path
 
     def get(self, content_hash: str) -> bytes:
         """Return a value; `StoreCorrupt` where it is missing."""
@@ -172,6 +220,18 @@ class MemoryBlobs:
         for name in old:
             del self._values[name]
         return len(old)
+
+
+def _copy(source: IO[bytes], to: Path) -> tuple[str, int]:
+    """Copy a file and flush it; return the hash of what was in it, and its size."""
+    digest, size = hashlib.sha256(), 0
+    with to.open("wb") as file:
+        while piece := source.read(_PIECE):
+            digest.update(piece)
+            size += file.write(piece)
+        file.flush()
+        os.fsync(file.fileno())
+    return digest.hexdigest(), size
 
 
 def flush_folder(folder: Path) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import msgspec
 
+from flowbuilder.core.plan import FlowPlan
 from flowbuilder.core.urgency import NORMAL, Urgency
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from flowbuilder.core.catalogue import TaskSpec
     from flowbuilder.core.clock import Clock
+    from flowbuilder.core.connections import Connection
 
 
 class Services(Protocol):
@@ -46,6 +48,29 @@ class Services(Protocol):
         """Run a blocking function on the engine's threads."""
         ...
 
+    def facts(self) -> Any:
+        """Return what the store keeps beyond runs (`storage.api.Facts`); its calls block."""
+        ...
+
+    def blobs(self) -> Any:
+        """Return the store's large values (`storage.api.Blobs`); its calls block."""
+        ...
+
+    def connection(self, call: Call, name: str) -> Connection:
+        """Return the connection that a call's flow means by a name or a URL, with its secrets filled in.
+
+        Raises:
+            TaskFailed: `connection` if there is none, or it is wrong.
+        """
+        ...
+
+    async def lend(self, key: Hashable, make: Callable[[], Awaitable[Any]]) -> Any:
+        """Return what `make` made for this key, once for all who ask; its `close` is awaited at the end.
+
+        For what outlives a call: a pool of connections.
+        """
+        ...
+
 
 class Call(msgspec.Struct):
     """One attempt at a task: all that a task type may know."""
@@ -70,6 +95,16 @@ class Call(msgspec.Struct):
     """On `services.clock.monotonic()`; the engine cancels the attempt then."""
     urgency: Urgency = NORMAL
     """Which of those who wait for a place goes first."""
+    plan: FlowPlan | None = None
+    """The flow's."""
+    profile: str | None = None
+    """The name of the profile that the run was started with."""
+
+    @property
+    def namespace(self) -> str:
+        """Whose kept values the flow means: its namespace's, else its own."""
+        assert self.plan is not None
+        return self.plan.namespace or self.plan.name
 
 
 class Work(msgspec.Struct, frozen=True):

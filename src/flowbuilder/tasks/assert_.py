@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flowbuilder.core.errors import TaskFailed
-from flowbuilder.tasks.catalogue import ASSERT
 from flowbuilder.tasks.params import get_text, mapping, refuse
+from flowbuilder.tasks.specs.notes import ASSERT
 
 if TYPE_CHECKING:
     from flowbuilder.tasks.api import Call

@@ -16,9 +16,9 @@ import msgspec
 
 from flowbuilder.core.errors import TaskFailed
 from flowbuilder.core.values import MAX_BYTES
-from flowbuilder.tasks.catalogue import HTTP
 from flowbuilder.tasks.http_request import SAFE_METHODS, Request, read_request
 from flowbuilder.tasks.params import mapping
+from flowbuilder.tasks.specs.http import HTTP
 from flowbuilder.tasks.spool import Spool
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from flowbuilder.core.errors import TaskFailed
-from flowbuilder.tasks.catalogue import LOG
 from flowbuilder.tasks.params import get_text, mapping, written
+from flowbuilder.tasks.specs.notes import LOG
 
 if TYPE_CHECKING:
     from flowbuilder.tasks.api import Call

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from flowbuilder.core.errors import TaskFailed
 from flowbuilder.tasks.api import Work
-from flowbuilder.tasks.catalogue import PYTHON
+from flowbuilder.tasks.arrow import Opening, has_references, resolved
 from flowbuilder.tasks.modules import find_function, source_hash
 from flowbuilder.tasks.params import refuse
+from flowbuilder.tasks.specs.commands import PYTHON
 
 if TYPE_CHECKING:
     from flowbuilder.tasks.api import Call
@@ -59,6 +60,8 @@ class Python:
         elif found.look_at < time.monotonic():
             found.look(call)
         args = params.get("args")
+        if (type(args) is dict or type(args) is list) and has_references(args):
+            return self._with_files(found, args, call)
         if type(args) is dict:
             return Work(found.function, _NO_ARGUMENTS, args, found.name, call)
         if args is None:
@@ -66,6 +69,16 @@ class Python:
         if type(args) is list:
             return Work(found.function, tuple(args), {}, found.name, call)
         refuse("args", "a mapping or a list", args)
+
+    @staticmethod
+    def _with_files(found: _Found, args: Any, call: Call) -> Work:
+        """Return the work of a function that is given files and tables."""
+        function = Opening(found.function)
+        if type(args) is list:
+            given = tuple(resolved(call, value) for value in args)
+            return Work(function, given, {}, found.name, call)
+        named = {name: resolved(call, value) for name, value in args.items()}
+        return Work(function, _NO_ARGUMENTS, named, found.name, call)
 
     def _first(self, text: Any, call: Call) -> _Found:
         if not isinstance(text, str):

@@ -31,6 +31,8 @@ _BUILT_IN: Final = {
     "http": "flowbuilder.tasks.http:Http",
     "fail": "flowbuilder.tasks.fail:Fail",
     "log": "flowbuilder.tasks.log:Log",
+    "sql": "flowbuilder.tasks.sql:Sql",
+    "kv": "flowbuilder.tasks.kv:Kv",
     "assert": "flowbuilder.tasks.assert_:Assert",
     "emit": "flowbuilder.tasks.emit:Emit",
 }

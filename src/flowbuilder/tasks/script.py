@@ -16,7 +16,6 @@ import msgspec
 from flowbuilder.core import values
 from flowbuilder.core.errors import OutputError, TaskFailed
 from flowbuilder.core.values import MAX_BYTES, to_json
-from flowbuilder.tasks.catalogue import SCRIPT
 from flowbuilder.tasks.child import (
     GRACE,
     Child,
@@ -30,6 +29,7 @@ from flowbuilder.tasks.child import (
 from flowbuilder.tasks.params import get_text, mapping, refuse, text, written
 from flowbuilder.tasks.script_javascript import BOOT
 from flowbuilder.tasks.shell import masker_of, prelude, run_bash
+from flowbuilder.tasks.specs.commands import SCRIPT
 from flowbuilder.tasks.spool import Lines, Spool, Tail
 
 if TYPE_CHECKING:

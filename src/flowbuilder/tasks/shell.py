@@ -11,7 +11,6 @@ from flowbuilder.core.errors import TaskFailed
 from flowbuilder.core.masking import Masker
 from flowbuilder.core.shellquote import check_variable
 from flowbuilder.core.values import MAX_BYTES
-from flowbuilder.tasks.catalogue import SHELL
 from flowbuilder.tasks.child import (
     GRACE,
     Child,
@@ -23,6 +22,7 @@ from flowbuilder.tasks.child import (
     working_folder,
 )
 from flowbuilder.tasks.params import codes, mapping, refuse, written
+from flowbuilder.tasks.specs.commands import SHELL
 from flowbuilder.tasks.spool import Lines, Spool, Tail
 
 if TYPE_CHECKING:

@@ -398,6 +398,15 @@ class _CountedFacts:
         self._store.count_change()
         return self._facts.change(kind, key, change)
 
+    def change_together(
+        self,
+        names: Sequence[tuple[str, str]],
+        change: Callable[[tuple[Fact | None, ...]], Sequence[Fact | None]],
+    ) -> None:
+        """As the other store, or die."""
+        self._store.count_change()
+        self._facts.change_together(names, change)
+
     def forget(self, kind: str, *, prefix: str = "", expired_at: float | None = None) -> int:
         """As the other store, or die."""
         self._store.count_change()

@@ -55,6 +55,29 @@ class FactsContract(StoreUnderTest):
             assert [fact.key for fact in page + rest] == wanted
             assert facts.list("other") == []
 
+    def test_several_facts_change_together_or_not_at_all(self) -> None:
+        names = (("k", "a"), ("other", "b"))
+        with self.opened() as store:
+            facts = store.facts()
+            commit(store, Keep(Fact("k", "a", b"1")))
+            seen = []
+
+            def change(before: tuple[Fact | None, ...]) -> tuple[Fact | None, ...]:
+                seen.append(before)
+                return (None, Fact("other", "b", b"2", NOON))
+
+            facts.change_together(names, change)
+            assert seen == [(Fact("k", "a", b"1"), None)]
+            assert facts.get("k", "a") is None
+            assert facts.get("other", "b") == Fact("other", "b", b"2", NOON)
+
+            def refuse(before: tuple[Fact | None, ...]) -> tuple[Fact | None, ...]:
+                raise ValueError("no")
+
+            with pytest.raises(ValueError, match="no"):
+                facts.change_together(names, refuse)
+            assert facts.get("other", "b") == Fact("other", "b", b"2", NOON)
+
     def test_a_change_sees_what_is_there_and_is_durable(self) -> None:
         store = self.make()
         with self.opened(store) as opened:

@@ -27,6 +27,8 @@ VALID = {
         "assignees": ["a"],
         "escalation": {"after": "1h", "assignees": ["b"]},
     },
+    "sql": {"connection": "shop", "query": "SELECT :a", "params": {"a": 1}, "fetch": "one"},
+    "kv": {"set": "a", "value": 1, "ttl": "1h"},
 }
 INVALID = {
     "switch": {"cases": []},
@@ -43,6 +45,8 @@ INVALID = {
     "wait": {"event": "a", "signal": "b"},
     "emit": {"event": "a b"},
     "approval": {"message": "m", "quorum": 0},
+    "sql": {"connection": "shop", "query": "SELECT 1", "fetch": "some"},
+    "kv": {"get": "a", "set": "b"},
 }
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from flowbuilder.cli.command import FLOW, STORE, Command, Option
+from flowbuilder.cli.command import FLOW, PROFILE, STORE, Command, Option
 from flowbuilder.cli.exits import DONE, INTERRUPTED
 from flowbuilder.cli.inputs import gather_inputs
 from flowbuilder.cli.parsing import UsageError
@@ -47,6 +47,7 @@ COMMAND = Command(
             choices=("text", "json", "mermaid", "dot"),
             default="text",
         ),
+        PROFILE,
         STORE,
     ),
     examples=(
@@ -73,6 +74,10 @@ def _file(arguments: argparse.Namespace) -> int:
     from flowbuilder.cli.running import run_here
 
     workspace, loaded = prepare(Path(arguments.file), arguments.store)
+    if arguments.profile is not None:
+        from flowbuilder.cli.profiles import check_profile
+
+        check_profile(workspace, loaded.plan, arguments.profile)
     inputs = gather_inputs(loaded.flow.inputs, arguments.input, None, loaded.plan.check_inputs)
     if not arguments.analyze:
         defaults = {one.name: one.default for one in loaded.flow.inputs if not one.required}
@@ -82,7 +87,7 @@ def _file(arguments: argparse.Namespace) -> int:
         return DONE
     if not (arguments.yes or _agreed(loaded.flow)):
         return INTERRUPTED
-    view, interrupted = run_here(workspace, loaded, inputs, shown=True)
+    view, interrupted = run_here(workspace, loaded, inputs, profile=arguments.profile, shown=True)
     _show(explain_flow(workspace, loaded.flow, view.inputs, arguments.format, view), arguments.format)
     return exit_code(view, interrupted=interrupted)
 

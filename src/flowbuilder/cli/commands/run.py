@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flowbuilder.cli.command import FLOW, JSON, QUIET, STORE, Command, Option
+from flowbuilder.cli.command import FLOW, JSON, PROFILE, QUIET, STORE, Command, Option
 from flowbuilder.cli.labels import label_option
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ COMMAND = Command(
             "KEY",
         ),
         label_option("A label, to find the run by; added to those of the flow"),
+        PROFILE,
         STORE,
         Option(("--priority",), "0 to 100, more goes first", "N", takes="integer"),
         Option(

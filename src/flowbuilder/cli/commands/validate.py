@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flowbuilder import __version__
-from flowbuilder.cli.command import Argument, Command, Option
+from flowbuilder.cli.command import PROFILE, Argument, Command, Option
 from flowbuilder.cli.exits import DONE, WRONG_FILE
+from flowbuilder.cli.failures import report
 from flowbuilder.cli.results import as_json
 from flowbuilder.cli.terminal import data, say
-from flowbuilder.core.errors import FlowError
+from flowbuilder.core.errors import FlowError, ProfileError
 
 if TYPE_CHECKING:
     import argparse
@@ -42,6 +43,7 @@ COMMAND = Command(
             choices=("text", "json", "sarif"),
             default="text",
         ),
+        PROFILE,
     ),
     examples=(
         ("All flows of a project", "flowbuilder validate flows/*.yaml"),
@@ -55,21 +57,31 @@ def run(arguments: argparse.Namespace) -> int:
     from flowbuilder.compiler.render import summary  # start-up time: help needs no compiler
 
     found: list[Diagnostic] = []
+    lacking: list[ProfileError] = []
     for file in arguments.file:
-        found += _check(Path(file))
+        found += _check(Path(file), arguments.profile, lacking)
     _print(found, arguments.format)
+    for error in lacking:
+        report(error)
     what = f"{len(arguments.file)} file{'s' * (len(arguments.file) > 1)}"
     say(f"{what}: {summary(found) or 'nothing wrong'}")
-    return WRONG_FILE if any(one.severity == "error" for one in found) else DONE
+    return WRONG_FILE if lacking or any(one.severity == "error" for one in found) else DONE
 
 
-def _check(file: Path) -> Sequence[Diagnostic]:
+def _check(file: Path, profile: str | None, lacking: list[ProfileError]) -> Sequence[Diagnostic]:
     from flowbuilder.cli.flows import prepare  # start-up time: help needs no compiler
 
     try:
-        _, flow = prepare(file, None)
+        workspace, flow = prepare(file, None)
     except FlowError as error:
         return error.diagnostics
+    if profile is not None:
+        from flowbuilder.cli.profiles import check_profile  # start-up time: only where one is named
+
+        try:
+            check_profile(workspace, flow.plan, profile)
+        except ProfileError as error:
+            lacking.append(error)
     return flow.diagnostics
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from flowbuilder.compiler.checks.connections import check_connections
 from flowbuilder.compiler.checks.cycles import check_cycles
 from flowbuilder.compiler.checks.names import check_names
 from flowbuilder.compiler.checks.needs import check_needs
@@ -40,6 +41,7 @@ CHECKS: tuple[Check, ...] = (
     check_variables,
     check_secret_paths,
     check_unused_secrets,
+    check_connections,
     check_retried_writes,
     check_queues,
     check_undos,

@@ -36,6 +36,7 @@ def check_names(subject: Subject, findings: Findings) -> None:
         secret_vars=secret_variables(flow),
         members={
             "inputs": Declared({entry.name for entry in flow.inputs}, findings),
+            "config": Declared({entry.name for entry in flow.config}, findings),
             "vars": Declared({var.name for var in flow.vars}, findings),
             "env": Declared(set(flow.env), findings),
             "secrets": Declared(set(flow.secrets), findings),

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Seen = ChainMap[str, ir.Task]
 """Tasks by id, the innermost graph first."""
 
-EVERYWHERE: Final = frozenset({"inputs", "vars", "env", "secrets", "run", "trigger"})
+EVERYWHERE: Final = frozenset({"inputs", "vars", "env", "secrets", "run", "trigger", "config"})
 """Names that mean something in every expression."""
 BEFORE_A_RUN: Final = EVERYWHERE - {"run"}
 """Names that mean something before a run has begun."""

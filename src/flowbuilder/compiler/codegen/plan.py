@@ -12,6 +12,7 @@ from flowbuilder.compiler.codegen.names import Level, ScopeNames, VariableNames
 from flowbuilder.compiler.codegen.regions import maybe_skipped, region_function
 from flowbuilder.compiler.costs import weights
 from flowbuilder.compiler.expressions.references import mentions_secrets, uses_now
+from flowbuilder.compiler.inputs import config_checker
 from flowbuilder.compiler.matches import looked_up
 from flowbuilder.compiler.outputs import output_checker
 from flowbuilder.core.matching import write_path
@@ -106,6 +107,9 @@ class _FlowGenerator:
             lanes=self._lanes(),
             queues=self._queues,
             caches_for_run=self._caches_for_run,
+            namespace=flow.namespace,
+            check_config=config_checker(flow),
+            connections={needed.name: needed.type for needed in flow.connections},
         )
         if flow.outputs is not None:
             self._set(plan, "outputs", flow.outputs, main_level, flow.at.line)

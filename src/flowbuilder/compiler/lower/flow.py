@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from flowbuilder.compiler import ir
 from flowbuilder.compiler.lower import lanes
+from flowbuilder.compiler.lower.connections import read_connections
 from flowbuilder.compiler.lower.defaults import read_defaults
 from flowbuilder.compiler.lower.fields import (
     BOOLEAN,
@@ -21,7 +22,7 @@ from flowbuilder.compiler.lower.fields import (
     read_scalars,
 )
 from flowbuilder.compiler.lower.graph import EMPTY, lower_graph
-from flowbuilder.compiler.lower.inputs import read_inputs
+from flowbuilder.compiler.lower.inputs import read_config, read_inputs
 from flowbuilder.compiler.lower.outputs import lower_outputs
 from flowbuilder.compiler.lower.record import Key, Table, read_record
 from flowbuilder.compiler.lower.values import lower_value
@@ -126,6 +127,17 @@ FLOW: Final = Table(
             Field(read_inputs, {"type": "object", "additionalProperties": {"type": "object"}}),
             "What a run is started with: by name a JSON Schema, and a `default` where it may be left out.",
         ),
+        "config": Key(
+            Field(read_config, {"type": "object", "additionalProperties": {"type": "object"}}),
+            "What the project's profile gives: by name a JSON Schema, and a `default` where it may be left out.",
+        ),
+        "connections": Key(
+            Field(
+                read_connections,
+                {"type": ["array", "object"], "items": {"type": "string"}},
+            ),
+            "Names of connections that the project's profile describes: a list, or a mapping to their types.",
+        ),
         "vars": Key(
             Field(_read_vars, {"type": "object"}), "Named expressions, evaluated once a run on first use."
         ),
@@ -148,8 +160,6 @@ FLOW: Final = Table(
     },
     later={
         "triggers": "until then start runs by `flowbuilder run`, from cron for example",
-        "config": "until then use `inputs` with defaults",
-        "connections": "until then use `secrets`",
     },
     elsewhere={
         "name": "it is called `flow`",
@@ -202,7 +212,18 @@ def lower_flow(ctx: Context, root: Node, content_hash: str) -> tuple[ir.Flow, tu
 
 
 _PLAIN: Final = (
-    *("inputs", "vars", "env", "version", "description", "namespace", "labels", "timezone"),
+    *(
+        "inputs",
+        "config",
+        "connections",
+        "vars",
+        "env",
+        "version",
+        "description",
+        "namespace",
+        "labels",
+        "timezone",
+    ),
     *("timeout", "fail_fast", "priority", "durability", "on_crash"),
     *("concurrency", "debounce"),
 )

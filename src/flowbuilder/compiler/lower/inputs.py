@@ -23,12 +23,20 @@ def read_inputs(ctx: Context, node: Node, key: str) -> tuple[ir.Input, ...]:
             "a mapping of inputs", node, key, "write for example `day: {type: string, format: date}`"
         )
         return ()
-    return tuple([_read_input(ctx, name, value) for name, value in node.pairs.values()])
+    return tuple([_read_input(ctx, name, value, "input", key) for name, value in node.pairs.values()])
 
 
-def _read_input(ctx: Context, name: Scalar, node: Node) -> ir.Input:
-    check_name(ctx, name, "input")
-    at, key = ctx.span(name), f"inputs.{name.text[:40]}"
+def read_config(ctx: Context, node: Node, key: str) -> tuple[ir.Input, ...]:
+    """Return what the project's profile is to give, as inputs are read."""
+    if type(node) is not Mapping:
+        ctx.expected("a mapping of JSON Schemas", node, key, "write for example `limit: {type: integer}`")
+        return ()
+    return tuple([_read_input(ctx, name, value, "setting", key) for name, value in node.pairs.values()])
+
+
+def _read_input(ctx: Context, name: Scalar, node: Node, what: str, whole: str) -> ir.Input:
+    check_name(ctx, name, what)
+    at, key = ctx.span(name), f"{whole}.{name.text[:40]}"
     anything = ir.Input(name.text, at, {}, True)
     if type(node) is not Mapping:
         short = type(node) is Scalar and node.text in TYPES
@@ -44,7 +52,7 @@ def _read_input(ctx: Context, name: Scalar, node: Node) -> ir.Input:
     if not check_schema(ctx, node, schema, "FB240"):
         return ir.Input(name.text, at, {}, required, default)
     if not required:
-        _check_default(ctx, name.text, node, schema, default)
+        _check_default(ctx, f"{what} '{name.text}'", node, schema, default)
     return ir.Input(name.text, at, schema, required, default)
 
 
@@ -52,4 +60,4 @@ def _check_default(ctx: Context, name: str, node: Mapping, schema: dict[str, Any
     where = node.pairs["default"][1]
     for error in make_validator(schema).iter_errors(default):
         at = inside(where, error.instance_path)
-        ctx.error("FB241", f"the default of input '{name}' breaks its schema: {describe(error)}", at)
+        ctx.error("FB241", f"the default of {name} breaks its schema: {describe(error)}", at)

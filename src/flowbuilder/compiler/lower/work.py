@@ -25,9 +25,7 @@ if TYPE_CHECKING:
     from flowbuilder.compiler.nodes import Node, Scalar
 
 LATER_TYPES: Final[Mapping[str, str]] = {
-    "sql": "until then use `python`",
     "file": "until then use `python` or `shell`",
-    "kv": "until then use `python` with a file of your own",
     "wasm": "until then use `shell` with a runtime of your own",
     "email": "until then use `python` or `http`",
     "llm": "until then use `http`",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
 
     from flowbuilder.storage.api import Fact
@@ -46,6 +46,20 @@ class MemoryFacts:
             else:
                 place.facts[kind, key] = fact
             return fact
+
+    def change_together(
+        self,
+        names: Sequence[tuple[str, str]],
+        change: Callable[[tuple[Fact | None, ...]], Sequence[Fact | None]],
+    ) -> None:
+        """Replace several facts by what `change` makes of them, all or none."""
+        with self._reading() as place:
+            made = change(tuple(place.facts.get(name) for name in names))
+            for name, fact in zip(names, made, strict=True):
+                if fact is None:
+                    place.facts.pop(name, None)
+                else:
+                    place.facts[name] = fact
 
     def forget(self, kind: str, *, prefix: str = "", expired_at: float | None = None) -> int:
         """Delete facts of a kind, all or those that had expired at a moment; returns how many."""

@@ -8,7 +8,7 @@ from flowbuilder.storage.api import Fact
 from flowbuilder.storage.sqlite.query import all_rows, first_row
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     import apsw
 
@@ -74,6 +74,19 @@ class SqliteFacts:
 
         made: Fact | None = self._write(work)
         return made
+
+    def change_together(
+        self,
+        names: Sequence[tuple[str, str]],
+        change: Callable[[tuple[Fact | None, ...]], Sequence[Fact | None]],
+    ) -> None:
+        """Replace several facts by what `change` makes of them, all or none."""
+
+        def work(cursor: apsw.Cursor) -> None:
+            made = change(tuple(_find(cursor, kind, key) for kind, key in names))
+            apply(cursor, dict(zip(names, made, strict=True)))
+
+        self._write(work)
 
     def forget(self, kind: str, *, prefix: str = "", expired_at: float | None = None) -> int:
         """Delete facts of a kind, all or those that had expired at a moment; returns how many."""

@@ -1,1 +1,1 @@
-"""Task types as data, by topic."""
+"""What each task type is, as data: one topic a file."""

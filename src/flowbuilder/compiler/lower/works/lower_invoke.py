@@ -97,6 +97,8 @@ def _parameter(ctx: Context, spec: TaskSpec, name: str, node: Node) -> tuple[Exp
 
 def _effect(spec: TaskSpec, params: Expr) -> Effect:
     """Return the type's effect, or the one that its deciding parameter names."""
+    if spec.effect_of is not None:
+        return spec.effect_of(_constants(params))
     if spec.effect_by is None:
         return spec.effect
     name, effects = spec.effect_by
@@ -108,6 +110,18 @@ def _effect(spec: TaskSpec, params: Expr) -> Effect:
     else:
         return spec.effect
     return effects.get(str(value).upper(), spec.effect)
+
+
+def _constants(params: Expr) -> dict[str, Any]:
+    """Return the parameters of a `with`; None stands for what only a run knows."""
+    if type(params) is Const:
+        return params.value if type(params.value) is dict else {}
+    items = getattr(params, "items", ())
+    return {
+        str(key.value): value.value if type(value) is Const else None
+        for key, value in items
+        if type(key) is Const
+    }
 
 
 def parameter(params: Expr, name: str) -> Expr | None:

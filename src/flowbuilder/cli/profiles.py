@@ -1,0 +1,36 @@
+"""The profile that a command names: whether it gives what a flow needs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flowbuilder.core.errors import InputError, ProfileError
+from flowbuilder.runtime.profiles import Profiles
+from flowbuilder.runtime.project import secrets_path
+from flowbuilder.runtime.secrets import Secrets
+
+if TYPE_CHECKING:
+    from flowbuilder.cli.workspace import Workspace
+    from flowbuilder.core.plan import FlowPlan
+
+
+def profiles_of(workspace: Workspace) -> Profiles:
+    """Return the profiles of a workspace, with the secrets of its project."""
+    return Profiles(Secrets(secrets_path(workspace.project, workspace.config)))
+
+
+def check_profile(workspace: Workspace, plan: FlowPlan, name: str) -> None:
+    """Tell all that a flow lacks in a profile.
+
+    Raises:
+        ProfileError: with all of it.
+    """
+    profiles = profiles_of(workspace)
+    profile = profiles.profile(plan.folder, name)
+    problems = list(profiles.problems(plan, profile))
+    try:
+        profiles.config_of(plan, profile)
+    except InputError as error:
+        problems += [(profile.where, f"{path}: {what}", "") for path, what in error.violations]
+    if problems:
+        raise ProfileError(problems)
