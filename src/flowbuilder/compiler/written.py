@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from flowbuilder.compiler.depth import is_deep
+from flowbuilder.compiler.expressions.check import SEVERAL_OF
 from flowbuilder.compiler.expressions.tree import (
     Binary,
     Call,
@@ -127,7 +128,8 @@ def _loops(loops: tuple[For, ...]) -> str:
 
 
 def _call(expr: Call) -> str:
-    if len(expr.args) == 1 and not expr.named and expr.form == "call" and type(expr.args[0]) is ListComp:
+    bare = len(expr.args) == 1 and not expr.named and expr.form == "call" and expr.function in SEVERAL_OF
+    if bare and type(expr.args[0]) is ListComp:
         only = expr.args[0]
         return f"{expr.function}({_at(only.value, _CHOICE)} {_loops(only.loops)})"
     first, rest = (None, expr.args) if expr.form == "call" else (expr.args[0], expr.args[1:])

@@ -90,6 +90,12 @@ class RunView(msgspec.Struct):
     elements: dict[str, TaskView]
     """Elements of maps, by path."""
 
+    def _repr_html_(self) -> str:
+        """Return the run as a table: what a notebook shows."""
+        from flowbuilder.runtime.run_html import run_as_html  # start-up time: for notebooks only
+
+        return run_as_html(self)
+
     def to_json(self, *, full: bool = False) -> dict[str, Any]:
         """Return the object that `--json` prints; its shape is stable.  `full` adds all else that is known."""
         shown = {

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flowbuilder.runtime.project import find_project, store_path
 from flowbuilder.runtime.settings import read_settings
+from flowbuilder.runtime.views import RunView
 from flowbuilder.sdk.engine import Engine
 from flowbuilder.sdk.load import LoadedFlow, load
 from flowbuilder.sdk.loop import run_loop
@@ -37,18 +38,20 @@ def run(flow: LoadedFlow | Loadable | str | Path, /, **inputs: Any) -> Any:
     return run_loaded(flow if isinstance(flow, LoadedFlow) else load(flow), inputs)
 
 
-Follow = Callable[[Engine, "Run"], Awaitable[None]]
-"""Watches a run on its engine's loop until it has ended."""
+Show = Callable[[RunView], None]
+"""Shows a run, and what has become of it at each further call."""
+LOOK_AGAIN = 0.2
+"""Seconds between two pictures of a run that is shown."""
 
 
-def run_loaded(loaded: LoadedFlow, inputs: dict[str, Any], *, follow: Follow | None = None) -> Any:
-    """Run a flow that was loaded, as `run` does; `follow` may watch it."""
+def run_loaded(loaded: LoadedFlow, inputs: dict[str, Any], *, show: Show | None = None) -> Any:
+    """Run a flow that was loaded, as `run` does; `show` is called as it goes on, on the thread that waits."""
     project = find_project(loaded.path.absolute().parent)
     config = read_settings(project, os.environ).config
-    driver = _Driver(loaded, inputs, config, store_path(project, config, os.environ), follow)
+    driver = _Driver(loaded, inputs, config, store_path(project, config, os.environ), show is not None)
     threading.Thread(target=driver.drive, name="flowbuilder.run", daemon=True).start()
     try:
-        driver.ended.wait()  # not `join`: once that was interrupted it takes the thread for ended
+        _wait(driver, show)
     except KeyboardInterrupt:
         driver.interrupt()
         driver.ended.wait()
@@ -56,14 +59,30 @@ def run_loaded(loaded: LoadedFlow, inputs: dict[str, Any], *, follow: Follow | N
     return driver.outcome()
 
 
+def _wait(driver: _Driver, show: Show | None) -> None:
+    """Return when a run has ended; not by `join`, which takes a thread for ended once it was interrupted."""
+    if show is None:
+        driver.ended.wait()
+        return
+    shown: RunView | None = None
+    while not driver.ended.wait(LOOK_AGAIN):
+        if driver.view is not shown and driver.view is not None:
+            shown = driver.view
+            show(shown)
+    if driver.view is not None:
+        show(driver.view)
+
+
 class _Driver:
     """One run with an engine and a loop of its own, on another thread than who waits for it."""
 
     def __init__(
-        self, flow: LoadedFlow, inputs: dict[str, Any], config: Config, store: Path, follow: Follow | None
+        self, flow: LoadedFlow, inputs: dict[str, Any], config: Config, store: Path, shown: bool
     ) -> None:
         self._flow, self._inputs, self._config, self._store = flow, inputs, config, store
-        self._follow = follow
+        self._shown = shown
+        self.view: RunView | None = None
+        """How the run stood last, where it is shown."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._interrupted = False
         self._run: Run | None = None
@@ -86,9 +105,20 @@ class _Driver:
             self._run = await engine.start(self._flow, self._inputs)
             if self._interrupted:
                 self._cancel()
-            if self._follow is not None:
-                await self._follow(engine, self._run)
-            return await self._run.result()
+            if not self._shown:
+                return await self._run.result()
+            looking = asyncio.ensure_future(self._look(engine, self._run))
+            try:
+                return await self._run.result()
+            finally:
+                looking.cancel()
+                self.view = await engine.show(self._run.id)
+
+    async def _look(self, engine: Engine, run: Run) -> None:
+        """Keep `view` up to date."""
+        while True:
+            self.view = await engine.show(run.id)
+            await asyncio.sleep(LOOK_AGAIN)
 
     def interrupt(self) -> None:
         """Have the run cancelled; called on the thread of who waits."""

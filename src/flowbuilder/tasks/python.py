@@ -90,8 +90,12 @@ class Python:
     @staticmethod
     def _named_function(name: str) -> Callable[..., Any]:
         if name not in _named:
-            raise TaskFailed("input", f"there is no task function '{name}': write 'module:function'")
-        return _named[name]
+            raise TaskFailed(
+                "input",
+                f"there is no task function '{name}' in this process: write 'module:function'",
+            )
+        function = _named[name]
+        return getattr(function, "__flowbuilder_call__", function)
 
     def _keep(self, text: str, folder: Path, function: Callable[..., Any]) -> _Found:
         found = _Found(function, text, source_hash(function))
@@ -125,7 +129,8 @@ class _Found:
     def __init__(self, function: Callable[..., Any], name: str, source: tuple[Path, str] | None) -> None:
         if ":" not in name:
             inner = inspect.unwrap(function)
-            name = f"{inner.__module__}:{inner.__qualname__}"
+            if "<" not in inner.__qualname__ and inner.__module__ != "__main__":
+                name = f"{inner.__module__}:{inner.__qualname__}"
         self.function = function
         self.name = name
         self.source = source

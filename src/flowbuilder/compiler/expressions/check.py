@@ -35,7 +35,7 @@ TASK_FIELDS: Final = ("output", "status", "error", "errors")
 LOOP_FIELDS: Final = ("state", "index")
 RUN_FIELDS: Final = ("id", "key", "flow", "started_at", "attempt", "status", "errors", "tasks")
 _PATTERN_FUNCTIONS: Final = frozenset({"matches", "find_all", "re_replace", "re_split"})
-_SEVERAL_OF: Final = frozenset(
+SEVERAL_OF: Final = frozenset(
     {"any", "all", "first", "sum", "min", "max", "list", "sorted", "unique", "join"}
 )
 
@@ -249,7 +249,7 @@ def _arguments(node: Call, span: Span) -> Iterator[Diagnostic]:
     generator = (
         node.args and type(node.args[0]) is ListComp and node.args[0].at.start == node.args[0].value.at.start
     )
-    if generator and node.function not in _SEVERAL_OF:
+    if generator and node.function not in SEVERAL_OF:
         hint = f"write `{node.function}([… for …])`"
         yield Diagnostic(ARGUMENTS, f"'{node.function}' takes a list in brackets", span, (hint,))
 

@@ -175,7 +175,16 @@ class Placer:
         learned = self._about(function)
         if executor == "worker":
             raise TaskFailed("input", "'executor: worker' needs a cluster, which this release has not")
-        if executor == "process" or (timeout is not None and executor == "auto" and not learned.is_async):
+        here_only = ":" not in work.name
+        if here_only and executor == "process":
+            raise TaskFailed(
+                "input",
+                f"'{work.name}' is known to this process only, and no other can run it: put the function into a "
+                "module, not inside of another function or a notebook, or leave `executor` out",
+            )
+        if executor == "process" or (
+            timeout is not None and executor == "auto" and not learned.is_async and not here_only
+        ):
             async with self._process_places.hold(call.urgency):
                 return await self._processes.run(work)
         if learned.is_async or executor == "inline":

@@ -119,7 +119,7 @@ class Flow(Generic[P, R]):
 
         inputs = self.inputs_of(args, kwargs)
         built = self.build()
-        outputs = run_loaded(self.load(), inputs, follow=shown_here())
+        outputs = run_loaded(self.load(), inputs, show=shown_here())
         return self._value(outputs, single=built.single)  # type: ignore[no-any-return]
 
     async def start(self, engine: Engine, /, *args: P.args, **kwargs: P.kwargs) -> Run:

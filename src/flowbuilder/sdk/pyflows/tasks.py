@@ -282,10 +282,17 @@ def task(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """
     if function is None:
         place = here()
-        return lambda made: Task(made, options, place)
+        return lambda made: _named(made, options, place)
+    return _named(function, options, of_function(function) if inspect.isfunction(function) else here())
+
+
+def _named(function: Any, options: Mapping[str, Any], place: Place) -> Task[..., Any]:
+    """Return the task of a function, and let flows in YAML call it by its name: `call: fetch`."""
     if not inspect.isfunction(function):
         raise TypeError(f"@task takes a function, and this is a {type(function).__name__}")
-    return Task(function, options, of_function(function))
+    made = Task(function, options, place)
+    name_function(function.__name__, made)
+    return made
 
 
 __all__ = ["Task", "task"]

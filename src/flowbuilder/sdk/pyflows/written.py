@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from flowbuilder.compiler.depth import is_deep
-from flowbuilder.compiler.expressions.tree import Expr, Text
+from flowbuilder.compiler.expressions.tree import Binary, Call, Const, Expr, Text
 from flowbuilder.compiler.written import written
 from flowbuilder.sdk.pyflows.problems import wrong
-from flowbuilder.sdk.pyflows.trees import TaskRef, member, name, rebuild
+from flowbuilder.sdk.pyflows.trees import AT, TaskRef, member, name, rebuild
 
 if TYPE_CHECKING:
     from flowbuilder.sdk.pyflows.places import Place
@@ -30,8 +30,22 @@ def expression(tree: Expr, graph: Graph | None, place: Place) -> str:
             "FB290", "this expression is too deep to be written", place, "give a part of it to a task first"
         )
     if isinstance(tree, Text):
-        return written(tree, NO_LIMIT)
+        parts = tuple(rebuild(part, _joined) for part in tree.parts)
+        return written(Text(AT, parts), NO_LIMIT)
+    tree = rebuild(tree, _joined)
     return f"${{{{ {written(tree, NO_LIMIT)} }}}}"
+
+
+def _joined(node: Any) -> Any:
+    """Return a text with values in it as it is said inside of an expression: `'a' + str(x)`."""
+    if not isinstance(node, Text):
+        return None
+    joined: Expr = Const(AT, "")
+    for part in node.parts:
+        text = isinstance(part, Const) and isinstance(part.value, str)
+        said = part if text else Call(AT, "str", (rebuild(part, _joined),))
+        joined = said if joined == Const(AT, "") and text else Binary(AT, "+", joined, said)
+    return joined
 
 
 def escaped(text: str) -> str:
