@@ -23,6 +23,8 @@ _LOOK_AGAIN: Final = 1.0
 _NO_ARGUMENTS: Final[tuple[Any, ...]] = ()
 
 _named: Final[dict[str, Callable[..., Any]]] = {}
+_tasks: Final[dict[str, Callable[..., Any]]] = {}
+"""Functions with `@task`, by their own names."""
 _found: Final[dict[tuple[str, Path], _Found]] = {}
 """What calls have named, by that and the flow's folder.  A cache: what it lacks is looked up again."""
 
@@ -33,6 +35,14 @@ def name_function(name: str, function: Callable[..., Any]) -> None:
         _named[name] = function
         for key in [key for key in _found if key[0] == name]:
             del _found[key]
+
+
+def name_task(name: str, function: Callable[..., Any]) -> None:
+    """Let flows call a function by its own name, where nobody has named another one so: the latest has it."""
+    if name not in _named:
+        for key in [key for key in _found if key[0] == name]:
+            del _found[key]
+    _tasks[name] = function
 
 
 class Python:
@@ -89,12 +99,12 @@ class Python:
 
     @staticmethod
     def _named_function(name: str) -> Callable[..., Any]:
-        if name not in _named:
+        function = _named.get(name, _tasks.get(name))
+        if function is None:
             raise TaskFailed(
                 "input",
                 f"there is no task function '{name}' in this process: write 'module:function'",
             )
-        function = _named[name]
         return getattr(function, "__flowbuilder_call__", function)
 
     def _keep(self, text: str, folder: Path, function: Callable[..., Any]) -> _Found:

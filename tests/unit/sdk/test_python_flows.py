@@ -461,6 +461,21 @@ async def test_texts_of_all_kinds_come_through() -> None:
     assert await outputs(texts) == {"constants": strange, "keys": keys, "joined": ["\n#", *strange]}
 
 
+async def test_a_flow_in_yaml_calls_a_task_by_its_name() -> None:
+    text = """
+flow: by-name
+tasks:
+  add: {type: python, with: {call: added_by_name, args: {order: {id: 1, total: 2.0, day: "2026-01-05"}}}}
+outputs: {day: "${{ tasks.add.output }}"}
+"""
+
+    @task
+    def added_by_name(order: Order) -> dt.date:
+        return order.day
+
+    assert (await run_flow(text)).outputs == {"day": dt.date(2026, 1, 5)}
+
+
 def test_the_same_flow_has_the_same_text_each_time() -> None:
     assert outer.to_yaml() == outer.to_yaml()
     assert outer.load() is outer.load()

@@ -14,7 +14,7 @@ from flowbuilder.sdk.pyflows import kinds
 from flowbuilder.sdk.pyflows.places import Place, here, of_function
 from flowbuilder.sdk.pyflows.problems import wrong
 from flowbuilder.sdk.pyflows.recorder import current, note
-from flowbuilder.tasks.python import name_function
+from flowbuilder.tasks.python import name_function, name_task
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -291,7 +291,7 @@ def _named(function: Any, options: Mapping[str, Any], place: Place) -> Task[...,
     if not inspect.isfunction(function):
         raise TypeError(f"@task takes a function, and this is a {type(function).__name__}")
     made = Task(function, options, place)
-    name_function(function.__name__, made)
+    name_task(function.__name__, made)
     return made
 
 
