@@ -42,7 +42,7 @@ def wait_for(path: os.PathLike[str]) -> None:
 @pytest.fixture
 def asleep(cli: Cli) -> Cli:
     """Six runs that sleep in the store, with no engine."""
-    flow = cli.flow(ASLEEP, "asleep.yaml")
+    flow = cli.flow(f"{ASLEEP}    description: in {cli.folder}\n", "asleep.yaml")
 
     async def start() -> None:
         async with Engine(cli.folder / ".flowbuilder" / "flowbuilder.db", recover=False) as engine:
@@ -152,3 +152,93 @@ def test_wrong_numbers_of_priority_are_refused(asleep: Cli) -> None:
     assert "from 0 to 100" in asleep("runs", "priority", run, "101").stderr
     assert asleep("runs", "priority", run, "high").returncode == 2
     assert asleep("runs", "priority", run).returncode == 2
+
+
+FORKED = """
+    flow: forked
+    inputs: {n: {type: integer, default: 1}}
+    tasks:
+      a: {run: "echo a >> deeds; printf 5"}
+      b: {type: set, with: "${{ int(tasks.a.output.stdout) * inputs.n }}"}
+      c: {needs: [b], run: "echo c >> deeds; test -e ready"}
+    outputs: {b: "${{ tasks.b.output }}"}
+"""
+
+
+def test_what_failed_is_done_again_when_it_can_go_well(cli: Cli) -> None:
+    failed = cli.json("run", cli.flow(FORKED), "--json", "--quiet", code=1)["run_id"]
+    (cli.folder / "ready").touch()
+
+    done = cli("runs", "rerun", failed, "--failed", "--json")
+    again = cli.json("runs", "show", failed, "--json")["forks"]
+
+    assert done.returncode == 0
+    assert f"took over from run {failed}: a, b" in done.stderr
+    assert deeds(cli) == ["a", "c", "c"]
+    assert len(again) == 1
+    shown = cli.json("runs", "show", again[0], "--json")
+    assert (shown["rerun_of"], shown["again"]) == (failed, ["c"])
+    assert shown["tasks"]["a"]["taken_over"]
+    nothing = cli("runs", "rerun", again[0], "--failed")
+    assert (nothing.returncode, "has no task that failed" in nothing.stderr) == (1, True)
+
+
+def test_a_fork_has_other_inputs_outputs_or_an_edited_flow(cli: Cli) -> None:
+    (cli.folder / "ready").touch()
+    run = cli.json("run", cli.flow(FORKED), "--json")["run_id"]
+
+    inputs = cli.json("runs", "fork", run, "--from", "b", "--set", "inputs.n=3", "--json")
+    outputs = cli.json("runs", "fork", run, "--set", 'tasks.a.output.stdout="8"', "--json")
+    edited = cli.flow(FORKED.replace("* inputs.n", "+ 100"), "edited.yaml")
+    flow = cli.json("runs", "fork", run, "--flow", edited, "--from", "b", "--json")
+
+    assert [found["outputs"] for found in (inputs, outputs, flow)] == [{"b": 15}, {"b": 8}, {"b": 105}]
+    assert deeds(cli) == ["a", "c", "c", "c", "c"]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        ((), 2, "say what is to be other"),
+        (("--from", "bb"), 5, "did you mean"),
+        (("--set", "n=3"), 2, "inputs.NAME=VALUE"),
+        (("--set", "inputs.n=three"), 2, "$.n"),
+        (("--set", "tasks.a.stdout=3"), 1, "tasks.TASK.output"),
+        (("--from", "a[0]"), 1, "is no map"),
+        (("--flow", "missing.yaml"), 5, "missing.yaml"),
+    ],
+)
+def test_a_fork_that_makes_no_sense_is_refused(
+    cli: Cli, words: tuple[str, ...], code: int, told: str
+) -> None:
+    (cli.folder / "ready").touch()
+    run = cli.json("run", cli.flow(FORKED), "--json")["run_id"]
+
+    done = cli("runs", "fork", run, *words)
+
+    assert (done.returncode, "Traceback" in done.stderr) == (code, False), done.stderr
+    assert told in done.stderr
+
+
+def test_a_fork_is_left_to_a_background_engine(cli: Cli) -> None:
+    (cli.folder / "ready").touch()
+    run = cli.json("run", cli.flow(FORKED), "--json")["run_id"]
+
+    fork = cli("runs", "fork", run, "--from", "c", "--detach").stdout.strip()
+
+    assert cli("runs", "watch", fork).returncode == 0
+    assert cli.json("runs", "show", fork, "--json")["forked_from"] == run
+    assert "did you mean" in cli("runs", "fork", run, "--from", "cc", "--detach").stderr
+
+
+def test_many_that_failed_are_done_again_at_once(cli: Cli) -> None:
+    flow = cli.flow(FORKED)
+    for _ in range(3):
+        assert cli("run", flow, "--quiet").returncode == 1
+    (cli.folder / "ready").touch()
+
+    done = cli("runs", "rerun", "--status", "failed", "--failed", "--yes")
+
+    assert done.returncode == 0, done.stderr
+    assert "3 runs succeeded" in done.stderr
+    assert deeds(cli) == ["a", "c"] * 3 + ["c"] * 3

@@ -22,6 +22,7 @@ from flowbuilder.core import errors
 from flowbuilder.storage.folder import make_folder
 
 if TYPE_CHECKING:
+    from flowbuilder.cli.forking import Fork
     from flowbuilder.cli.workspace import Workspace
     from flowbuilder.sdk.engine import Engine
     from flowbuilder.sdk.run import Run
@@ -39,6 +40,8 @@ class Request(msgspec.Struct):
     priority: int | None
     labels: dict[str, str] = {}
     profile: str | None = None
+    fork: dict[str, Any] | None = None
+    """A `forking.Fork` to start, in place of the file."""
 
 
 class Answer(msgspec.Struct):
@@ -98,10 +101,38 @@ def _answer(answer: Answer) -> None:
     lead_nowhere(stream)
 
 
+def fork_in_background(workspace: Workspace, fork: Fork) -> str:
+    """Start a run from another in a new background engine and return its id: its acceptance is on disk.
+
+    Raises:
+        FlowBuilderError: whatever kept the engine from starting it.
+    """
+    near = str(workspace.project / "flow")
+    request = Request(near, str(workspace.store), {}, None, None, fork=msgspec.to_builtins(fork))
+    return start_in_background(workspace, request)
+
+
+def _serve_fork(wanted: dict[str, Any], workspace: Workspace) -> None:
+    from flowbuilder.cli.driving import drive  # start-up time: see `_serve`
+    from flowbuilder.cli.forking import Fork
+
+    fork = msgspec.convert(wanted, Fork)
+
+    async def begin(engine: Engine) -> list[Run]:
+        run = await fork.start(engine)
+        _answer(Answer(run.id))
+        return [run]
+
+    drive(workspace, begin, shown=False)
+
+
 def _serve(request: Request, workspace: Workspace) -> None:
     from flowbuilder.cli.driving import drive  # start-up time: the one who asks imports this module too
     from flowbuilder.sdk.load import load
 
+    if request.fork is not None:
+        _serve_fork(request.fork, workspace)
+        return
     flow = load(Path(request.file), workspace.config.for_compiler())
 
     async def begin(engine: Engine) -> list[Run]:

@@ -97,6 +97,8 @@ TABLE: Final[Mapping[str, str]] = {
     "runs logs": "runs_logs",
     "runs cancel": "runs_cancel",
     "runs pause": "runs_pause",
+    "runs rerun": "runs_rerun",
+    "runs fork": "runs_fork",
     "runs priority": "runs_priority",
     "runs delete": "runs_delete",
     "runs resume": "runs_resume",

@@ -14,6 +14,7 @@ FlowBuilderError
 │   └── RunEnded              it was asked what only a run can do that has not ended
 ├── Conflict                  what was asked does not go with how things stand
 ├── KeyConflict               a run's key is taken by a start with other inputs
+├── CannotTakeOver            a run cannot be begun so from where another has come to
 ├── EngineStopped             the engine is being closed and starts nothing more
 ├── NotFound                  no such run, flow or task
 └── StoreError                the store cannot do it; .retryable says whether again may help
@@ -170,6 +171,16 @@ class KeyConflict(FlowBuilderError):
 
     def __str__(self) -> str:
         return f"key '{self.key}' belongs to run {self.run_id}, which was started with other inputs"
+
+
+class CannotTakeOver(FlowBuilderError):
+    """A run cannot be begun so from another; says why, and what would do."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class EngineStopped(FlowBuilderError):

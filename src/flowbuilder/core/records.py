@@ -256,6 +256,15 @@ class Paused(msgspec.Struct, array_like=True, tag=40, frozen=True, gc=False):
     reason: str = ""
 
 
+class TakenOver(msgspec.Struct, array_like=True, tag=42, frozen=True, gc=False):
+    """The run began where another had come to: what stands between two of these was done by that one."""
+
+    source: str
+    at: float
+    begins: bool
+    """Whether that begins here, or ends."""
+
+
 class Resumed(msgspec.Struct, array_like=True, tag=41, frozen=True, gc=False):
     """Somebody let a paused run go on."""
 
@@ -286,6 +295,7 @@ Record = (
     | Compacted
     | Paused
     | Resumed
+    | TakenOver
 )
 
 _encoder = msgspec.msgpack.Encoder()

@@ -27,6 +27,7 @@ from flowbuilder.runtime.config import Config
 from flowbuilder.runtime.events import EventBus
 from flowbuilder.runtime.executors.placer import Placer
 from flowbuilder.runtime.failures import Failures
+from flowbuilder.runtime.forks import Forks
 from flowbuilder.runtime.groups import Groups
 from flowbuilder.runtime.hearing import Hearing
 from flowbuilder.runtime.histories import Histories
@@ -187,6 +188,7 @@ class EngineCore:
         machine.limits = Limits(machine)
         machine.pauses = Pauses(machine)
         machine.steering = Steering(machine)
+        machine.forks = Forks(machine)
         machine.observations = Observations(machine)
         machine.weighing = Weighing(machine)
         return machine

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from flowbuilder.runtime.events import EventBus
     from flowbuilder.runtime.executors.placer import Placer
     from flowbuilder.runtime.failures import Failures
+    from flowbuilder.runtime.forks import Forks
     from flowbuilder.runtime.groups import Groups
     from flowbuilder.runtime.hearing import Hearing
     from flowbuilder.runtime.histories import Histories
@@ -87,6 +88,7 @@ class Machine:
     limits: Limits = dataclasses.field(init=False)
     pauses: Pauses = dataclasses.field(init=False)
     steering: Steering = dataclasses.field(init=False)
+    forks: Forks = dataclasses.field(init=False)
     observations: Observations = dataclasses.field(init=False)
     weighing: Weighing = dataclasses.field(init=False)
     takes_over: bool = False

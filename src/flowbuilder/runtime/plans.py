@@ -177,6 +177,11 @@ def _no_text(file: str, data: bytes, at: int) -> Diagnostic:
     return Diagnostic("FB101", f"this is no text in UTF-8: byte 0x{data[at]:02x}", span, (hint,))
 
 
+def file_of(definition: bytes) -> Path:
+    """Return the file that a version of a flow was read from."""
+    return Path(msgspec.msgpack.decode(definition, type=Definition).file)
+
+
 def beside(path: str, from_file: str) -> str:
     """Return the path of a file that another one names: relative ones start at its folder."""
     return str(Path(from_file).parent / path)

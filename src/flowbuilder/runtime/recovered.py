@@ -97,6 +97,7 @@ class Recovered:
         "sleeps",
         "starts",
         "taken",
+        "taken_over",
         "waited",
         "waits",
     )
@@ -141,6 +142,8 @@ class Recovered:
         """How many batches the first one stands for, besides itself."""
         self.sizes = (0, 0)
         """Bytes of the first batch if it stands for others, and of all others."""
+        self.taken_over: set[str] = set()
+        """What was taken over from another run, which did it."""
         self.pauses: list[tuple[records.Paused, float | None]] = []
         """Each with the moment when the run went on; None for one that it is in."""
 
@@ -178,10 +181,13 @@ def replay(batches: Iterable[bytes], blob: Callable[[str], bytes]) -> Recovered:
     found = Recovered()
     found.blob = blob
     ended = found.ended
+    taking = False
     for batch in batches:
         found.sizes = (found.sizes[0], found.sizes[1] + len(batch))
         for record in records.decode(batch):
             found.place += 1
+            if taking:
+                found.taken_over.update(paths_of(record))
             match record:
                 case records.RegionEnded():
                     for path, output in zip(record.paths, record.outputs, strict=True):
@@ -215,6 +221,8 @@ def replay(batches: Iterable[bytes], blob: Callable[[str], bytes]) -> Recovered:
                         found.pauses.append((record, None))
                 case records.Resumed():
                     found.go_on(record.at)
+                case records.TakenOver():
+                    taking = record.begins
                 case records.MapStarted():
                     found.maps[record.path] = record.count
                 case records.RescueBegan():
@@ -296,3 +304,14 @@ def element_path(path: str, key: str | int) -> str:
     if isinstance(key, int):
         return f"{path}[{key}]"
     return f"{path}[{msgspec.json.encode(key).decode()}]"
+
+
+def paths_of(record: records.Record) -> tuple[str, ...]:
+    """Return the paths of what has ended by a record."""
+    match record:
+        case records.RegionEnded():
+            return record.paths
+        case records.Ended():
+            return (record.path,)
+        case _:
+            return ()

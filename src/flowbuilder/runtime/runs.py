@@ -215,7 +215,11 @@ class Runs:
             labels={**plan.labels, **(how.labels or {})} if how.labels or plan.labels else _NO_LABELS,
             about=None if how.about is None else values.encode(dict(how.about)),
         )
-        return self.enter(row, plan, inputs)
+        run = self.enter(row, plan, inputs)
+        if how.seed is not None:
+            run.records += how.seed.records
+            run.recovered = how.seed.found
+        return run
 
     def enter(self, row: RunRow, plan: FlowPlan, inputs: dict[str, Any]) -> RunState:
         """Make the state of a run in memory; nothing of it has begun yet."""

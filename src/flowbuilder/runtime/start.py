@@ -9,6 +9,15 @@ import msgspec
 
 from flowbuilder.core.errors import InputError
 from flowbuilder.core.failure import writable
+from flowbuilder.core.records import Record
+from flowbuilder.runtime.recovered import Recovered
+
+
+class Seed(msgspec.Struct, frozen=True):
+    """The beginning of a journal, and what it says: of one run, whose start takes it to pieces."""
+
+    records: list[Record]
+    found: Recovered
 
 
 class Start(msgspec.Struct, frozen=True):
@@ -25,6 +34,9 @@ class Start(msgspec.Struct, frozen=True):
     about: Mapping[str, Any] | None = None
     """What few runs have, kept in `RunRow.about`: `trigger` (what expressions see as `trigger`),
     `config` (what they see as `config`), …"""
+
+    seed: Seed | None = None
+    """What the run begins with, if that is not nothing."""
 
     def check(self) -> None:
         """Refuse what cannot be kept, before it comes into a group with what others start.

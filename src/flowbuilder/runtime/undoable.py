@@ -106,6 +106,8 @@ def _elements(task: TaskPlan, scope: Scope, path: str, journal: Recovered) -> It
 
 def _of_task(task: TaskPlan, scope: Scope, path: str, journal: Recovered) -> Iterator[Undoable]:
     ended = journal.ended.get(path)
+    if path in journal.taken_over:
+        return  # it is for the run to undo that has done it
     if task.repeat is not None:
         if task.over is None:
             scope = inner_scope(scope)

@@ -11,6 +11,7 @@ from flowbuilder.core import values
 from flowbuilder.core.plan import UNDO
 from flowbuilder.core.rules import CACHED, PENDING, RUNNING, STATUS, WAITING
 from flowbuilder.runtime.attempts import FOR_TASKS
+from flowbuilder.runtime.forks import forks_of
 from flowbuilder.runtime.recovered import EndedTask, Recovered, replay
 from flowbuilder.runtime.rounds_shown import history_of, present_path
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from flowbuilder.storage.api import RunRow, Store
 
 
+LINKS: Final = ("rerun_of", "forked_from", "again", "edited", "stale")
+"""What of `RunView.about` is shown."""
 ENDED: Final = frozenset({"succeeded", "skipped", "failed", "cancelled"})
 """How a task may have ended."""
 
@@ -49,6 +52,8 @@ class TaskView(msgspec.Struct):
     """Of a loop: how many rounds have ended."""
     history: list[dict[str, Any]] | None = None
     """Of a loop: the last of them, each with `round`, `started_at`, `duration`, `attempts` and `output`."""
+    taken_over: bool = False
+    """Another run did it, and this one took over what came of it."""
 
     def to_json(self, *, full: bool = False) -> dict[str, Any]:
         """Return the task as `--json` shows it; `full` adds what holds for maps and sub-flows."""
@@ -65,6 +70,8 @@ class TaskView(msgspec.Struct):
             value = getattr(self, name)
             if full and value is not None:
                 shown[name] = values.to_json(value)
+        if full and self.taken_over:
+            shown["taken_over"] = True
         return shown
 
 
@@ -89,6 +96,11 @@ class RunView(msgspec.Struct):
     """By path, in the order of the file: those in groups and handlers too, elements of maps not."""
     elements: dict[str, TaskView]
     """Elements of maps, by path."""
+    about: dict[str, Any] = {}
+    """What few runs have: `rerun_of`, `forked_from`, with `again` (the tasks done again), `edited` and `stale`
+    (tasks that were kept although they rest on what was edited); `trigger`, …"""
+    forks: list[str] = []
+    """Runs that were begun from this one."""
 
     def _repr_html_(self) -> str:
         """Return the run as a table: what a notebook shows."""
@@ -116,7 +128,9 @@ class RunView(msgspec.Struct):
                 "ended_at": iso(self.ended_at),
                 "parent": self.parent,
                 "labels": self.labels,
+                "forks": self.forks,
             }
+            shown |= {name: values.to_json(self.about[name]) for name in LINKS if name in self.about}
         return shown
 
 
@@ -156,6 +170,9 @@ def view(store: Store, row: RunRow, plan: FlowPlan | None, live: RunState | None
         _suppose_running(tasks, plan.main, "")
     if plan is None:
         tasks, known = known, {}
+    for path in recovered.taken_over:
+        if path in tasks:
+            tasks[path].taken_over = True
     for path, child in recovered.children.items():
         if (path := shown_as.get(path, path)) in tasks:
             tasks[path].child = child
@@ -183,6 +200,8 @@ def view(store: Store, row: RunRow, plan: FlowPlan | None, live: RunState | None
         labels=row.labels,
         tasks=tasks,
         elements=known,
+        about=values.decode(row.about) if row.about is not None else {},
+        forks=forks_of(store, row.id),
     )
 
 

@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
+from flowbuilder.core.errors import NotFound
 from flowbuilder.core.plan import FlowPlan
 from flowbuilder.runtime.engine import EngineCore
+from flowbuilder.runtime.forks import Edits
+from flowbuilder.runtime.plans import file_of
 from flowbuilder.runtime.project import find_project, secrets_path
 from flowbuilder.runtime.secrets import Secrets
 from flowbuilder.runtime.settings import read_settings
@@ -118,10 +121,7 @@ class Engine:
             KeyConflict: the key's run has other inputs.
             StoreError: the run was not accepted.
         """
-        if isinstance(flow, LoadedFlow):
-            plan = flow.plan
-        else:
-            plan = flow if isinstance(flow, FlowPlan) else load(flow).plan
+        plan = _plan_of(flow)
         how = PLAIN
         if key is not None or priority is not None or labels is not None:
             how = Start(key=key, priority=priority, labels=labels)
@@ -284,6 +284,95 @@ class Engine:
             await machine.steering.resume(row.id)
         return row.id if await machine.recovery.adopt_if_free(row.id) else None
 
+    async def rerun(
+        self,
+        run_id: str,
+        *,
+        failed: bool = False,
+        from_tasks: Sequence[str] = (),
+        flow: LoadedFlow | FlowPlan | Loadable | str | Path | None = None,
+        latest: bool = False,
+        key: str | None = None,
+        priority: int | None = None,
+        labels: Mapping[str, str] | None = None,
+    ) -> Run:
+        """Start a run with the same inputs, and the version of the flow that the run had.
+
+        Args:
+            run_id: the run to do again.
+            failed: only what failed or was not reached, and what follows it; all else is taken over.
+            from_tasks: only these tasks, and what follows them (and what failed).
+            flow: another version of it.
+            latest: the version that is in the flow's file now.
+            key: as for `start`.
+            priority: that of the run otherwise.
+            labels: added to those of the run.
+
+        Raises:
+            NotFound: there is no such run or task, or its flow's file is gone.
+            CannotTakeOver: nothing of the run failed; or as for `fork`.
+        """
+        row = await self.row(run_id)
+        plan = self._latest(row) if latest else None if flow is None else _plan_of(flow)
+        how = Start(key=key, priority=priority, labels=labels)
+        forks = self.core.machine.forks
+        if failed or from_tasks:
+            edits = Edits(flow=plan)
+            started = await forks.fork(
+                row, from_tasks, edits, how, link="rerun_of", only_failed=failed and not from_tasks
+            )
+        else:
+            started = await forks.rerun(row, plan, how)
+        return Run(self, started)
+
+    async def fork(
+        self,
+        run_id: str,
+        *,
+        from_tasks: Sequence[str] = (),
+        inputs: Mapping[str, Any] | None = None,
+        outputs: Mapping[str, Any] | None = None,
+        flow: LoadedFlow | FlowPlan | Loadable | str | Path | None = None,
+        key: str | None = None,
+        priority: int | None = None,
+        labels: Mapping[str, str] | None = None,
+    ) -> Run:
+        """Start a run that takes over the recorded outputs of what need not be done again.
+
+        Done again are the tasks that are named, what has not ended well, and all that follows these.
+        Without `from_tasks`: what reads the edited outputs; with edited inputs alone, everything.
+
+        Args:
+            run_id: the run to begin from; it may still be going on.
+            from_tasks: paths, such as `build.compile`, or `enrich[3]` for one element.
+            inputs: new values, by name or path (`order.total`).
+            outputs: new values, by task and path (`fetch.output.total`): such a task is not done again.
+            flow: an edited version of the flow; whatever is taken over must have its place there.
+            key: as for `start`.
+            priority: that of the run otherwise.
+            labels: added to those of the run.
+
+        Raises:
+            NotFound: there is no such run or task.
+            CannotTakeOver: what is asked for makes no sense, or the edited flow does not fit; says why.
+            InputError: the edited inputs break their schemas.
+        """
+        row = await self.row(run_id)
+        how = Start(key=key, priority=priority, labels=labels)
+        edits = Edits(inputs or {}, outputs or {}, None if flow is None else _plan_of(flow))
+        if inputs and not (from_tasks or outputs or flow):
+            started = await self.core.machine.forks.anew(row, edits, how)
+        else:
+            started = await self.core.machine.forks.fork(row, from_tasks, edits, how)
+        return Run(self, started)
+
+    def _latest(self, row: RunRow) -> FlowPlan:
+        """Return the version of a run's flow that is in its file now."""
+        definition = self._store.flow(row.flow_hash)
+        if definition is None:
+            raise NotFound("flow", row.flow, "its version is not in the store")
+        return load(file_of(definition)).plan
+
     async def delete(self, run_ids: Sequence[str]) -> int:
         """Delete ended runs with all that belongs to them; returns how many there were."""
         delete = functools.partial(self._store.delete_runs, list(run_ids))
@@ -305,3 +394,9 @@ class Engine:
             await asyncio.wait((ended,), timeout=delay)
             delay = min(delay * 1.2, LOOK_SELDOM)
         return ended.result()
+
+
+def _plan_of(flow: LoadedFlow | FlowPlan | Loadable | str | Path) -> FlowPlan:
+    if isinstance(flow, LoadedFlow):
+        return flow.plan
+    return flow if isinstance(flow, FlowPlan) else load(flow).plan

@@ -536,6 +536,14 @@ class Blobs(Protocol):
         """
         ...
 
+    def renew(self, content_hash: str) -> None:
+        """Have a value count as put just now: somebody is about to refer to it.
+
+        Raises:
+            StoreCorrupt: if it is missing.
+        """
+        ...
+
     def sweep(self, referred: Callable[[str], bool], grace: float) -> int:
         """Delete values that nothing has referred to for `grace` seconds; returns how many."""
         ...

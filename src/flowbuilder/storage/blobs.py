@@ -92,6 +92,13 @@ class FileBlobs:
             raise StoreCorrupt(f"the blob {path} is damaged", "restore it from a backup")
         return data
 
+    def renew(self, content_hash: str) -> None:
+        """Have a value count as put just now; `StoreCorrupt` where it is missing."""
+        with self._errors():
+            path = self._path(content_hash)
+            if not self._touch(path):
+                raise StoreCorrupt(f"the blob {path} is missing", "restore it from a backup")
+
     def sweep(self, referred: Callable[[str], bool], grace: float) -> int:
         """Delete values that nothing has referred to for `grace` seconds; returns how many.
 
@@ -212,6 +219,10 @@ class MemoryBlobs:
         if found is None:
             raise StoreCorrupt(f"the blob {content_hash} is missing")
         return found[0]
+
+    def renew(self, content_hash: str) -> None:
+        """Have a value count as put just now; `StoreCorrupt` where it is missing."""
+        self._values[content_hash] = (self.get(content_hash), time.time())
 
     def sweep(self, referred: Callable[[str], bool], grace: float) -> int:
         """Delete values that nothing has referred to for `grace` seconds; returns how many."""

@@ -1,0 +1,263 @@
+"""Runs that begin where another has come to: a rerun of what failed, a fork with edited parts.
+
+The new run's journal begins with what it takes over (`taking_over.py`), in
+the batch that it is accepted with; the ordinary recovery carries it on.  It
+is a run like any other: with an id, idempotency keys and child runs of its
+own, and what it takes over it neither does nor undoes.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from flowbuilder.core import records, values
+from flowbuilder.core.errors import CannotTakeOver, StoreCorrupt
+from flowbuilder.core.plan import FlowPlan
+from flowbuilder.core.records import NULL
+from flowbuilder.core.rules import SUCCEEDED
+from flowbuilder.runtime.recovered import replay
+from flowbuilder.runtime.start import Seed, Start
+from flowbuilder.runtime.taking_over import Asked, History, take_over
+from flowbuilder.storage.api import LIVE, Fact, Keep
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from flowbuilder.runtime.machine import Machine
+    from flowbuilder.storage.api import RunRow, Store
+
+FORK_FACT: Final = "fork"
+"""The kind of facts, by `old run/new run`, that lead from a run to its reruns and forks."""
+MOST_NAMED: Final = 100
+"""Tasks that a fork's row names."""
+_CARRIED: Final = ("trigger", "config", "connections")
+"""What of `RunRow.about` goes over to the new run."""
+
+
+class Edits(msgspec.Struct, frozen=True):
+    """What is to be other than in the run before."""
+
+    inputs: Mapping[str, Any] = {}
+    """New values, by name or by a path into an input (`order.total`)."""
+    outputs: Mapping[str, Any] = {}
+    """New values, by `TASK.output` or a path into an output (`fetch.output.total`)."""
+    flow: FlowPlan | None = None
+
+
+class Forks:
+    """Starts runs from where others have come to."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+
+    async def rerun(self, source: RunRow, plan: FlowPlan | None, how: Start) -> RunRow:
+        """Start a run of the same flow with the same inputs, from the start; of `plan` where that is given."""
+        old = await self._machine.in_thread(functools.partial(self._plan_of, source))
+        how = self._start(source, how, {"rerun_of": source.id})
+        return await self._begin(source, plan or old, values.to_json(values.decode(source.inputs)), how)
+
+    async def anew(self, source: RunRow, edits: Edits, how: Start) -> RunRow:
+        """Start a run with other inputs that takes over nothing."""
+        old = await self._machine.in_thread(functools.partial(self._plan_of, source))
+        how = self._start(source, how, {"forked_from": source.id, "edited": list(edits.inputs)})
+        return await self._begin(source, edits.flow or old, edited_inputs(source, edits.inputs), how)
+
+    async def fork(
+        self,
+        source: RunRow,
+        again: Sequence[str],
+        edits: Edits,
+        how: Start,
+        *,
+        link: str = "forked_from",
+        only_failed: bool = False,
+    ) -> RunRow:
+        """Start a run that takes over what need not be done again.
+
+        Args:
+            source: the run to begin from; what of it is on disk by now counts.
+            again: tasks to be done again, with all that follows them.
+            edits: what is to be other than before.
+            how: key, priority and labels, if not those of the run before.
+            link: how the new run says where it comes from.
+            only_failed: refuse a run of which everything has ended well, or that has not ended.
+
+        Raises:
+            NotFound: there is no such task.
+            CannotTakeOver: what was asked for makes no sense; says why.
+            InputError: the edited inputs break their schemas.
+        """
+        self._machine.committer.flush_all()
+        work = functools.partial(self._prepare, source, tuple(again), edits, only_failed)
+        plan, seed, about = await self._machine.in_thread(work)
+        how = self._start(source, how, {link: source.id, **about}, seed)
+        return await self._begin(source, plan, edited_inputs(source, edits.inputs), how)
+
+    @staticmethod
+    def _start(source: RunRow, how: Start, about: dict[str, Any], seed: Seed | None = None) -> Start:
+        before = values.decode(source.about) if source.about is not None else {}
+        carried = {name: before[name] for name in _CARRIED if name in before}
+        return msgspec.structs.replace(
+            how,
+            priority=source.priority if how.priority is None else how.priority,
+            labels={**source.labels, **(how.labels or {})} or None,
+            about={**carried, **about},
+            seed=seed,
+        )
+
+    async def _begin(self, source: RunRow, plan: FlowPlan, inputs: Mapping[str, Any], how: Start) -> RunRow:
+        machine = self._machine
+        row = await machine.runs.start(plan, inputs, how)
+        retention = machine.config.store.retention
+        until = machine.clock.now() + 2 * retention if retention else None
+        machine.store.submit(Keep(Fact(FORK_FACT, f"{source.id}/{row.id}", values.NULL_BYTES, until)))
+        return row
+
+    def _plan_of(self, row: RunRow) -> FlowPlan:
+        definition = self._machine.store.flow(row.flow_hash)
+        if definition is None:
+            raise StoreCorrupt(f"the flow of run {row.id} is not in the store")
+        return self._machine.plans.of_definition(row.flow_hash, definition)
+
+    def _prepare(
+        self, source: RunRow, again: tuple[str, ...], edits: Edits, only_failed: bool
+    ) -> tuple[FlowPlan, Seed, dict[str, Any]]:
+        """Work out what the new run begins with; on a thread."""
+        store = self._machine.store
+        old = self._plan_of(source)
+        plan = edits.flow or old
+        journal = [record for batch in store.journal(source.id) for record in records.decode(batch)]
+        outputs = self._edited_outputs(source, edits.outputs)
+        asked = Asked(again, outputs, bool(edits.inputs or edits.outputs or plan is not old))
+        history = History.of(journal)
+        taken = take_over(plan, history, asked, old)
+        if only_failed and (source.status in LIVE or not taken.again):
+            what = "has not ended yet" if source.status in LIVE else "has no task that failed"
+            raise CannotTakeOver(f"run {source.id} {what}")
+        now = self._machine.clock.now()
+        kept = [*_kept(journal, taken.paths), *self._set(outputs, now)]
+        for record in kept:
+            if isinstance(record, records.Ended) and record.blob is not None:
+                store.blobs().renew(record.blob)  # nobody sweeps it before the new run refers to it
+        seed = [records.TakenOver(source.id, now, True), *kept, records.TakenOver(source.id, now, False)]
+        found = replay([records.encode(seed)], store.blobs().get)
+        about: dict[str, Any] = {"again": taken.again[:MOST_NAMED]}
+        if edited := [*edits.inputs, *edits.outputs]:
+            about["edited"] = edited
+        if taken.stale:
+            about["stale"] = taken.stale[:MOST_NAMED]
+        return plan, Seed(seed, found), about
+
+    def _edited_outputs(self, source: RunRow, edits: Mapping[str, Any]) -> dict[str, Any]:
+        """Return whole outputs by the path of their tasks."""
+        if not edits:
+            return {}
+        store = self._machine.store
+        recorded = replay(store.journal(source.id), store.blobs().get).ended
+        outputs: dict[str, Any] = {}
+        for name, value in edits.items():
+            path, found, rest = name.partition(".output")
+            if not found or (rest and rest[0] not in ".["):
+                raise CannotTakeOver(f"'{name}' is no output: write tasks.TASK.output, and what of it behind")
+            if path not in outputs:
+                ended = recorded.get(path)
+                outputs[path] = values.copy(ended.output) if ended is not None else None
+            outputs[path] = put(outputs[path], steps_of(rest), value, f"tasks.{name}")
+        return outputs
+
+    def _set(self, outputs: Mapping[str, Any], now: float) -> Iterator[records.Record]:
+        """Yield the ends of tasks whose outputs somebody gives."""
+        limits = self._machine.config.limits
+        for path, value in outputs.items():
+            encoded = values.encode(value, max_bytes=limits.output_bytes)
+            large = len(encoded) > values.BLOB_BYTES
+            blob = self._machine.store.blobs().put(encoded) if large else None
+            raw = NULL if large else msgspec.Raw(encoded)
+            yield records.Ended(path, SUCCEEDED, now, now, raw, 0, None, "edited", blob)
+
+
+def forks_of(store: Store, run_id: str) -> list[str]:
+    """Return the runs that were begun from a run, oldest first."""
+    return [fact.key.partition("/")[2] for fact in store.facts().list(FORK_FACT, prefix=run_id + "/")]
+
+
+def _kept(journal: Sequence[records.Record], paths: Mapping[str, str]) -> Iterator[records.Record]:
+    """Yield what is taken over of a journal, in its order."""
+    for record in journal:
+        match record:
+            case records.RegionEnded():
+                kept = [
+                    (paths[path], output)
+                    for path, output in zip(record.paths, record.outputs, strict=True)
+                    if path in paths
+                ]
+                if kept:
+                    outputs = values.prepare_list([output for _, output in kept])
+                    names = tuple([path for path, _ in kept])
+                    yield records.RegionEnded(names, outputs, record.started_at, record.ended_at)
+            case records.Ended() | records.ChildStarted() if record.path in paths:
+                yield msgspec.structs.replace(record, path=paths[record.path])
+
+
+# -- paths into values -------------------------------------------------------------
+
+
+def edited_inputs(source: RunRow, edits: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a run's inputs with some of them, or parts of them, replaced; as JSON, to be checked again."""
+    inputs: Any = values.to_json(values.decode(source.inputs))
+    for path, value in edits.items():
+        inputs = put(inputs, steps_of("." + path), value, f"inputs.{path}")
+    return dict(inputs)
+
+
+def steps_of(path: str) -> list[str | int]:
+    """Return the steps of a path into a value: `.total`, `.rows[0].id`, `["a b"]`.
+
+    Raises:
+        CannotTakeOver: it is no such path.
+    """
+    steps: list[str | int] = []
+    rest = path
+    while rest:
+        if rest[0] == ".":
+            end = min((at for mark in ".[" if (at := rest.find(mark, 1)) > 0), default=len(rest))
+            name, rest = rest[1:end], rest[end:]
+            if not name:
+                raise CannotTakeOver(f"'{path}' is no path: a name is missing behind a '.'")
+            steps.append(name)
+            continue
+        inside, bracket, rest = rest[1:].partition("]")
+        if not bracket or not inside:
+            raise CannotTakeOver(f"'{path}' is no path: write [0] or [\"name\"]")
+        steps.append(int(inside) if inside.lstrip("-").isdecimal() else inside.strip("\"'"))
+        if rest and rest[0] not in ".[":
+            raise CannotTakeOver(f"'{path}' is no path: write a '.' behind the brackets")
+    return steps
+
+
+def put(value: Any, steps: Sequence[str | int], new: Any, name: str) -> Any:
+    """Return a value in which one place holds `new`; members that are missing are made.
+
+    Raises:
+        CannotTakeOver: there is no such place.
+    """
+    if not steps:
+        return new
+    step, rest = steps[0], steps[1:]
+    if isinstance(step, int):
+        if not isinstance(value, list) or not -len(value) <= step < len(value):
+            raise CannotTakeOver(f"{name}: there is no [{step}] to set")
+        return [
+            *value[: step % len(value)],
+            put(value[step], rest, new, name),
+            *value[step % len(value) + 1 :],
+        ]
+    if value is None and not rest:
+        value = {}
+    if not isinstance(value, dict):
+        raise CannotTakeOver(f"{name}: '{step}' cannot be set, since what is there is no mapping")
+    return {**value, step: put(value.get(step), rest, new, name)}
