@@ -104,6 +104,13 @@ TABLE: Final[Mapping[str, str]] = {
     "runs resume": "runs_resume",
     "cache list": "cache_list",
     "cache clear": "cache_clear",
+    "signal": "signal",
+    "events emit": "events_emit",
+    "events list": "events_list",
+    "approvals list": "approvals_list",
+    "approvals show": "approvals_show",
+    "approvals approve": "approvals_approve",
+    "approvals reject": "approvals_reject",
     "doctor": "doctor",
     "config": "config",
     "version": "version",
@@ -114,6 +121,8 @@ TABLE: Final[Mapping[str, str]] = {
 GROUPS: Final[Mapping[str, str]] = {
     "runs": "Look at runs, and act on them",
     "cache": "Look at outputs that are kept, and clear them",
+    "events": "Emit events, and see which there were",
+    "approvals": "See what is to be decided, and decide it",
 }
 
 

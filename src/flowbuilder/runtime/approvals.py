@@ -32,7 +32,7 @@ from flowbuilder.storage.events import Emit, Event
 
 if TYPE_CHECKING:
     from flowbuilder.runtime.machine import Machine
-    from flowbuilder.runtime.state import Execution
+    from flowbuilder.runtime.state import Execution, RunState
     from flowbuilder.runtime.waiter import Waiter
 
 LEAST_REMINDER: Final = 1.0
@@ -260,9 +260,14 @@ class Approvals:
 
     def gave_up(self, waiter: Waiter) -> None:
         """Take it from the list of what is open."""
-        key = approval_key(waiter.run.id, waiter.execution.path)
-        waiter.run.add_write(f"approval {key}", Forget(KIND, key))
+        self.forget(waiter.run, waiter.execution.path)
         self._machine.committer.touch(waiter.run)
+
+    @staticmethod
+    def forget(run: RunState, path: str) -> None:
+        """Take what may be open at a path from the list, with the next flush."""
+        key = approval_key(run.id, path)
+        run.add_write(f"approval {key}", Forget(KIND, key))
 
 
 def _people(value: Any, what: str) -> tuple[str, ...] | None:

@@ -157,6 +157,8 @@ class Phases:
         """Put a run's end into its row; callers learn of it when that is on disk."""
         run.ended = True
         run.result = result
+        if run.recovered is not None and run.recovered.waits:
+            self._machine.waiting.forget(run)
         run.recovered = None
         if run.timer is not None:
             run.timer.cancel()

@@ -346,6 +346,13 @@ class Waiting:
             self._machine.committer.touch(run)
         waiter.behaviour.gave_up(waiter)
 
+    def forget(self, run: RunState) -> None:
+        """Take what a run waited for from the store that it did not come to again before it ended."""
+        assert run.recovered is not None
+        for path in run.recovered.waits:
+            run.add_write(path, Unsubscribe(run.id, path))
+            self._machine.approvals.forget(run, path)
+
     # -- leaving memory ------------------------------------------------------------------
 
     def leaving(self, run: RunState) -> None:

@@ -1,0 +1,28 @@
+"""`flowbuilder approvals reject`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flowbuilder.cli.approvals import AS, TASK, person_of, said
+from flowbuilder.cli.command import RUN, STORE, Command, Option
+from flowbuilder.cli.workspace import reader_here
+
+if TYPE_CHECKING:
+    import argparse
+
+COMMAND = Command(
+    name="approvals reject",
+    summary="Reject what a run asks for",
+    description="One rejection is enough: the task fails with the kind `approval.rejected`.",
+    arguments=(RUN, TASK),
+    options=(Option(("--reason",), "Why; the task's error has it", "TEXT", default=""), AS, STORE),
+)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Leave a voice against it."""
+    by = person_of(arguments)
+    with reader_here(arguments.store) as reader:
+        approval = reader.reject(arguments.run, by, arguments.reason, task=arguments.task)
+    return said(f"rejected by {by}: {approval.message}", approval.run_id)
