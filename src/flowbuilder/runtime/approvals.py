@@ -81,8 +81,8 @@ class Approvals:
         if any(not voice.approve for voice in voices) or len(shown.voices) >= shown.quorum:
             self._decide(waiter, voices[-1])  # its end was lost
             return
+        self._keep(waiter)  # also where it is known: the run may be a copy of another
         if waiter.fresh:
-            self._keep(waiter)
             self._machine.attempts.log(run, execution.path, "info", f"waits for a decision: {shown.message}")
         waiting.open(waiter, f"an approval: {shown.message[:200]}")
 

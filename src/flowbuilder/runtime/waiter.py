@@ -45,6 +45,7 @@ class Waiter:
         "execution",
         "fresh",
         "got",
+        "known",
         "member",
         "moment",
         "name",
@@ -84,6 +85,8 @@ class Waiter:
         """The number of the last event that it was asked about."""
         self.fresh = True
         """It has not yet been asked about what came before it."""
+        self.known = False
+        """The store has its subscription from before, and knows what has met it."""
         self.got: list[Any] = []
         self.numbers: set[int] = set()
         """Those of the events that it took."""

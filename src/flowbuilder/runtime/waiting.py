@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 AGAIN: Final = 1.0
 """Seconds after which it is looked again when the store could not be read."""
+SOON: Final = 0.02
+"""Seconds until it is known whether a run that is leaving memory has left."""
 MOST: Final = 10_000
 
 
@@ -163,7 +165,7 @@ class Waiting:
             waiter.until = known.until
             waiter.after = known.after
             waiter.fresh = False
-            waiter.subscribed = True
+            waiter.subscribed = waiter.known = True
         elif timeout is not None:
             waiter.until = now + timeout
         if recovered is not None:
@@ -191,7 +193,7 @@ class Waiting:
             Asked(
                 waiter.subscription(),
                 waiter.oldest if waiter.fresh and not waiter.signal else None,
-                waiter.execution.path if waiter.subscribed else None,
+                waiter.known,
             )
             for waiter in waiters
         ]
@@ -230,6 +232,7 @@ class Waiting:
             if waiter.closed:
                 return
         waiter.after = max(waiter.after, last)
+        waiter.known = False
         if waiter.fresh:
             self._record(waiter)
         waiter.subscribed = True
@@ -281,6 +284,9 @@ class Waiting:
             raise
         for waiter in waiters:
             if waiter.closed or waiter.run.lost or self._machine.stopping:
+                continue
+            if waiter.away:  # what came meanwhile is the store's to tell; it is asked first
+                waiter.timer = self._machine.timers.at(self._now() + SOON, self._tick, waiter)
                 continue
             waiter.behaviour.ticked(waiter)
             if not waiter.closed:

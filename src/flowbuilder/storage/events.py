@@ -109,6 +109,9 @@ class EventFilter(msgspec.Struct, frozen=True):
     limit: int = 1000
     everything: bool = False
     """Events and signals to any run alike, `run_id` aside."""
+    member: str = ""
+    """Of one name only: those whose member (`core.matching.write_path`) has the digest that follows."""
+    digest: str = ""
 
 
 class Events(Protocol):

@@ -118,6 +118,31 @@ class EventsContract(StoreUnderTest):
             assert due_after(event("6", "shipped")) == [other]
             assert due_after(event("7", "lost")) == []
 
+    def test_events_are_found_by_a_value_whether_anybody_had_asked_for_it_or_not(self) -> None:
+        with self.opened() as store:
+            events = store.events()
+            path = write_path(["payload", "order"])
+            for n in range(6):
+                if n == 3:
+                    self._waiting(store, lambda id: waiter(id, order="Z"))
+                events.emit(event(str(n), payload={"order": "AB"[n % 2]}, at=NOON + n))
+                events.emit(event(f"other {n}", "shipped", {"order": "A"}))
+            events.emit(event("none", payload=[1]))
+
+            def found(**more: Any) -> list[str]:
+                which = EventFilter(names=("paid",), member=path, digest=digest("A"), **more)
+                return [each.id for each in events.find(which)]
+
+            assert found() == ["0", "2", "4"]
+            assert found(since=NOON + 1) == ["2", "4"]
+            assert found(limit=2) == ["0", "2"]
+            assert found(limit=1, since=NOON + 3) == ["4"]
+            number = events.find(EventFilter(names=("paid",)))[2].number
+            assert found(after=number) == ["4"]
+            assert events.find(EventFilter(names=("paid",), member=path, digest=digest("C"))) == []
+            events.forget(NOON + 3)
+            assert found() == ["4"]
+
     def test_due_runs_are_claimed_by_one_engine(self) -> None:
         store = self.make()
         with self.opened(store, "a"), self.opened(self.beside(store), "b") as other:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from flowbuilder.core.errors import NotFound, RunEnded
+from flowbuilder.core.matching import MISSING, digest, member, read_path
 from flowbuilder.core.values import NULL_BYTES
 from flowbuilder.storage.api import LIVE
 from flowbuilder.storage.events import (
@@ -132,6 +133,7 @@ class MemoryEvents:
                 and number > which.after
                 and only(which.names, event.name)
                 and (which.since is None or event.at >= which.since)
+                and (not which.member or _has(event, which))
                 and number not in board.taken
             ]
             return found[: which.limit]
@@ -188,6 +190,11 @@ def _wake(place: Place, subscription: Subscription, number: int) -> None:
     row = place.runs.get(subscription.run_id)
     if row is not None and row.owner is None and row.status == "waiting":
         row.wake_at = 0.0
+
+
+def _has(event: Event, which: EventFilter) -> bool:
+    found = member(event.value(), read_path(which.member))
+    return found is not MISSING and digest(found) == which.digest
 
 
 def _live(place: Place, run_id: str) -> bool:

@@ -1,14 +1,17 @@
 """Events and subscriptions: an event finds those who wait for it by the values that it has.
 
 A subscription is a row (name, member, digest).  For an event we look which
-members are asked for under its name, a step of the index each, and look its
-own values up; nothing is scanned, however many wait for other values.
+members are asked for under its name, and look its own values up; nothing is
+scanned, however many wait for other values.  Its values under those members
+are kept too, so that whoever waits later finds it in the same way.
 """
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from flowbuilder.core.errors import NotFound, RunEnded
 from flowbuilder.core.matching import MISSING, digest, member, read_path
@@ -57,6 +60,20 @@ CREATE TABLE subscriptions (
     woken INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (run_id, path)
 ) WITHOUT ROWID;
+CREATE TABLE asked_members (
+    name TEXT NOT NULL,
+    member TEXT NOT NULL,
+    since INTEGER NOT NULL,
+    PRIMARY KEY (name, member)
+) WITHOUT ROWID;
+CREATE TABLE event_values (
+    name TEXT NOT NULL,
+    member TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    PRIMARY KEY (name, member, digest, number)
+) WITHOUT ROWID;
+CREATE INDEX event_values_by_number ON event_values (number);
 CREATE INDEX subscriptions_by_value ON subscriptions (name, member, digest) WHERE NOT signal;
 CREATE INDEX subscriptions_woken ON subscriptions (name, after) WHERE woken;
 """
@@ -77,7 +94,14 @@ _WAKE_ALL = (
     "UPDATE runs SET wake_at = 0.0 WHERE id IN (SELECT value FROM json_each(?)) "
     "AND owner IS NULL AND status = 'waiting'"
 )
+_ASKED = "SELECT run_id, path FROM subscriptions WHERE NOT signal AND name = ? AND member = ? AND digest = ?"
 _MARK = "UPDATE subscriptions SET woken = ? WHERE run_id = ? AND path = ? AND woken = 0"
+_FORGET_MEMBERS = (
+    "DELETE FROM asked_members WHERE "
+    "NOT EXISTS (SELECT 1 FROM subscriptions AS s WHERE NOT s.signal AND s.name = asked_members.name) "
+    "AND NOT EXISTS (SELECT 1 FROM events AS e WHERE e.run_id IS NULL AND e.name = asked_members.name)"
+)
+_PAGE = 1000
 _MANY = 64
 """Events behind a new subscription that are looked at one by one: where there are more, the run looks itself."""
 
@@ -126,8 +150,8 @@ def insert(cursor: apsw.Cursor, event: Event) -> int | None:
     )
     if found is None:
         return None
-    waiting = _signalled(cursor, event) if event.run_id is not None else _matched(cursor, event)
     number: int = found[0]
+    waiting = _signalled(cursor, event) if event.run_id is not None else _matched(cursor, event, number)
     if waiting:
         cursor.executemany(_MARK, [(number, run_id, path) for run_id, path in waiting])
         cursor.execute(_WAKE_ALL, (json.dumps(list({run_id for run_id, _ in waiting})),))
@@ -162,14 +186,12 @@ class SqliteEvents:
 
     def last(self) -> int:
         """Return the number of the newest event or signal."""
-        number: int | None = self._read(
-            lambda cursor: first_value(cursor, "SELECT seq FROM sqlite_sequence WHERE name = 'events'")
-        )
-        return number or 0
+        number: int = self._read(_last)
+        return number
 
     def find(self, which: EventFilter) -> list[Event]:
         """List events, or what signals a run has not taken, oldest first."""
-        found: list[Event] = self._read(lambda cursor: _listed(cursor, which))
+        found: list[Event] = self._read(lambda cursor: _found(cursor, which))
         return found
 
     def subscriptions(
@@ -204,32 +226,20 @@ def _signalled(cursor: apsw.Cursor, event: Event) -> list[tuple[str, str]]:
     )
 
 
-def _matched(cursor: apsw.Cursor, event: Event) -> list[tuple[str, str]]:
-    """Return who waits for the values that an event has."""
-    found: list[tuple[str, str]] = []
-    value: Any = None
-    asked: str | None = None
-    while True:
-        more = " AND member > ?" if asked is not None else ""
-        asked = first_value(
-            cursor,
-            f"SELECT member FROM subscriptions WHERE NOT signal AND name = ?{more} ORDER BY member LIMIT 1",
-            (event.name,) if asked is None else (event.name, asked),
-        )
-        if asked is None:
-            return found
-        wanted = ""
-        if asked:
-            value = event.value() if value is None else value
-            at = member(value, read_path(asked))
-            wanted = digest(at) if at is not MISSING else ""
-            if not wanted:
-                continue
-        found += all_rows(
-            cursor,
-            "SELECT run_id, path FROM subscriptions WHERE NOT signal AND name = ? AND member = ? AND digest = ?",
-            (event.name, asked, wanted),
-        )
+def _matched(cursor: apsw.Cursor, event: Event, number: int) -> list[tuple[str, str]]:
+    """Return who waits for the values that an event has, and keep those for whoever waits later."""
+    found = all_rows(cursor, _ASKED, (event.name, "", ""))
+    members = all_rows(cursor, "SELECT member FROM asked_members WHERE name = ?", (event.name,))
+    value = event.value() if members else None
+    for (asked,) in members:
+        at = member(value, read_path(asked))
+        wanted = digest(at) if at is not MISSING else ""
+        if wanted:
+            cursor.execute(
+                "INSERT INTO event_values VALUES (?, ?, ?, ?)", (event.name, asked, wanted, number)
+            )
+            found += all_rows(cursor, _ASKED, (event.name, asked, wanted))
+    return found
 
 
 def _subscribe(cursor: apsw.Cursor, new: Subscription) -> bool:
@@ -237,6 +247,11 @@ def _subscribe(cursor: apsw.Cursor, new: Subscription) -> bool:
     cursor.execute(
         _SUBSCRIBE, (new.run_id, new.path, new.name, new.signal, new.member, new.digest, new.after)
     )
+    if new.member and not new.signal:
+        cursor.execute(
+            "INSERT INTO asked_members VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+            (new.name, new.member, _last(cursor)),
+        )
     whose, of = ("run_id = ?", (new.run_id,)) if new.signal else ("run_id IS NULL", ())
     rows = all_rows(
         cursor,
@@ -267,6 +282,59 @@ def _live(cursor: apsw.Cursor, run_id: str) -> bool:
     return bool(first_value(cursor, f"SELECT 1 FROM runs WHERE id = ? AND {LIVE_SQL}", (run_id,)))
 
 
+def _last(cursor: apsw.Cursor) -> int:
+    return first_value(cursor, "SELECT seq FROM sqlite_sequence WHERE name = 'events'") or 0
+
+
+def _found(cursor: apsw.Cursor, which: EventFilter) -> list[Event]:
+    """Return events, by the index of their values where one is asked for."""
+    if not which.member:
+        return _listed(cursor, which)
+    (name,) = which.names
+    statement = "SELECT since FROM asked_members WHERE name = ? AND member = ?"
+    kept = first_value(cursor, statement, (name, which.member))
+    found: list[Event] = []
+    if kept is None or which.after < kept:  # from before anybody asked for this member
+        found = _looked_through(cursor, which, kept)
+    if kept is not None and len(found) < which.limit:
+        since = " AND at >= ?" if which.since is not None else ""
+        rows = all_rows(
+            cursor,
+            f"SELECT {_COLUMNS} FROM events WHERE number IN (SELECT number FROM event_values "
+            f"WHERE name = ? AND member = ? AND digest = ? AND number > ?){since} ORDER BY number LIMIT ?",
+            (
+                name,
+                which.member,
+                which.digest,
+                max(which.after, kept),
+                *(() if which.since is None else (which.since,)),
+                which.limit - len(found),
+            ),
+        )
+        found += [Event(*row) for row in rows]
+    return found
+
+
+def _looked_through(cursor: apsw.Cursor, which: EventFilter, until: int | None) -> list[Event]:
+    """Return those with a value by looking at each, up to a number."""
+    path, after = read_path(which.member), which.after
+    found: list[Event] = []
+    plain = msgspec.structs.replace(which, member="", limit=_PAGE)
+    while True:
+        page = _listed(cursor, msgspec.structs.replace(plain, after=after))
+        for event in page:
+            if until is not None and event.number > until:
+                return found
+            at = member(event.value(), path)
+            if at is not MISSING and digest(at) == which.digest:
+                found.append(event)
+                if len(found) == which.limit:
+                    return found
+        if len(page) < _PAGE:
+            return found
+        after = page[-1].number
+
+
 def _listed(cursor: apsw.Cursor, which: EventFilter) -> list[Event]:
     terms: list[str] = ["number > ?"]
     given: list[Any] = [which.after]
@@ -292,13 +360,22 @@ def _listed(cursor: apsw.Cursor, which: EventFilter) -> list[Event]:
 
 
 def _forget(cursor: apsw.Cursor, before: float, limit: int) -> int:
-    cursor.execute(
-        "DELETE FROM events WHERE number IN (SELECT number FROM events WHERE (run_id IS NULL OR taken) "
-        "AND at < ? AND NOT EXISTS (SELECT 1 FROM subscriptions AS s WHERE s.woken AND s.name = events.name "
-        "AND s.after < events.number) ORDER BY at LIMIT ?)",
-        (before, limit),
-    )
-    return cursor.connection.changes()
+    gone = [
+        number
+        for (number,) in all_rows(
+            cursor,
+            "SELECT number FROM events WHERE (run_id IS NULL OR taken) "
+            "AND at < ? AND NOT EXISTS (SELECT 1 FROM subscriptions AS s WHERE s.woken AND s.name = events.name "
+            "AND s.after < events.number) ORDER BY at LIMIT ?",
+            (before, limit),
+        )
+    ]
+    numbers = (json.dumps(gone),)
+    cursor.execute("DELETE FROM event_values WHERE number IN (SELECT value FROM json_each(?))", numbers)
+    cursor.execute("DELETE FROM events WHERE number IN (SELECT value FROM json_each(?))", numbers)
+    if gone:
+        cursor.execute(_FORGET_MEMBERS)
+    return len(gone)
 
 
 def _subscription(row: tuple[Any, ...]) -> Subscription:

@@ -1,5 +1,11 @@
 PRAGMA application_id = 1179406167;
 BEGIN TRANSACTION;
+CREATE TABLE asked_members (
+    name TEXT NOT NULL,
+    member TEXT NOT NULL,
+    since INTEGER NOT NULL,
+    PRIMARY KEY (name, member)
+) WITHOUT ROWID;
 CREATE TABLE commands (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     run_id TEXT NOT NULL,
@@ -15,6 +21,13 @@ CREATE TABLE engines (
     left_at REAL
 ) WITHOUT ROWID;
 INSERT INTO "engines" VALUES('a',4242,'host',1790000000.0,NULL);
+CREATE TABLE event_values (
+    name TEXT NOT NULL,
+    member TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    PRIMARY KEY (name, member, digest, number)
+) WITHOUT ROWID;
 CREATE TABLE events (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     id TEXT NOT NULL UNIQUE,
@@ -134,6 +147,7 @@ CREATE INDEX facts_to_expire ON facts (kind, expires_at) WHERE expires_at IS NOT
 CREATE INDEX events_by_name ON events (name, number) WHERE run_id IS NULL;
 CREATE INDEX events_by_run ON events (run_id, name, number) WHERE run_id IS NOT NULL;
 CREATE INDEX events_by_age ON events (at) WHERE run_id IS NULL OR taken;
+CREATE INDEX event_values_by_number ON event_values (number);
 CREATE INDEX subscriptions_by_value ON subscriptions (name, member, digest) WHERE NOT signal;
 CREATE INDEX subscriptions_woken ON subscriptions (name, after) WHERE woken;
 CREATE INDEX run_labels_by_run ON run_labels (run_id);
