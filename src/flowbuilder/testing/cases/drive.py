@@ -27,7 +27,7 @@ from flowbuilder.storage.api import LIVE
 from flowbuilder.testing.cases.branches import BRANCH, watched
 from flowbuilder.testing.cases.case import TYPE
 from flowbuilder.testing.cases.mocks import MOCK, Called, Mocks, is_mocked, type_of, with_mocks
-from flowbuilder.testing.cases.sending import Sender
+from flowbuilder.testing.cases.sending import SOURCE, Sender
 from flowbuilder.testing.fake_clock import FakeClock
 
 if TYPE_CHECKING:
@@ -210,6 +210,11 @@ async def _outcome(engine: Engine, run: Run, mocks: Mocks, duration: float, prob
         view=view,
         calls=mocks.calls,
         order=[path for path in journal.ended if not path.endswith(BRANCH)],
+        events=[
+            (event.name, values.decode(event.payload))
+            for event in await engine.events()
+            if event.source != SOURCE
+        ],
         logs=[line.message for _, line in await engine.logs(run.id)],
         duration=duration,
         problem=problem,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from flowbuilder.core.errors import FlowBuilderError
 
@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from flowbuilder.sdk.engine import Engine
     from flowbuilder.sdk.run import Run
     from flowbuilder.testing.cases.case import Sending
+
+
+SOURCE: Final = "test"
+"""Of events that a test emits: they are none of those that the flow does."""
 
 
 class Sender:
@@ -45,7 +49,16 @@ class Sender:
         return True
 
     async def _send(self, sending: Sending) -> None:
+        by = sending.by or "somebody"
         match sending.what:
+            case "signal":
+                await self._run.signal(sending.name, sending.payload)
+            case "event":
+                await self._engine.emit(sending.name, sending.payload, source=SOURCE)
+            case "approve":
+                await self._run.approve(by, sending.payload, task=sending.name)
+            case "reject":
+                await self._run.reject(by, sending.payload or "", task=sending.name)
             case "cancel":
                 await self._run.cancel(sending.name)
             case other:
