@@ -91,6 +91,7 @@ TABLE: Final[Mapping[str, str]] = {
     "graph": "graph",
     "schema": "schema",
     "test": "test",
+    "up": "up",
     "runs list": "runs_list",
     "runs show": "runs_show",
     "runs watch": "runs_watch",

@@ -88,6 +88,14 @@ CHECK_CODES: Final[Mapping[str, str]] = MappingProxyType(
         "FB261": "An output whose schema is none",
         "FB262": "A matrix that is none",
         "FB263": "A loop that nothing ends",
+        "FB280": "Two triggers of one name",
+        "FB281": "A cron expression that is none",
+        "FB282": "A trigger without a kind, or with several",
+        "FB283": "Inputs that do not fit the triggered flow",
+        "FB284": "A pattern that names no files",
+        "FB285": "A flow that starts itself without end",
+        "FB286": "A webhook's secret that is not declared",
+        "FB287": "A trigger has nothing of this name",
     }
 )
 

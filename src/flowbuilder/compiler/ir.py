@@ -15,6 +15,7 @@ from flowbuilder.compiler.expressions.tree import Expr
 from flowbuilder.core.limits import Ask, BreakerPolicy, ConcurrencyPolicy, DebouncePolicy, RatePolicy
 from flowbuilder.core.policies import CacheScope, Durability, Effect, OnCrash, Placement, RetryPolicy, RunWhen
 from flowbuilder.core.span import Span
+from flowbuilder.core.triggers import Kind
 
 
 class Compute(msgspec.Struct, frozen=True):
@@ -268,6 +269,25 @@ class Var(msgspec.Struct, frozen=True):
     value: Expr
 
 
+class Trigger(msgspec.Struct, frozen=True):
+    """What starts runs of the flow by itself."""
+
+    name: str
+    at: Span
+    kind: Kind
+    timezone: str | None = None
+    """None: the flow's."""
+    condition: Expr | None = None
+    filter: Expr | None = None
+    inputs: Expr | None = None
+    """A `Dict`, or a `Const`; None: the run is started without inputs."""
+    key: Expr | None = None
+    labels: Mapping[str, str] = {}
+    priority: int | None = None
+    enabled: bool = True
+    description: str | None = None
+
+
 class Flow(msgspec.Struct, frozen=True):
     """One version of a flow, checked."""
 
@@ -299,3 +319,4 @@ class Flow(msgspec.Struct, frozen=True):
     config: tuple[Input, ...] = ()
     """What the project's profile gives; seen as `config`."""
     connections: tuple[Needed, ...] = ()
+    triggers: tuple[Trigger, ...] = ()

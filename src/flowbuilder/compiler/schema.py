@@ -18,6 +18,7 @@ from flowbuilder.compiler.lower.on_error import ON_ERROR, on_error_schema
 from flowbuilder.compiler.lower.repeat import REPEAT, repeat_schema
 from flowbuilder.compiler.lower.retry import RETRY, retry_schema
 from flowbuilder.compiler.lower.task import DEFAULTS, TASK
+from flowbuilder.compiler.lower.triggers import TRIGGER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,6 +50,7 @@ def language_schema(catalogue: Mapping[str, TaskSpec]) -> dict[str, Any]:
                 "additionalProperties": {"$ref": "#/$defs/task"},
             },
             "task": _task(catalogue),
+            "trigger": _record(TRIGGER),
             "retry": retry_schema(_record(RETRY)),
             "on_error": on_error_schema(_record(ON_ERROR)),
             "rate_limit": _record(limits.RATE_LIMIT),

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         RunWhen,
     )
     from flowbuilder.core.span import Span
+    from flowbuilder.core.triggers import Kind as TriggerKind
 
 CONTEXT: Final = 0
 PARENT: Final = 1
@@ -273,6 +274,27 @@ class GraphPlan:
 
 
 @dataclasses.dataclass(slots=True, eq=False)
+class TriggerPlan:
+    """What starts runs of a flow by itself.
+
+    Its functions take a scope that holds a context and nothing else.
+    """
+
+    name: str
+    at: Span
+    kind: TriggerKind
+    timezone: str
+    labels: Mapping[str, str]
+    priority: int | None
+    enabled: bool
+    description: str | None = None
+    condition: Function | None = None
+    filter: Function | None = None
+    inputs: Function | None = None
+    key: Function | None = None
+
+
+@dataclasses.dataclass(slots=True, eq=False)
 class FlowPlan:
     """One version of a flow, ready to run."""
 
@@ -318,3 +340,5 @@ class FlowPlan:
     def profiled(self) -> bool:
         """Whether a run takes anything from the project's profile."""
         return bool(self.check_config is not None or self.connections)
+
+    triggers: tuple[TriggerPlan, ...] = ()

@@ -37,6 +37,8 @@ class Commands:
         self._machine = machine
         self._reading = False
         self._handlers: dict[str, Handler] = {}
+        self.listeners: tuple[Callable[[], None], ...] = ()
+        """Called whenever somebody has rung: there may be more to look at than commands."""
 
     def on(self, kind: str, handler: Handler) -> None:
         """Have a kind of command carried out by `handler`, which is given the run and the payload."""
@@ -44,6 +46,8 @@ class Commands:
 
     def wake(self) -> None:
         """Read commands; called on the loop."""
+        for listener in self.listeners:
+            listener()
         if not self._reading:
             self._reading = True
             self._machine.recovery.in_background(self._read())

@@ -27,7 +27,7 @@ from flowbuilder.runtime.state import RunState
 from flowbuilder.storage.api import LIVE, RunRow
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from flowbuilder.core.plan import FlowPlan
     from flowbuilder.core.records import Collected, Ended, RoundEnded
@@ -59,6 +59,8 @@ class Runs:
         self._short: set[str] = set()
         """Secrets that were warned about."""
         self.live: dict[str, RunState] = {}
+        self.listeners: tuple[Callable[[RunRow], None], ...] = ()
+        """Called with the row of each run whose end is on disk."""
         self.admission = Admission(machine.loop, self._room, machine.clock.monotonic)
 
     # -- coming in -----------------------------------------------------------------
@@ -187,6 +189,10 @@ class Runs:
         machine = self._machine
         machine.store.put_flow(plan.content_hash, plan.name, plan.definition)
         machine.weighing.at_first(plan)
+
+    def new_id(self, moment: float) -> str:
+        """Return an id that no other run has."""
+        return self._ids.make(moment)
 
     def _room(self) -> int:
         """Return how many more runs may be started now."""
@@ -320,6 +326,8 @@ class Runs:
         self._tell(row.id, row)
         if run.plan.caches_for_run:
             self._machine.caches.run_ended(run)
+        for listener in self.listeners:
+            listener(row)
         self._machine.sub_flows.child_ended(row.id, row.parent, row.status, row.result)
 
     def forget(self, run: RunState) -> None:

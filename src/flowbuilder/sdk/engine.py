@@ -28,7 +28,7 @@ from flowbuilder.storage.api import LIVE, RunFilter, RunRow
 from flowbuilder.storage.factory import make_store
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from flowbuilder.core.approvals import OpenApproval
     from flowbuilder.core.clock import Clock
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from flowbuilder.sdk.load import Loadable
     from flowbuilder.storage.api import Log, Store
     from flowbuilder.storage.events import Event as StoredEvent
+    from flowbuilder.triggers.happenings import Happening
+    from flowbuilder.triggers.project import Project
 
 LOOK_AGAIN = 0.2
 LOOK_SELDOM = 2.0
@@ -66,6 +68,7 @@ class Engine:
         secrets: Mapping[str, str] | None = None,
     ) -> None:
         self._path = path
+        self._projects: list[Project] = []
         project = find_project(Path(path).parent if path != ":memory:" else Path.cwd())
         if config is None:
             config = read_settings(project, os.environ).config
@@ -88,11 +91,24 @@ class Engine:
         return self
 
     async def __aexit__(self, *_error: object) -> None:
+        await self._close_projects()
         await self.core.close()
 
     async def stop(self, grace: float = 10.0) -> None:
         """Start nothing more, and leave what has not ended in `grace` seconds to the next engine."""
+        await self._close_projects()
         await self.core.stop(grace)
+
+    @property
+    def projects(self) -> tuple[Project, ...]:
+        """The projects that are up."""
+        return tuple(self._projects)
+
+    async def _close_projects(self) -> None:
+        """Fire no trigger more."""
+        projects, self._projects = self._projects, []
+        for project in projects:
+            await project.close()
 
     async def start(
         self,
@@ -129,6 +145,29 @@ class Engine:
             how = msgspec.structs.replace(how, about={**(how.about or {}), "profile": profile})
         row = await self.core.machine.runs.start(plan, inputs or {}, how)
         return Run(self, row)
+
+    async def up(
+        self,
+        folder: str | Path,
+        *,
+        watch: bool = True,
+        on: Callable[[Happening], None] | None = None,
+    ) -> Project:
+        """Put the flows of a folder and their triggers in force, until the project is closed.
+
+        Args:
+            folder: where the flows lie; or one flow's file.
+            watch: read flows again by itself when files change; else `Project.reload` does.
+            on: is told what happens.
+
+        Raises:
+            NotFound: there is no such folder.
+        """
+        from flowbuilder.triggers.project import bring_up  # start-up time: most programs run flows themselves
+
+        project = await bring_up(self.core.machine, Path(folder), watch=watch, on=on)
+        self._projects.append(project)
+        return project
 
     async def get(self, run_id: str) -> Run:
         """Return a run by its id, or by a prefix of it that no other run has.

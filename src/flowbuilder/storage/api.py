@@ -504,6 +504,10 @@ class Facts(Protocol):
         """Delete facts of a kind, all or those that had expired at a moment; returns how many."""
         ...
 
+    def announce(self) -> None:
+        """Wake all engines of the store: something has changed that one of them may wait for."""
+        ...
+
 
 class Blobs(Protocol):
     """Large values by content hash (SHA-256 in hex)."""

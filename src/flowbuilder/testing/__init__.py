@@ -1,6 +1,7 @@
 """What users (and our own tests) need to test flows and stores.
 
 `run_flow` runs a flow in memory, on a `FakeClock` that jumps over waits;
+`pass_time` lets time pass for a project that is up;
 `CrashingStore` dies, fails or dawdles where a test tells it to;
 `StoreContract` is what every store promises, as a suite to subclass;
 `flow_test` is a fixture for pytest that runs flows with mocks.
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from flowbuilder.testing.fake_clock import FakeClock
     from flowbuilder.testing.fixture import FlowOutcome, FlowTester, flow_test
     from flowbuilder.testing.flows import load_text, run_flow
+    from flowbuilder.testing.passing_time import pass_time
     from flowbuilder.testing.store_contract import StoreContract
 
 __all__ = [
@@ -26,6 +28,7 @@ __all__ = [
     "StoreContract",
     "flow_test",
     "load_text",
+    "pass_time",
     "run_flow",
 ]
 
@@ -38,6 +41,7 @@ _MODULES = {
     "StoreContract": "store_contract",
     "flow_test": "fixture",
     "load_text": "flows",
+    "pass_time": "passing_time",
     "run_flow": "flows",
 }
 

@@ -412,6 +412,11 @@ class _CountedFacts:
         self._store.count_change()
         return self._facts.forget(kind, prefix=prefix, expired_at=expired_at)
 
+    def announce(self) -> None:
+        """As the other store."""
+        self._store._alive()
+        self._facts.announce()
+
 
 class _CountedEvents:
     """The events of a store that may die."""

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from flowbuilder.storage.api import Fact, Forget, Keep
-from flowbuilder.testing.store_under_test import NOON, StoreUnderTest, commit
+from flowbuilder.testing.store_under_test import NOON, PATIENCE, StoreUnderTest, commit
 
 
 class FactsContract(StoreUnderTest):
@@ -140,3 +140,11 @@ class FactsContract(StoreUnderTest):
             assert facts.forget("c") == 1
             assert facts.list("c") == []
             assert len(facts.list("d")) == 1
+
+    def test_engines_of_the_store_are_woken_when_that_is_asked_for(self) -> None:
+        with self.opened() as store:
+            woken = threading.Event()
+            store.on_command(woken.set)
+            with self.opened(self.beside(store), None) as reader:
+                reader.facts().announce()
+                assert woken.wait(PATIENCE)

@@ -1,1 +1,1 @@
-"""What starts runs by itself: schedules, files, events, the end of other runs."""
+"""What starts runs by itself: times, files, events, other flows.  Start reading at `project.py`."""

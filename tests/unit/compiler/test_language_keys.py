@@ -37,23 +37,12 @@ SET = "a: {type: set, with: 1}"
         "on_failure: {b: {type: log, with: {message: '${{ error.message }}'}}}",
         "finally: {b: {type: log, with: {message: '${{ run.status }}'}}}",
         "outputs: {total: '${{ tasks.a.output }}', fixed: 1, deep: {x: ['${{ tasks.a.output }}']}}",
+        "triggers: [{cron: '0 6 * * *'}]",
         "x-anything: {for: [tools, 1]}",
     ],
 )
 def test_a_key_of_a_flow_is_taken(line: str) -> None:
     assert codes(flow(SET, line + "\n")) == []
-
-
-@pytest.mark.parametrize(
-    "key",
-    ["triggers: [{cron: '0 6 * * *'}]"],
-)
-def test_a_key_of_a_flow_that_comes_later_says_so(key: str) -> None:
-    (found,) = said(flow(SET, key + "\n"))
-
-    assert (found.code, found.severity) == ("FB205", "error")
-    assert key.partition(":")[0] in found.what
-    assert any("until then" in hint for hint in found.hints)
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from flowbuilder.compiler.checks.secret_paths import check_secret_paths
 from flowbuilder.compiler.checks.secrets import check_unused_secrets
 from flowbuilder.compiler.checks.shadowing import check_shadowing
 from flowbuilder.compiler.checks.subject import Subject
+from flowbuilder.compiler.checks.triggers import check_triggers
 from flowbuilder.compiler.checks.undos import check_undos
 from flowbuilder.compiler.checks.variables import check_variables
 
@@ -45,6 +46,7 @@ CHECKS: tuple[Check, ...] = (
     check_retried_writes,
     check_queues,
     check_undos,
+    check_triggers,
 )
 
 __all__ = ["CHECKS", "Check", "Subject"]

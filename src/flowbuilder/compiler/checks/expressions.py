@@ -21,6 +21,10 @@ def all_expressions(flow: ir.Flow) -> Iterator[Expr]:
             yield from _of_graph(graph)
     if flow.outputs is not None:
         yield flow.outputs
+    for trigger in flow.triggers:
+        for expr in (trigger.condition, trigger.filter, trigger.inputs, trigger.key):
+            if expr is not None:
+                yield expr
 
 
 def _of_graph(graph: ir.Graph) -> Iterator[Expr]:

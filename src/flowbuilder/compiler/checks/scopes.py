@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from flowbuilder.compiler import ir
 from flowbuilder.compiler.expressions.tree import Const, Dict
+from flowbuilder.core.triggers import EventTrigger, WebhookTrigger
 
 if TYPE_CHECKING:
     from flowbuilder.compiler.expressions.tree import Expr
@@ -21,6 +22,8 @@ EVERYWHERE: Final = frozenset({"inputs", "vars", "env", "secrets", "run", "trigg
 """Names that mean something in every expression."""
 BEFORE_A_RUN: Final = EVERYWHERE - {"run"}
 """Names that mean something before a run has begun."""
+OF_TRIGGERS: Final = frozenset({"trigger", "env"})
+"""Names that mean something in a trigger."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -56,6 +59,22 @@ def sites(flow: ir.Flow, catalogue: Mapping[str, TaskSpec]) -> Iterator[tuple[Ex
             yield bound.key, Scope(f"'{key}'", BEFORE_A_RUN, {}, momentary=False)
     if flow.outputs is not None:
         yield flow.outputs, Scope("'outputs'", names, {task.id: task for task in flow.main.tasks})
+    for trigger in flow.triggers:
+        yield from _of_trigger(trigger)
+
+
+def _of_trigger(trigger: ir.Trigger) -> Iterator[tuple[Expr, Scope]]:
+    """Yield what stands in a trigger.  There is no run yet: nothing of one means anything."""
+    where = f"trigger '{trigger.name}'"
+    names = OF_TRIGGERS | ({"event"} if type(trigger.kind) in (EventTrigger, WebhookTrigger) else set())
+    if trigger.condition is not None:
+        yield trigger.condition, Scope(where, names, {}, condition=True)
+    if trigger.filter is not None:
+        yield trigger.filter, Scope(where, names, {}, condition=True)
+    if trigger.inputs is not None:
+        yield trigger.inputs, Scope(where, names, {})
+    if trigger.key is not None:
+        yield trigger.key, Scope(where, names, {}, momentary=False)
 
 
 def _of_graph(

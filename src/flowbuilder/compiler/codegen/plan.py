@@ -10,6 +10,7 @@ from flowbuilder.compiler.codegen.arrange import arrange, in_order
 from flowbuilder.compiler.codegen.module import Module
 from flowbuilder.compiler.codegen.names import Level, ScopeNames, VariableNames
 from flowbuilder.compiler.codegen.regions import maybe_skipped, region_function
+from flowbuilder.compiler.codegen.triggers import trigger_plan
 from flowbuilder.compiler.costs import weights
 from flowbuilder.compiler.expressions.references import mentions_secrets, uses_now
 from flowbuilder.compiler.inputs import config_checker
@@ -118,6 +119,7 @@ class _FlowGenerator:
             names = VariableNames(Level(None), self._variables)
             keep = functools.partial(variables.__setitem__, number)
             self._module.function(var.value, names, keep, var.at.line)
+        plan.triggers = tuple([trigger_plan(self._module, one, flow.timezone) for one in flow.triggers])
         plan.list_code = self._module.compile()
         plan.vars = tuple(variables)
         return plan

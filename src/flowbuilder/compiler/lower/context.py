@@ -49,6 +49,7 @@ class Context:
         "source",
         "sub_flows",
         "tasks",
+        "timezone",
     )
 
     def __init__(
@@ -70,6 +71,8 @@ class Context:
         self.tasks = 0
         """Tasks met so far."""
         self.on_crash: OnCrash = "rerun"
+        self.timezone = "UTC"
+        """The flow's."""
         self.defaults: tuple[dict[str, Any], dict[str, dict[str, Any]]] = ({}, {})
         """What `defaults` says for all tasks, and by type."""
         self.missing_needs: list[tuple[Scalar, str, tuple[str, ...]]] = []

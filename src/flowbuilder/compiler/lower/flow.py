@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import zoneinfo
 from typing import TYPE_CHECKING, Any, Final
 
 from flowbuilder.compiler import ir
@@ -25,6 +24,7 @@ from flowbuilder.compiler.lower.graph import EMPTY, lower_graph
 from flowbuilder.compiler.lower.inputs import read_config, read_inputs
 from flowbuilder.compiler.lower.outputs import lower_outputs
 from flowbuilder.compiler.lower.record import Key, Table, read_record
+from flowbuilder.compiler.lower.triggers import read_timezone, read_triggers
 from flowbuilder.compiler.lower.values import lower_value
 from flowbuilder.compiler.nodes import Mapping, Node, Scalar
 
@@ -54,24 +54,6 @@ def _read_namespace(ctx: Context, node: Node, key: str) -> str | None:
     text = TEXT.read(ctx, node, key)
     if text is not None and not _NAMESPACE.fullmatch(text):
         ctx.error("FB204", f"'{text[:80]}' is no namespace: up to 128 of a-z, 0-9, '.', '-' and '_'", node)
-        return None
-    return text  # type: ignore[no-any-return]
-
-
-def _read_timezone(ctx: Context, node: Node, key: str) -> str | None:
-    text = TEXT.read(ctx, node, key)
-    if text is None:
-        return None
-    try:
-        zoneinfo.ZoneInfo(text)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-        near = ctx.near(text, sorted(zoneinfo.available_timezones()))
-        ctx.error(
-            "FB242",
-            f"there is no time zone '{text[:60]}'",
-            node,
-            near or "write for example 'Europe/Berlin' or 'UTC'",
-        )
         return None
     return text  # type: ignore[no-any-return]
 
@@ -121,7 +103,7 @@ FLOW: Final = Table(
         "namespace": Key(Field(_read_namespace, {"type": "string"}), "Whom it belongs to."),
         "labels": Key(TEXTS, "Words to find it by."),
         "timezone": Key(
-            Field(_read_timezone, {"type": "string"}), "The zone of `today()` and of texts without one."
+            Field(read_timezone, {"type": "string"}), "The zone of `today()` and of texts without one."
         ),
         "inputs": Key(
             Field(read_inputs, {"type": "object", "additionalProperties": {"type": "object"}}),
@@ -153,13 +135,14 @@ FLOW: Final = Table(
         "debounce": Key(lanes.DEBOUNCE_FIELD, "How long a start waits for another that takes its place."),
         "durability": Key(choice("group", "none"), "Whether a run waits for the disk."),
         "on_crash": Key(choice("rerun", "fail"), "What becomes of a task that was running at a crash."),
+        "triggers": Key(
+            Field(_as_node, {"type": "array", "items": {"$ref": "#/$defs/trigger"}}),
+            "What starts runs by itself: times, files, events, other flows.",
+        ),
         "tasks": Key(_TASKS, "The tasks, by id."),
         "on_failure": Key(_TASKS, "Tasks that run when the run has failed."),
         "finally": Key(_TASKS, "Tasks that run at the end, whatever happened."),
         "outputs": Key(Field(_as_node, {"type": "object"}), "What a run gives, by name."),
-    },
-    later={
-        "triggers": "until then start runs by `flowbuilder run`, from cron for example",
     },
     elsewhere={
         "name": "it is called `flow`",
@@ -187,6 +170,7 @@ def lower_flow(ctx: Context, root: Node, content_hash: str) -> tuple[ir.Flow, tu
     """
     values = read_record(ctx, root, FLOW, "a flow")
     ctx.on_crash = values.get("on_crash", "rerun")
+    ctx.timezone = values.get("timezone", "UTC")
     if "defaults" in values:
         ctx.defaults = read_defaults(ctx, values["defaults"])
     graphs: dict[str, ir.Graph] = {}
@@ -194,6 +178,7 @@ def lower_flow(ctx: Context, root: Node, content_hash: str) -> tuple[ir.Flow, tu
         if key in values:
             graphs[key] = lower_graph(ctx, values[key], key)[0]
     outputs: Expr | None = lower_outputs(ctx, values["outputs"]) if "outputs" in values else None
+    triggers = read_triggers(ctx, values["triggers"], "triggers") if "triggers" in values else None
     secrets = values.get("secrets", ())
     name_node = root.get("flow") if type(root) is Mapping else None
     plain: dict[str, Any] = {key: values[key] for key in _PLAIN if key in values}
@@ -206,6 +191,7 @@ def lower_flow(ctx: Context, root: Node, content_hash: str) -> tuple[ir.Flow, tu
         on_failure=graphs.get("on_failure"),
         finally_=graphs.get("finally"),
         outputs=outputs,
+        triggers=triggers or (),
         **plain,
     )
     return flow, secrets

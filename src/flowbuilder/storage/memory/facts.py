@@ -61,6 +61,13 @@ class MemoryFacts:
                 else:
                     place.facts[name] = fact
 
+    def announce(self) -> None:
+        """Wake all engines of the store."""
+        with self._reading() as place:
+            wakes = list(place.bells.values())
+        for wake in wakes:
+            wake()
+
     def forget(self, kind: str, *, prefix: str = "", expired_at: float | None = None) -> int:
         """Delete facts of a kind, all or those that had expired at a moment; returns how many."""
         with self._reading() as place:

@@ -48,11 +48,13 @@ class SqliteFacts:
     Args:
         read: carries out a query on a connection for readers.
         write: carries out work within a transaction of the writer, and returns when it is durable.
+        wake: wakes all engines of the store.
     """
 
-    def __init__(self, read: Any, write: Any) -> None:
+    def __init__(self, read: Any, write: Any, wake: Callable[[], None]) -> None:
         self._read = read
         self._write = write
+        self.announce = wake
 
     def get(self, kind: str, key: str) -> Fact | None:
         """Return a fact."""

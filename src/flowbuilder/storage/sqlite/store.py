@@ -310,7 +310,13 @@ class SqliteStore:
 
     def facts(self) -> facts.SqliteFacts:
         """Return what the store keeps beyond runs."""
-        return facts.SqliteFacts(self._read, self._write)
+        return facts.SqliteFacts(self._read, self._write, self._wake_all)
+
+    def _wake_all(self) -> None:
+        """Wake all engines that live."""
+        for engine in self.engines():
+            if engine.alive:
+                commands.ring(self._engines.bell_of(engine.id))
 
     def liveness(self) -> liveness.SqliteLiveness:
         """Return what looks over all live runs."""

@@ -1,0 +1,140 @@
+"""A trigger of a version of a flow, and the run that it starts."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+
+from flowbuilder.core import values
+from flowbuilder.core.errors import (
+    EngineStopped,
+    ExpressionError,
+    FlowBuilderError,
+    KeyConflict,
+    StoreError,
+)
+from flowbuilder.core.functions.writing import written
+from flowbuilder.core.plan import CONTEXT, HEADER
+from flowbuilder.core.triggers import CronTrigger, EveryTrigger, kind_of
+from flowbuilder.runtime.context import Context
+from flowbuilder.runtime.refused import record_refused
+from flowbuilder.runtime.start import Start
+from flowbuilder.storage.api import RunRow
+from flowbuilder.triggers.state import full_name
+
+if TYPE_CHECKING:
+    from flowbuilder.core.plan import FlowPlan, TriggerPlan
+    from flowbuilder.runtime.machine import Machine
+
+Outcome = Literal["started", "known", "condition", "refused"]
+
+
+class Fired(msgspec.Struct, frozen=True):
+    """What came of firing a trigger."""
+
+    outcome: Outcome
+    """A new run; one that its key had already; none, since `if` did not hold; a run that failed at once."""
+    row: RunRow | None = None
+    message: str = ""
+
+
+@dataclasses.dataclass(slots=True, eq=False)
+class Armed:
+    """A trigger that is in force."""
+
+    plan: FlowPlan
+    trigger: TriggerPlan
+    file: str = ""
+    name: str = dataclasses.field(init=False)
+    """Its full name: `flow/trigger`."""
+    kind: str = dataclasses.field(init=False)
+
+    def __post_init__(self) -> None:
+        self.name = full_name(self.plan.name, self.trigger.name)
+        self.kind = kind_of(self.trigger.kind)
+
+    @property
+    def about(self) -> str:
+        """What its moments depend on, as a text: when that changes, what it missed before counts no more."""
+        kind = self.trigger.kind
+        match kind:
+            case CronTrigger(text):
+                return f"cron {text} {self.trigger.timezone}"
+            case EveryTrigger(seconds, anchor):
+                return f"every {seconds!r} {anchor!r}"
+            case _:
+                return values.encode(msgspec.to_builtins(kind)).hex()
+
+    def view(self, by: str, **more: Any) -> dict[str, Any]:
+        """Return what expressions see as `trigger`."""
+        return {"type": self.kind, "name": self.trigger.name, "by": by, **more}
+
+    async def fire(
+        self,
+        machine: Machine,
+        seen: dict[str, Any],
+        occasion: str,
+        *,
+        conditional: bool = True,
+        labels: dict[str, str] | None = None,
+        again: bool = False,
+    ) -> Fired:
+        """Start the run of one occasion, at most once however often this is called for it.
+
+        Args:
+            machine: the engine.
+            seen: what expressions see as `trigger`.
+            occasion: what tells this occasion from all others of the trigger.
+            conditional: whether `if` and `filter` are asked.
+            labels: of the run, beside those of the trigger.
+            again: start a run even if the occasion has one; `occasion` then tells this from others.
+
+        Raises:
+            StoreError: nothing was started; to be tried again.
+            EngineStopped: the engine is being closed.
+        """
+        trigger, plan = self.trigger, self.plan
+        scope = self._scope(machine, seen, occasion)
+        key = f"{trigger.name}@{occasion}"
+        about = {"trigger": seen}
+        wanted = {**trigger.labels, **(labels or {})}
+        how = Start(key=key, priority=trigger.priority, labels=wanted or None, about=about)
+        try:
+            for condition in (trigger.filter, trigger.condition) if conditional else ():
+                if condition is not None and condition(scope) is not True:
+                    return Fired("condition")
+            if trigger.key is not None and not again:
+                how = msgspec.structs.replace(how, key=written(trigger.key(scope)))
+            inputs = {} if trigger.inputs is None else trigger.inputs(scope)
+            before = machine.runs.new_id(machine.clock.now())
+            row = await machine.runs.start(plan, inputs, how)
+        except KeyConflict as error:  # an expression gave something else before, such as another `now()`
+            row = await machine.in_thread(functools.partial(machine.store.run, error.run_id))
+            return Fired("known", row)
+        except (StoreError, EngineStopped):
+            raise
+        except ExpressionError as error:
+            return await self._refuse(machine, how, f"{error.kind}: {error.message}")
+        except FlowBuilderError as error:
+            return await self._refuse(machine, how, str(error))
+        return Fired("started" if row.id > before and row.id.endswith(machine.id) else "known", row)
+
+    async def _refuse(self, machine: Machine, how: Start, message: str) -> Fired:
+        """Record a failed run, so that what went wrong is seen."""
+        text = f"trigger '{self.trigger.name}': {message}"
+        row = await record_refused(machine, self.plan, how, "input", text)
+        return Fired("refused", row, text)
+
+    def _scope(self, machine: Machine, seen: dict[str, Any], occasion: str) -> list[Any]:
+        now = machine.clock.now()
+        place = f"{self.name}@{occasion}"
+        row = RunRow(place, self.plan.name, self.plan.content_hash, "queued", now, b"")
+        context = Context(self.plan, {}, row)
+        context.trigger = seen
+        context.stand(place, now)
+        scope: list[Any] = [None] * HEADER
+        scope[CONTEXT] = context
+        return scope

@@ -1,0 +1,248 @@
+"""A project that is up: its flows in force, their triggers armed, until it is closed.  Start reading here."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from flowbuilder.core.errors import FlowBuilderError, NotFound
+from flowbuilder.triggers.folder import Broken, Folder, Loaded, is_candidate, is_skipped
+from flowbuilder.triggers.happenings import Happening, What
+from flowbuilder.triggers.service import Triggers
+from flowbuilder.triggers.watching import watch
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from flowbuilder.core.plan import FlowPlan
+    from flowbuilder.runtime.machine import Machine
+    from flowbuilder.storage.api import RunRow
+
+_log = logging.getLogger("flowbuilder.triggers")
+
+Listener = Callable[[Happening], None]
+_HELD: Final = 0.01
+"""Seconds after which it is looked again whether what was fired was told of."""
+_MOST_HELD: Final = 1000
+_ENDED: Final = frozenset({"succeeded", "failed", "cancelled"})
+
+
+class Project:
+    """The flows of a folder and their triggers, driven by an engine.
+
+    Made by `Engine.up`.  Flows are read again when their files change: runs in
+    flight keep their version, and a broken edit keeps the last good one.
+
+    Args:
+        machine: the engine's parts.
+        folder: where the flows lie; or one flow's file.
+        watch: read flows again by itself when files change.
+        on: is told what happens.
+    """
+
+    def __init__(
+        self, machine: Machine, folder: Path, *, watch: bool = True, on: Listener | None = None
+    ) -> None:
+        self._machine = machine
+        self._folder = Folder(folder, machine.plans)
+        self._watch = watch
+        self._listeners: tuple[Listener, ...] = () if on is None else (on,)
+        self._lock = asyncio.Lock()
+        self._watching: asyncio.Task[None] | None = None
+        self._looking: asyncio.Task[Any] | None = None
+        self._look_again = False
+        self._held: list[Happening] = []
+        self.triggers = Triggers(machine, self._tell)
+
+    async def open(self) -> None:
+        """Read all flows, and put their triggers in force.
+
+        Raises:
+            NotFound: there is no such folder.
+        """
+        await self.triggers.open()
+        self._machine.runs.listeners = (*self._machine.runs.listeners, self._on_end)
+        await self.reload()
+        await self.triggers.look()
+        self._say("ready", message=f"{len(self.flows)} flows, {len(self.triggers.armed)} triggers")
+        if self._watch:
+            root = self._folder.root
+            folder = root.parent if root.is_file() else root
+            self._watching = self._machine.loop.create_task(watch(folder, self._matters, self._changed))
+
+    async def close(self) -> None:
+        """Fire nothing more.  Runs go on: they are the engine's."""
+        runs = self._machine.runs
+        runs.listeners = tuple(one for one in runs.listeners if one != self._on_end)
+        tasks = [task for task in (self._watching, self._looking) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self.triggers.close()
+
+    async def __aenter__(self) -> Project:
+        return self
+
+    async def __aexit__(self, *_error: object) -> None:
+        await self.close()
+
+    @property
+    def flows(self) -> Mapping[str, FlowPlan]:
+        """The flows that are in force, by name."""
+        return {name: loaded.plan for name, loaded in sorted(self._folder.flows.items())}
+
+    @property
+    def broken(self) -> Mapping[str, str]:
+        """What is wrong with files that were left out, by path."""
+        return {self._folder.shown(path): broken.message for path, broken in self._folder.broken.items()}
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is due, or is being started."""
+        return self.triggers.busy
+
+    async def settled(self) -> None:
+        """Return when all that is due by now has been started."""
+        await self.triggers.settled()
+
+    def listen(self, on: Listener) -> None:
+        """Have somebody else told what happens from now on."""
+        self._listeners = (*self._listeners, on)
+
+    # -- by hand ---------------------------------------------------------------------
+
+    async def trigger(self, name: str, *, by: str = "hand") -> str:
+        """Start a run of a trigger now, whatever its schedule and its `if` say; returns the run's id.
+
+        Raises:
+            NotFound: there is no trigger of this name.
+        """
+        armed = self.triggers.armed.get(name)
+        if armed is None:
+            raise NotFound("trigger", name, ", ".join(list(self.triggers.armed)[:5]))
+        now = self._machine.clock.now()
+        fired = await self.triggers.fire_now(armed, self._machine.runs.new_id(now), by)
+        assert fired.row is not None
+        return fired.row.id
+
+    # -- reading flows again ------------------------------------------------------------
+
+    def _matters(self, path: Path) -> bool:
+        root = self._folder.root
+        if root.is_file():
+            return path.suffix == root.suffix
+        inside = path.relative_to(root).parts if path.is_relative_to(root) else path.parts
+        if any(is_skipped(part) for part in inside[:-1]):
+            return False
+        # a change of a folder may be all that is told of many files
+        return is_candidate(path.name) or (not path.suffix and not is_skipped(path.name))
+
+    def _changed(self) -> None:
+        """Look at the folder soon; once more if something has changed while we look."""
+        if self._looking is not None and not self._looking.done():
+            self._look_again = True
+            return
+        self._looking = self._machine.loop.create_task(self._look())
+
+    async def _look(self) -> None:
+        while True:
+            self._look_again = False
+            try:
+                await self.reload()
+            except FlowBuilderError as error:
+                self._say("warning", message=str(error))
+            if not self._look_again:
+                return
+
+    async def reload(self) -> None:
+        """Read the folder again, and put what has changed in force.
+
+        Raises:
+            NotFound: the folder is gone; everything stays as it is.
+        """
+        async with self._lock:
+            known = set(self._folder.flows)
+            changes = await self._machine.in_thread(self._folder.look)
+            for name in changes.removed:
+                self.triggers.disarm(name)
+                self._say("removed", name)
+            for loaded in changes.loaded:
+                self._put_in_force(loaded, new=loaded.plan.name not in known)
+            for broken in changes.broken:
+                self._report(broken)
+            for path in changes.mended:
+                if not any(loaded.path == path for loaded in changes.loaded):
+                    name = next((n for n, one in self._folder.flows.items() if one.path == path), None)
+                    self._say("reloaded", name, message=f"{self._folder.shown(path)} is as it was before")
+
+    def _put_in_force(self, loaded: Loaded, *, new: bool) -> None:
+        plan = loaded.plan
+        self.triggers.arm(plan, str(loaded.path))
+        self._say(
+            "loaded" if new else "reloaded",
+            plan.name,
+            message=self._folder.shown(loaded.path),
+            triggers=[trigger.name for trigger in plan.triggers],
+            version=plan.content_hash[:12],
+            warnings=[f"{found.at}: {found.code} {found.what}" for found in loaded.warnings],
+        )
+
+    def _report(self, broken: Broken) -> None:
+        kept = next((name for name, one in self._folder.flows.items() if one.path == broken.path), None)
+        head = self._folder.shown(broken.path)
+        why = "keeps its last good version" if kept else "is left out"
+        self._say("broken", kept, message=f"{head} {why}", error=broken.message)
+
+    # -- telling ----------------------------------------------------------------------------
+
+    def _on_end(self, row: RunRow) -> None:
+        if row.status not in _ENDED:
+            return
+        at = row.ended_at or self._machine.clock.now()
+        data = {"started_at": row.started_at or row.created_at, "result": row.result}
+        ended = Happening("ended", at, flow=row.flow, run=row.id, status=row.status, data=data)
+        if self.triggers.firing:  # a short run has ended before it is told that it was started
+            self._held.append(ended)
+            self._machine.loop.call_soon(self._let_go)
+        else:
+            self._tell(ended)
+
+    def _let_go(self) -> None:
+        """Tell of the runs that have ended, now that it was told that they were started."""
+        if self.triggers.firing and len(self._held) < _MOST_HELD:
+            if self._held:
+                self._machine.loop.call_later(_HELD, self._let_go)
+            return
+        held, self._held = self._held, []
+        for ended in held:
+            self._tell(ended)
+
+    def _say(self, what: What, flow: str | None = None, *, message: str = "", **data: Any) -> None:
+        self._tell(Happening(what, self._machine.clock.now(), flow=flow, message=message, data=data))
+
+    def _tell(self, happening: Happening) -> None:
+        for listener in self._listeners:
+            try:
+                listener(happening)
+            except Exception:  # whoever watches must not keep triggers from firing
+                _log.exception("a listener failed")
+
+
+async def bring_up(
+    machine: Machine, folder: Path, *, watch: bool = True, on: Listener | None = None
+) -> Project:
+    """Return a project that is up.
+
+    Raises:
+        NotFound: there is no such folder.
+    """
+    project = Project(machine, folder, watch=watch, on=on)
+    try:
+        await project.open()
+    except BaseException:
+        await project.close()
+        raise
+    return project

@@ -1,0 +1,320 @@
+"""A trigger of moments: which of them are due, and what is done about each.
+
+Every moment is seen to once.  Its run has a key that is made of the trigger
+and the moment, so that neither a crash between the start and its being noted
+down, nor a second engine, starts it twice.  A moment counts as seen to when
+its run is on disk; so none is lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import logging
+import zoneinfo
+from typing import TYPE_CHECKING, Final
+
+from flowbuilder.core.calendar import Calendar, Every, between, jitter
+from flowbuilder.core.cron import Cron
+from flowbuilder.core.errors import StoreError
+from flowbuilder.core.triggers import CronTrigger, EveryTrigger, Timing
+from flowbuilder.storage.api import LIVE
+from flowbuilder.triggers.state import SCHEDULE, Progress, fact
+
+if TYPE_CHECKING:
+    from flowbuilder.core.plan import TriggerPlan
+    from flowbuilder.runtime.timers import Timer
+    from flowbuilder.storage.api import RunRow
+    from flowbuilder.triggers.armed import Armed, Fired
+    from flowbuilder.triggers.service import Triggers
+
+_log = logging.getLogger("flowbuilder.triggers")
+
+ON_TIME: Final = 90.0
+"""Seconds by which a moment may be late and was not missed: an engine that was started anew meanwhile,
+or a machine whose clock was set, and whose timers look again once a minute."""
+SET_BACK: Final = 3 * 3600.0
+"""Seconds by which a clock must have been set back for a schedule to begin anew from there."""
+AGAIN: Final = 1.0
+LONGEST_AGAIN: Final = 30.0
+"""Seconds until a start is tried again that the store did not take."""
+MOST_QUEUED: Final = 1000
+"""Moments that wait for the run before, with `overlap: queue`."""
+
+
+def calendar_of(trigger: TriggerPlan) -> Calendar | None:
+    """Return the moments of a trigger; None for one that waits for something else than time."""
+    match trigger.kind:
+        case CronTrigger(text):
+            return Cron(text, trigger.timezone)
+        case EveryTrigger(seconds, anchor):
+            return Every(seconds, anchor)
+        case _:
+            return None
+
+
+def timing_of(trigger: TriggerPlan) -> Timing:
+    """Return how a trigger of moments deals with those that it missed."""
+    assert isinstance(trigger.kind, CronTrigger | EveryTrigger)
+    return trigger.kind.timing
+
+
+def occasion_of(moment: float) -> str:
+    """Return a moment as a part of a run's key."""
+    return dt.datetime.fromtimestamp(moment, dt.UTC).isoformat().replace("+00:00", "Z")
+
+
+def in_zone(moment: float, timezone: str) -> dt.datetime:
+    """Return a moment as expressions see it."""
+    zone = dt.UTC if timezone == "UTC" else zoneinfo.ZoneInfo(timezone)
+    return dt.datetime.fromtimestamp(moment, zone)
+
+
+class Timed:
+    """One trigger of moments, while its flow is up.
+
+    Args:
+        service: what it is a part of.
+        armed: the trigger.
+        progress: how far it had come, if anything is known of it.
+    """
+
+    def __init__(self, service: Triggers, armed: Armed, progress: Progress | None) -> None:
+        self._service = service
+        self._machine = service.machine
+        self._lock = asyncio.Lock()
+        self._timer: Timer | None = None
+        self._again = AGAIN
+        self._draining = False
+        self._stepping = False
+        self.closed = False
+        self.progress = progress or Progress(last=self._machine.clock.now())
+        self._fresh = progress is None
+        self.replace(armed)
+
+    @property
+    def name(self) -> str:
+        """Its full name."""
+        return self.armed.name
+
+    def replace(self, armed: Armed) -> None:
+        """Take another version of the trigger; one with other moments begins anew."""
+        self.armed = armed
+        calendar = calendar_of(armed.trigger)
+        assert calendar is not None
+        self.calendar: Calendar = calendar
+        self.timing = timing_of(armed.trigger)
+        progress = self.progress
+        now = self._machine.clock.now()
+        if progress.about != armed.about or progress.file != armed.file or self._fresh:
+            if progress.about != armed.about:
+                progress.last, progress.about, progress.queue = now, armed.about, []
+            progress.file = armed.file
+            self._fresh = False
+            self._note()
+        self.look_at_clock()
+
+    def look_at_clock(self) -> None:
+        """Begin anew where the clock has been set back by more than a few hours, and set the timer."""
+        now = self._machine.clock.now()
+        if self.progress.last > now + SET_BACK:
+            self._service.warn(
+                self.name, "the clock was set back; the schedule goes on from the present moment"
+            )
+            self.progress.last = now
+            self._note()
+        self._set_timer()
+        if self.progress.queue:
+            self._drain_soon()
+
+    def pass_over(self) -> None:
+        """Go on from the present moment: what came while it was paused is not made up for."""
+        self.progress.last = max(self.progress.last, self._machine.clock.now())
+        self._note()
+        self.look_at_clock()
+
+    def close(self) -> None:
+        """Do nothing more."""
+        self.closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    # -- when ---------------------------------------------------------------------
+
+    @property
+    def _idle(self) -> bool:
+        return self.closed or not self.armed.trigger.enabled or self.name in self._service.pauses
+
+    def next_moment(self) -> float | None:
+        """Return the next moment; None where there is none, or it is paused."""
+        return None if self._idle else self.calendar.after(self.progress.last)
+
+    def _set_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        moment = self.next_moment()
+        if moment is not None:
+            at = moment + jitter(self.name, moment, self.timing.jitter)
+            self._timer = self._machine.timers.at(at, self._on_time)
+
+    def _on_time(self) -> None:
+        self._timer = None
+        if not self._stepping:
+            self._stepping = True
+            self._service.in_background(self._step())
+
+    async def _step(self) -> None:
+        """See to all that is due."""
+        try:
+            async with self._lock:
+                if self._idle:
+                    return
+                await self._catch_up()
+            self._again = AGAIN
+        except StoreError as error:
+            self._service.warn(self.name, f"its run is started again in {self._again:g} s: {error}")
+            self._timer = self._machine.timers.at(self._machine.clock.now() + self._again, self._on_time)
+            self._again = min(2 * self._again, LONGEST_AGAIN)
+            return
+        finally:
+            self._stepping = False
+        self._set_timer()
+
+    async def _catch_up(self) -> None:
+        moments, newest = self._due(self._machine.clock.now())
+        if newest is None:
+            return
+        chosen = self._chosen(moments, self._machine.clock.now())
+        self._tell_of_missed(chosen)
+        for moment in chosen:
+            late = self._machine.clock.now() - moment - self.timing.jitter > ON_TIME
+            await self._occur(moment, "catch_up" if late else "schedule")
+            self.progress.last = moment
+            self._note()
+            if self._idle:
+                return
+        self.progress.last = max(self.progress.last, newest)
+        self._note()
+
+    def _tell_of_missed(self, chosen: list[float]) -> None:
+        """Tell of moments that no run is started for: nothing is left out without a word."""
+        first = self.calendar.after(self.progress.last)
+        if first is None or (chosen and chosen[0] == first):
+            return
+        self.progress.skipped += 1
+        since = in_zone(first, self.armed.trigger.timezone).isoformat()
+        rest = f"; {len(chosen)} made up for" if chosen else ""
+        self._service.tell("skipped", self, message=f"moments from {since} on were missed{rest}")
+
+    def _due(self, now: float) -> tuple[list[float], float | None]:
+        """Return moments that are due and not seen to, the newest at the end, and the newest of all."""
+        timing, name = self.timing, self.name
+        most = timing.most if timing.catch_up == "all" else 1
+        moments = between(self.calendar, self.progress.last, now, most + (1 if timing.jitter else 0))
+        while moments and moments[-1] + jitter(name, moments[-1], timing.jitter) > now:
+            moments.pop()  # put off into the future: it comes by itself
+        return moments[-most:], moments[-1] if moments else None
+
+    def _chosen(self, moments: list[float], now: float) -> list[float]:
+        """Return those of the due moments that runs are started for."""
+        timing, newest = self.timing, moments[-1]
+        on_time = now - newest - jitter(self.name, newest, timing.jitter) <= ON_TIME
+        oldest = now - timing.window if timing.window is not None else float("-inf")
+        match timing.catch_up:
+            case "all":
+                return [moment for moment in moments if moment >= oldest or (moment == newest and on_time)]
+            case "last":
+                return [newest] if on_time or newest >= oldest else []
+            case _:
+                return [newest] if on_time else []
+
+    # -- what -----------------------------------------------------------------------
+
+    async def _occur(self, moment: float, by: str) -> None:
+        """See to one moment."""
+        overlap = self.timing.overlap
+        if overlap == "allow" or not await self._is_live():
+            await self.fire(moment, by)
+            return
+        run_id = self.progress.run
+        assert run_id is not None
+        if overlap == "skip" or (overlap == "queue" and len(self.progress.queue) >= MOST_QUEUED):
+            self.progress.skipped += 1
+            why = "is still live" if overlap == "skip" else f"is live, and {MOST_QUEUED} moments wait already"
+            self._service.tell("skipped", self, run=run_id, message=f"the run before, {run_id}, {why}")
+            return
+        if overlap == "cancel":
+            self.progress.queue = [moment]
+            await self._machine.steering.cancel(run_id, f"trigger '{self.armed.trigger.name}' has come again")
+        elif moment not in self.progress.queue:
+            self.progress.queue.append(moment)
+        self._drain_soon()
+
+    async def fire(self, moment: float, by: str) -> Fired:
+        """Start the run of a moment, unless it has one."""
+        trigger = self.armed.trigger
+        seen = self.armed.view(by, scheduled_at=in_zone(moment, trigger.timezone))
+        fired = await self._service.fire(self.armed, seen, occasion_of(moment))
+        self.count(fired)
+        return fired
+
+    def count(self, fired: Fired) -> None:
+        """Note what came of a firing."""
+        progress = self.progress
+        if fired.row is not None:
+            progress.run = fired.row.id
+        if fired.outcome in ("started", "refused"):
+            progress.runs += 1
+            progress.fired_at = self._machine.clock.now()
+        elif fired.outcome == "condition":
+            progress.skipped += 1
+
+    async def _is_live(self) -> bool:
+        run_id = self.progress.run
+        return run_id is not None and await self._service.is_live(run_id)
+
+    # -- one after the other -----------------------------------------------------------
+
+    def _drain_soon(self) -> None:
+        """See to the queue when the run before has ended."""
+        if not self._draining and not self.closed:
+            self._draining = True
+            self._service.waiting(self._drain())
+
+    async def _drain(self) -> None:
+        self._service.deciding += 1
+        try:
+            while self.progress.queue and not self.closed:
+                run_id = self.progress.run
+                if run_id is not None:
+                    await self._service.ended(run_id)
+                firing = self._service.in_background(self._fire_queued())
+                if firing is None or self._idle:
+                    return
+                await firing
+        except StoreError as error:
+            self._service.warn(self.name, f"its queue is looked at again: {error}")
+            self._machine.timers.at(self._machine.clock.now() + LONGEST_AGAIN, self._drain_soon)
+        finally:
+            self._service.deciding -= 1
+            self._draining = False
+
+    async def _fire_queued(self) -> None:
+        async with self._lock:
+            queue = self.progress.queue
+            if queue and not self._idle and not await self._is_live():
+                await self.fire(queue[0], "schedule")
+                del queue[0]
+                self._note()
+
+    def _note(self) -> None:
+        """Have it written down how far the trigger has come."""
+        self.progress.next = self.next_moment()
+        self._service.keeper.keep(fact(SCHEDULE, self.name, self.progress))
+
+
+def has_ended(row: RunRow | None) -> bool:
+    """Tell whether a run has ended, or is gone."""
+    return row is None or row.status not in LIVE
