@@ -29,12 +29,14 @@ def steer(reader: Reader, rows: Sequence[RunRow], order: Order, doing: str) -> S
     told: list[str] = []
     written: list[str] = []
     left: list[str] = []
+    ended: list[str] = []
     for batch in in_batches(rows, doing):
         steered = reader.steer([row.id for row in batch], order)
         told += steered.told
         written += steered.written
         left += steered.left
-    return Steered(told, written, left)
+        ended += steered.ended
+    return Steered(told, written, left, ended)
 
 
 def drive_on(workspace: Workspace, run_ids: Sequence[str]) -> list[RunView]:

@@ -31,6 +31,7 @@ from flowbuilder.runtime.forks import Forks
 from flowbuilder.runtime.groups import Groups
 from flowbuilder.runtime.hearing import Hearing
 from flowbuilder.runtime.histories import Histories
+from flowbuilder.runtime.lanes import RunLanes
 from flowbuilder.runtime.limits import Limits
 from flowbuilder.runtime.loading import Loading
 from flowbuilder.runtime.loops import Loops
@@ -186,6 +187,7 @@ class EngineCore:
         machine.phases = Phases(machine)
         machine.cancellation = Cancellation(machine)
         machine.limits = Limits(machine)
+        machine.lanes = RunLanes(machine)
         machine.pauses = Pauses(machine)
         machine.steering = Steering(machine)
         machine.forks = Forks(machine)
@@ -237,6 +239,7 @@ class EngineCore:
         for task in self._serving:
             task.cancel()
         await asyncio.gather(*self._serving, return_exceptions=True)
+        machine.lanes.close()
         await machine.limits.close()
         await machine.recovery.close()
         try:

@@ -80,13 +80,23 @@ class Loading:
             for start in range(0, len(ours), STEP):
                 some = ours[start : start + STEP]
                 for item in await self._machine.in_thread(functools.partial(self._load_all, some)):
-                    self._enter(item)
+                    if item.row.started_at is not None or await self._may_begin(item):
+                        self._enter(item)
                     self._has_been_read(item.row.id)
         finally:
             for row in ours:
                 self._has_been_read(row.id)
         for other in others:
             await asyncio.shield(other)
+
+    async def _may_begin(self, item: Loaded) -> bool:
+        """Tell whether a start that was held begins now; if not, it is queued, or has ended."""
+        if not isinstance(item.recovered, Recovered):
+            return True  # what is wrong with it is said where it is entered
+        if not await self._machine.lanes.begin_held(item.row, item.plan):
+            return False
+        item.row.started_at = item.row.started_at or self._machine.clock.now()
+        return True
 
     def _has_been_read(self, run_id: str) -> None:
         reading = self._reading.pop(run_id, None)
@@ -149,7 +159,8 @@ class Loading:
         suspect = row.id in self._suspect
         self._suspect.discard(row.id)
         if suspect or row.status != status or row.wake_at is not None:
-            machine.committer.change(run, status=status, wake_at=None, owner=machine.id)
+            started = row.started_at
+            machine.committer.change(run, status=status, wake_at=None, owner=machine.id, started_at=started)
         if machine.bus.active:
             machine.bus.emit(RunEvent(run.id, plan.name, status, machine.clock.now()))
         if run.held is None and row.crashes >= machine.config.engine.crashes and self._give_up(run):

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from flowbuilder.runtime.groups import Groups
     from flowbuilder.runtime.hearing import Hearing
     from flowbuilder.runtime.histories import Histories
+    from flowbuilder.runtime.lanes import RunLanes
     from flowbuilder.runtime.limits import Limits
     from flowbuilder.runtime.loading import Loading
     from flowbuilder.runtime.loops import Loops
@@ -85,6 +86,7 @@ class Machine:
     undos: Undos = dataclasses.field(init=False)
     phases: Phases = dataclasses.field(init=False)
     cancellation: Cancellation = dataclasses.field(init=False)
+    lanes: RunLanes = dataclasses.field(init=False)
     limits: Limits = dataclasses.field(init=False)
     pauses: Pauses = dataclasses.field(init=False)
     steering: Steering = dataclasses.field(init=False)

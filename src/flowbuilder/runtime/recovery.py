@@ -47,6 +47,7 @@ class Recovery:
 
     async def take_over(self) -> list[str]:
         """Carry on all runs whose engine is dead, and those that are due; return their ids."""
+        self._machine.lanes.adopts = True
         taken: list[str] = []
         while True:
             most = min(BATCH, self._machine.runs.room())
@@ -60,6 +61,7 @@ class Recovery:
             if len(rows) < most:
                 break
         await self.wake_due()
+        taken += await self._machine.lanes.look()
         return taken
 
     async def adopt_if_free(self, run_id: str) -> bool:

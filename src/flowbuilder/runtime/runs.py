@@ -13,7 +13,7 @@ import msgspec
 from flowbuilder.compiler.checks.queues import unknown_queue
 from flowbuilder.compiler.nearest import nearest
 from flowbuilder.core import values
-from flowbuilder.core.errors import EngineStopped, FlowBuilderError, FlowError, KeyConflict, StoreError
+from flowbuilder.core.errors import EngineStopped, FlowError, KeyConflict, StoreError
 from flowbuilder.core.ids import RunIds
 from flowbuilder.core.masking import SHORTEST, Masker
 from flowbuilder.core.records import NULL
@@ -95,15 +95,13 @@ class Runs:
             raise EngineStopped
         if plan.queues:
             self._check_queues(plan)
-        if plan.lanes is not None:
-            raise FlowBuilderError(
-                "`concurrency` and `debounce` are checked already, but not carried out yet"
-            )
         if self._kept.get(plan.content_hash, _UNKNOWN) is not None:
             await self._keep_plan(plan)
         if how.key is not None:
             return await self._start_with_key(plan, checked, how, how.key)
         await self._come_in(plan, how)
+        if plan.lanes is not None:
+            return await machine.lanes.start(plan, checked, how)
         run = self._make(plan, checked, how)
         await self._accept(run)
         return run.row
@@ -141,6 +139,8 @@ class Runs:
         async with lock:
             try:
                 known = await self._by_key(plan.name, key)
+                if known is None and plan.lanes is not None:
+                    return await self._machine.lanes.start(plan, inputs, how)
                 if known is None:
                     await self._come_in(plan, how)
                     run = self._make(plan, inputs, how)
@@ -205,8 +205,16 @@ class Runs:
         return self._machine.config.engine.live_runs - len(self.live)
 
     def _make(self, plan: FlowPlan, inputs: dict[str, Any], how: Start) -> RunState:
+        run = self.enter(self.make_row(plan, inputs, how), plan, inputs)
+        if how.seed is not None:
+            run.records += how.seed.records
+            run.recovered = how.seed.found
+        return run
+
+    def make_row(self, plan: FlowPlan, inputs: dict[str, Any], how: Start) -> RunRow:
+        """Make the row of a new run, which begins now."""
         now = self._machine.clock.now()
-        row = RunRow(
+        return RunRow(
             id=self._ids.make(now),
             flow=plan.name,
             flow_hash=plan.content_hash,
@@ -221,11 +229,6 @@ class Runs:
             labels={**plan.labels, **(how.labels or {})} if how.labels or plan.labels else _NO_LABELS,
             about=None if how.about is None else values.encode(dict(how.about)),
         )
-        run = self.enter(row, plan, inputs)
-        if how.seed is not None:
-            run.records += how.seed.records
-            run.recovered = how.seed.found
-        return run
 
     def enter(self, row: RunRow, plan: FlowPlan, inputs: dict[str, Any]) -> RunState:
         """Make the state of a run in memory; nothing of it has begun yet."""
@@ -328,6 +331,17 @@ class Runs:
             self._machine.caches.run_ended(run)
         for listener in self.listeners:
             listener(row)
+        self._machine.sub_flows.child_ended(row.id, row.parent, row.status, row.result)
+        if row.lane is not None:
+            self._machine.lanes.ended(run)
+
+    def ended_in_store(self, row: RunRow) -> None:
+        """Take in that a run has ended which never was in memory; whoever waits for it learns of it."""
+        bus = self._machine.bus
+        if bus.active:
+            failure = values.decode(row.result) if row.result is not None else None
+            bus.emit(RunEvent(row.id, row.flow, row.status, row.ended_at or row.created_at, failure))
+        self._tell(row.id, row)
         self._machine.sub_flows.child_ended(row.id, row.parent, row.status, row.result)
 
     def forget(self, run: RunState) -> None:

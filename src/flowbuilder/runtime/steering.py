@@ -116,6 +116,9 @@ class Steering:
                 await self._kept(leaving, True)
         steer = functools.partial(machine.store.steering().steer, [run_id], order)
         steered = await machine.in_thread(steer)
+        for ended in steered.ended:
+            row = await machine.in_thread(functools.partial(machine.store.run, ended))
+            machine.runs.ended_in_store(row)
         if steered.written and carry_on:
             await machine.recovery.adopt_if_free(run_id)
         return not steered.left

@@ -215,7 +215,8 @@ class Engine:
             sleeping = await self.core.machine.in_thread(asleep)
             taken = await recovery.take_over()
             known = set(taken)
-            taken += [row.id for row in sleeping if row.id not in known and row.status == "waiting"]
+            asleep_or_queued = ("waiting", "queued")
+            taken += [row.id for row in sleeping if row.id not in known and row.status in asleep_or_queued]
         else:
             taken = [id for name in run_ids if (id := await self._resume(name)) is not None]
         return [Run(self, await self.row(id)) for id in taken]

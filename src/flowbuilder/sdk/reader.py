@@ -78,6 +78,7 @@ def left_behind(store: Store, but: str | None = None) -> list[RunRow]:
         if row.owner not in alive
         and row.status != "paused"
         and not (row.owner is None and row.status == "waiting" and _moment(row) > overdue)
+        and not (alive and row.owner is None and row.status == "queued" and row.lane is not None)
     ]
 
 

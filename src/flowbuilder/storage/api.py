@@ -18,6 +18,7 @@ from flowbuilder.core.errors import StoreError
 from flowbuilder.storage.events import Emit, Events, Subscribe, Take, Unsubscribe
 
 if TYPE_CHECKING:
+    from flowbuilder.storage.lanes import Lanes
     from flowbuilder.storage.liveness import Liveness
 
 RunStatus = Literal["queued", "running", "waiting", "paused", "succeeded", "failed", "cancelled"]
@@ -55,6 +56,8 @@ class RunRow(msgspec.Struct, gc=False):
     labels: dict[str, str] = {}
     about: bytes | None = None
     """MessagePack of a mapping with what few runs have: what triggered it, what it was forked from, …"""
+    lane: str | None = None
+    """Where it needs a place to run (`storage.lanes`); it is `queued` until it has one."""
 
 
 class KeyTaken(StoreError):
@@ -250,6 +253,8 @@ class Steered(msgspec.Struct, frozen=True):
     """Nobody alive owned them: it is done, and on disk."""
     left: list[str]
     """They have ended, or stand so that there was nothing to do, or there are none such."""
+    ended: list[str] = []
+    """They had not begun, waited for their turn, and never will: their cancel is their end."""
 
 
 class Store(Protocol):
@@ -358,7 +363,8 @@ class Store(Protocol):
     def take_over(self, limit: int = 1000) -> list[RunRow]:
         """Make this engine the owner of live runs whose owner is dead, and return them.
 
-        Also of runs that are `queued` or `running` and have no owner.  One
+        Also of runs that are `queued` or `running` and have no owner; those that are queued in a lane are
+        left to `Lanes.take`.  One
         engine gets each run, however many ask at once.  `crashes` is counted
         up for runs that were `running` in an engine that did not `close`.
         What an engine of this one's name left behind is as good as any other's.
@@ -431,6 +437,10 @@ class Store(Protocol):
 
     def facts(self) -> Facts:
         """Return what the store keeps beyond runs."""
+        ...
+
+    def lanes(self) -> Lanes:
+        """Return who has a place to run, and who waits for one."""
         ...
 
     def liveness(self) -> Liveness:

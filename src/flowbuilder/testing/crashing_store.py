@@ -19,7 +19,7 @@ from flowbuilder.core.errors import StoreError, StoreFull
 from flowbuilder.storage.api import Accept, Append, Change, Log
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from flowbuilder.storage.api import (
         Blobs,
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         Write,
     )
     from flowbuilder.storage.events import Event, EventFilter, Events, Subscription
+    from flowbuilder.storage.lanes import Enter, Entered, Hold, Lanes, Queued
     from flowbuilder.storage.liveness import Liveness
 
 _PATIENCE = 30.0
@@ -342,6 +343,11 @@ class CrashingStore:
         self._alive()
         return _CountedFacts(self, self.store.facts())
 
+    def lanes(self) -> Lanes:
+        """As the other store; each change counts as a write to die at."""
+        self._alive()
+        return _CountedLanes(self, self.store.lanes())
+
     def liveness(self) -> Liveness:
         """As the other store."""
         self._alive()
@@ -416,6 +422,44 @@ class _CountedFacts:
         """As the other store."""
         self._store._alive()
         self._facts.announce()
+
+
+class _CountedLanes:
+    """The lanes of a store that may die."""
+
+    def __init__(self, store: CrashingStore, lanes: Lanes) -> None:
+        self._store = store
+        self._lanes = lanes
+
+    def enter(self, entries: Sequence[Enter], now: float) -> list[Entered]:
+        """As the other store, or die."""
+        self._store.count_change()
+        return self._lanes.enter(entries, now)
+
+    def hold(self, entries: Sequence[Hold], now: float) -> list[Entered]:
+        """As the other store, or die."""
+        self._store.count_change()
+        return self._lanes.hold(entries, now)
+
+    def take(self, lanes: Mapping[str, int], now: float, *, adopts: bool, most: int = 1000) -> list[RunRow]:
+        """As the other store, or die."""
+        self._store.count_change()
+        return self._lanes.take(lanes, now, adopts=adopts, most=most)
+
+    def cancel(self, run_id: str, now: float, reason: str) -> RunRow | None:
+        """As the other store, or die."""
+        self._store.count_change()
+        return self._lanes.cancel(run_id, now, reason)
+
+    def queued(self, most: int = 1000) -> list[Queued]:
+        """As the other store."""
+        self._store._alive()
+        return self._lanes.queued(most)
+
+    def count(self, lane: str) -> tuple[int, int]:
+        """As the other store."""
+        self._store._alive()
+        return self._lanes.count(lane)
 
 
 class _CountedEvents:

@@ -37,6 +37,7 @@ from flowbuilder.testing.compacting_contract import CompactingContract
 from flowbuilder.testing.events_contract import EventsContract
 from flowbuilder.testing.facts_contract import FactsContract
 from flowbuilder.testing.labels_contract import LabelsContract
+from flowbuilder.testing.lanes_contract import LanesContract
 from flowbuilder.testing.liveness_contract import LivenessContract
 from flowbuilder.testing.steering_contract import SteeringContract
 from flowbuilder.testing.store_under_test import NOON, PATIENCE, Runs, Waiting, commit, ids_of
@@ -46,7 +47,13 @@ if TYPE_CHECKING:
 
 
 class StoreContract(
-    FactsContract, EventsContract, LabelsContract, LivenessContract, CompactingContract, SteeringContract
+    FactsContract,
+    EventsContract,
+    LabelsContract,
+    LanesContract,
+    LivenessContract,
+    CompactingContract,
+    SteeringContract,
 ):
     """What every store promises."""
 

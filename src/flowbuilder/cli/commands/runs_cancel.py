@@ -46,6 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
         return DONE
     order = orders.cancel(time.time(), arguments.reason, undo=not arguments.no_undo)
     steered = steer(reader, rows, order, "cancelling")
+    tell(steered.ended, "had not begun, and is cancelled")
     left = set(steered.left)
     for row in rows:
         if row.id in left:

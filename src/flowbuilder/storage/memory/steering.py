@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from flowbuilder.core import values
 from flowbuilder.storage.api import LIVE, Command, Steered
+from flowbuilder.storage.lanes import asked_at, cancel, waits_its_turn
+from flowbuilder.storage.memory.lanes import MemoryBook
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -39,13 +42,21 @@ class MemorySteering:
 
     def steer(self, run_ids: Sequence[str], order: Order) -> Steered:
         """Carry out an order for so many runs, and wake those who have to do with it."""
-        steered = Steered([], [], [])
+        steered = Steered([], [], [], [])
         owners: set[str | None] = set()
         with self._reading() as place:
             for run_id in dict.fromkeys(run_ids):
                 row = place.runs.get(run_id)
                 if row is None or row.status not in LIVE:
                     steered.left.append(run_id)
+                elif waits_its_turn(row) and row.status in order.only:
+                    if order.kind == "cancel":
+                        reason = values.decode(order.payload).get("reason", "")
+                        cancel(MemoryBook(place), run_id, asked_at(order), reason)
+                        steered.ended.append(run_id)
+                    else:
+                        _change(place, row, order, owner=row.owner)
+                        steered.written.append(run_id)
                 elif row.owner is not None and (known := place.engines.get(row.owner)) and known.alive:
                     number = place.number()
                     place.commands[number] = Command(number, run_id, order.kind, order.payload)
@@ -62,10 +73,10 @@ class MemorySteering:
         return steered
 
 
-def _change(place: Place, row: RunRow, order: Order) -> None:
+def _change(place: Place, row: RunRow, order: Order, owner: str | None = None) -> None:
     crashed = row.owner is not None and row.owner not in place.left and row.status == "running"
     if order.batch is not None:
         journal = place.journals[row.id]
         journal[max(journal, default=-1) + 1] = order.batch
-    changes = {**order.changes, "owner": None, "crashes": row.crashes + crashed}
+    changes = {**order.changes, "owner": owner, "crashes": row.crashes + crashed}
     place.runs[row.id] = msgspec.structs.replace(row, **changes)

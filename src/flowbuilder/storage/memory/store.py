@@ -31,6 +31,7 @@ from flowbuilder.storage.api import (
 from flowbuilder.storage.blobs import names_in
 from flowbuilder.storage.memory.events import MemoryEvents
 from flowbuilder.storage.memory.facts import MemoryFacts
+from flowbuilder.storage.memory.lanes import MemoryLanes
 from flowbuilder.storage.memory.liveness import MemoryLiveness
 from flowbuilder.storage.memory.place import Place, select
 from flowbuilder.storage.memory.steering import MemorySteering
@@ -233,7 +234,7 @@ class MemoryStore:
                 if len(taken) >= limit:
                     break
                 nobody = row.owner is None and row.status in ("queued", "running")
-                if row.status in LIVE and (nobody or row.owner in dead):
+                if row.status in LIVE and not _is_queued(row) and (nobody or row.owner in dead):
                     taken.append(self._own(row, engine))
             for name in dead:
                 self._forget_if_done(name)
@@ -244,7 +245,7 @@ class MemoryStore:
         engine = self._owner()
         with self._reading() as place:
             row = place.runs.get(run_id)
-            if row is None or row.status not in LIVE:
+            if row is None or row.status not in LIVE or _waits_its_turn(row):
                 return None
             if row.owner not in (None, engine) and self._alive(row.owner):
                 return None
@@ -285,6 +286,8 @@ class MemoryStore:
                 row = place.runs.get(command.run_id)
                 if row is None or row.status not in LIVE:
                     del place.commands[number]
+                    continue
+                if _waits_its_turn(row):
                     continue
                 if row.owner is None:
                     self._own(row, engine)
@@ -339,6 +342,16 @@ class MemoryStore:
         """Return what the store keeps beyond runs."""
         return MemoryFacts(self._reading)
 
+    def lanes(self) -> MemoryLanes:
+        """Return who has a place to run, and who waits for one."""
+        return MemoryLanes(self._reading, self._ring_owner, self._engine)
+
+    def _ring_owner(self, owner: str | None) -> None:
+        """Wake the owner of a run that has a command; where there is none, all engines."""
+        for name, wake in list(self.place.bells.items()):
+            if owner in (None, name):
+                wake()
+
     def liveness(self) -> MemoryLiveness:
         """Return what looks over all live runs."""
         return MemoryLiveness(self._reading)
@@ -389,6 +402,17 @@ class MemoryStore:
         if self._engine is None:
             raise StoreError("the store in memory was opened for reading only: no engine is registered")
         return self._engine
+
+
+def _is_queued(row: RunRow) -> bool:
+    """Tell whether a run waits for a place in a lane."""
+    return row.lane is not None and row.status == "queued"
+
+
+def _waits_its_turn(row: RunRow) -> bool:
+    """Tell whether a run waits for a place, or for another start that takes its own."""
+    held = row.status == "waiting" and row.started_at is None and row.owner is None
+    return _is_queued(row) or (row.lane is not None and held)
 
 
 def _notice(run_id: str, task: str, count: int, lines: list[tuple[int, Log]]) -> Log:

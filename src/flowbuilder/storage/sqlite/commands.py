@@ -52,7 +52,9 @@ def receive(cursor: apsw.Cursor, engine: str) -> list[Command]:
     Commands for runs that have ended meanwhile are deleted.
     """
     cursor.execute(
-        f"UPDATE runs SET owner = ? WHERE id IN (SELECT run_id FROM commands) AND owner IS NULL AND {LIVE_SQL}",
+        "UPDATE runs SET owner = ? WHERE id IN (SELECT run_id FROM commands) "
+        f"AND owner IS NULL AND {LIVE_SQL} AND (lane IS NULL OR started_at IS NOT NULL "
+        "OR status NOT IN ('queued', 'waiting'))",
         (engine,),
     )
     cursor.execute(
@@ -62,7 +64,7 @@ def receive(cursor: apsw.Cursor, engine: str) -> list[Command]:
     found = all_rows(
         cursor,
         "SELECT number, run_id, kind, payload FROM commands JOIN runs ON runs.id = run_id "
-        "WHERE owner = ? ORDER BY number",
+        "WHERE owner = ? AND (lane IS NULL OR status <> 'queued') ORDER BY number",
         (engine,),
     )
     return [Command(*columns) for columns in found]

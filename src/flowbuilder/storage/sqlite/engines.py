@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from flowbuilder.storage.api import Engine, RunRow
 from flowbuilder.storage.filelock import Presence, is_locked
+from flowbuilder.storage.sqlite.lanes import BEGUN_SQL, NOT_QUEUED_SQL
 from flowbuilder.storage.sqlite.query import all_rows, first_value
 from flowbuilder.storage.sqlite.runs import COLUMNS, LIVE_SQL, as_row
 
@@ -24,13 +25,13 @@ if TYPE_CHECKING:
 
 _TAKE = f"""
 UPDATE runs SET owner = ?1, crashes = crashes + (?2 AND status = 'running')
-WHERE id IN (SELECT id FROM runs WHERE owner = ?3 AND {LIVE_SQL} ORDER BY id LIMIT ?4)
+WHERE id IN (SELECT id FROM runs WHERE owner = ?3 AND {LIVE_SQL} AND {NOT_QUEUED_SQL} ORDER BY id LIMIT ?4)
 RETURNING {COLUMNS}
 """
 _TAKE_UNOWNED = f"""
 UPDATE runs SET owner = ?1
 WHERE id IN (SELECT id FROM runs WHERE owner IS NULL AND status IN ('queued', 'running')
-             AND status <> 'succeeded' ORDER BY id LIMIT ?2)
+             AND status <> 'succeeded' AND {NOT_QUEUED_SQL} ORDER BY id LIMIT ?2)
 RETURNING {COLUMNS}
 """
 _DUE = f"""
@@ -112,7 +113,9 @@ class Engines:
 
     def claim(self, cursor: apsw.Cursor, engine: str, run_id: str) -> RunRow | None:
         """Make `engine` the owner of one live run, unless somebody else who lives owns it."""
-        found = all_rows(cursor, f"SELECT owner FROM runs WHERE id = ? AND {LIVE_SQL}", (run_id,))
+        found = all_rows(
+            cursor, f"SELECT owner FROM runs WHERE id = ? AND {LIVE_SQL} AND {BEGUN_SQL}", (run_id,)
+        )
         if not found:
             return None
         owner = found[0][0]

@@ -205,7 +205,7 @@ class Group:
             if values[15]:
                 labels = _encode(values[15])
                 self.labels += of_run(run_id, values[15])
-            rows.append((*values[:15], labels, values[16], firsts.get(run_id)))
+            rows.append((*values[:15], labels, *values[16:], firsts.get(run_id)))
         return rows
 
     def _accept(self, row: RunRow) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from flowbuilder.core import values
 from flowbuilder.storage.api import Steered
-from flowbuilder.storage.sqlite import commands, runs
+from flowbuilder.storage.lanes import asked_at, cancel
+from flowbuilder.storage.sqlite import commands, lanes, runs
 from flowbuilder.storage.sqlite.query import all_rows
 
 if TYPE_CHECKING:
@@ -18,7 +20,10 @@ if TYPE_CHECKING:
     from flowbuilder.storage.sqlite.engines import Engines
 
 _THESE = "(SELECT value FROM json_each(?))"
-_FIND = f"SELECT id, owner, status FROM runs WHERE id IN {_THESE} AND {runs.LIVE_SQL}"
+_FIND = (
+    "SELECT id, owner, status, lane IS NOT NULL AND started_at IS NULL AND status IN ('queued', 'waiting') "
+    f"FROM runs WHERE id IN {_THESE} AND {runs.LIVE_SQL}"
+)
 _TELL = "INSERT INTO commands (run_id, kind, payload) SELECT value, ?, ? FROM json_each(?)"
 _APPEND = (
     "INSERT INTO journal SELECT id, max(first_batch IS NOT NULL, "
@@ -73,7 +78,11 @@ class SqliteSteering:
         alive: dict[str | None, bool] = {None: False}
         told: list[str] = []
         written: list[str] = []
-        for run_id, owner, status in all_rows(cursor, _FIND, (json.dumps(run_ids),)):
+        waiting: list[str] = []
+        for run_id, owner, status, waits_its_turn in all_rows(cursor, _FIND, (json.dumps(run_ids),)):
+            if waits_its_turn and status in order.only:
+                waiting.append(run_id)
+                continue
             if owner not in alive:
                 alive[owner] = self._engines.alive(owner)
             if alive[owner]:
@@ -86,8 +95,21 @@ class SqliteSteering:
         if written:
             self._change(cursor, written, order)
             wake.update(engine.id for engine in self._engines.listed(cursor) if engine.alive)
-        known = {*told, *written}
-        return Steered(told, written, [run_id for run_id in run_ids if run_id not in known])
+        ended = self._of_waiting(cursor, waiting, order)
+        written += [run_id for run_id in waiting if run_id not in ended]
+        known = {*told, *written, *ended}
+        return Steered(told, written, [run_id for run_id in run_ids if run_id not in known], ended)
+
+    def _of_waiting(self, cursor: apsw.Cursor, run_ids: list[str], order: Order) -> list[str]:
+        """Change runs that wait for their turn, whoever may begin them; returns those that it ended."""
+        if order.kind == "cancel":
+            book = lanes.SqliteBook(cursor, self._engines.alive)
+            at, reason = asked_at(order), values.decode(order.payload).get("reason", "")
+            return [run_id for run_id in run_ids if cancel(book, run_id, at, reason) is not None]
+        if order.batch is not None and run_ids:
+            cursor.execute(_APPEND, (order.batch, json.dumps(run_ids)))
+        runs.update(cursor, dict.fromkeys(run_ids, order.changes))
+        return []
 
     @staticmethod
     def _change(cursor: apsw.Cursor, run_ids: list[str], order: Order) -> None:

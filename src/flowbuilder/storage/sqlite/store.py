@@ -20,6 +20,7 @@ from flowbuilder.storage.sqlite import (
     flows,
     format,
     journal,
+    lanes,
     liveness,
     logs,
     runs,
@@ -253,7 +254,10 @@ class SqliteStore:
 
     def send(self, run_id: str, kind: str, payload: bytes) -> None:
         """Leave a command for the owner of a run, and wake it; where there is none, all that listen."""
-        owner = self._write(lambda cursor: commands.send(cursor, run_id, kind, payload))
+        self._ring_owner(self._write(lambda cursor: commands.send(cursor, run_id, kind, payload)))
+
+    def _ring_owner(self, owner: str | None) -> None:
+        """Wake the owner of a run that has a command; where there is none, all engines."""
         for name in (
             [owner] if owner is not None else [engine.id for engine in self.engines() if engine.alive]
         ):
@@ -317,6 +321,10 @@ class SqliteStore:
         for engine in self.engines():
             if engine.alive:
                 commands.ring(self._engines.bell_of(engine.id))
+
+    def lanes(self) -> lanes.SqliteLanes:
+        """Return who has a place to run, and who waits for one."""
+        return lanes.SqliteLanes(self._read, self._write, self._engines.alive, self._ring_owner, self._engine)
 
     def liveness(self) -> liveness.SqliteLiveness:
         """Return what looks over all live runs."""
