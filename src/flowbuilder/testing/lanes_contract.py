@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from flowbuilder.core import values
+from flowbuilder.core import records, values
 from flowbuilder.core.limits import ConcurrencyPolicy, DebouncePolicy
-from flowbuilder.storage.api import Change, RunFilter
+from flowbuilder.storage.api import Change, Order, RunFilter
 from flowbuilder.storage.lanes import Enter, Hold
 from flowbuilder.testing.store_under_test import NOON, Runs, StoreUnderTest, commit
 
@@ -260,3 +260,30 @@ class LanesContract(StoreUnderTest):
             assert len(entered) == 40
             assert sum(row.status == "running" for row in entered) == 3
             assert store.lanes().count("l") == (3, 37)
+
+    def test_orders_for_runs_that_have_not_begun_are_carried_out_at_once(self) -> None:
+        runs = Runs()
+        with self.opened() as store:
+            lanes, steering = store.lanes(), store.steering()
+            first, low, high = (
+                lanes.enter([wants(runs, priority=priority)], LATER)[0].row for priority in (50, 40, 60)
+            )
+            held = lanes.hold([Hold(runs.row(lane="h"), DebouncePolicy(10))], LATER)[0].row
+
+            raised = steering.steer([low.id], Order("priority", b"\x80", {"priority": 90}))
+            asked = records.CancelAsked(LATER + 5, "why")
+            order = Order(
+                "cancel", values.encode({"reason": "why"}), {"status": "running"}, records.encode([asked])
+            )
+            ended = steering.steer([high.id, held.id], order)
+
+            assert (raised.written, raised.told) == ([low.id], [])
+            assert sorted(ended.ended) == sorted([high.id, held.id])
+            row = store.run(high.id)
+            assert row is not None
+            assert (row.status, row.ended_at) == ("cancelled", LATER + 5)
+            assert values.decode(row.result or b"")["message"] == "why"
+            assert [each.first.priority for each in lanes.queued()] == [90]
+            assert lanes.count("l") == (1, 1)
+            assert store.receive() == []
+            assert status(store, first) == "running"
