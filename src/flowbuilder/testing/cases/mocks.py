@@ -107,6 +107,8 @@ def _given(work: ir.Work) -> Expr | None:
             return params
         case ir.SubFlow(inputs=inputs):
             return inputs
+        case ir.Wait(params=params) | ir.Approval(params=params):
+            return params
         case ir.Sleep(duration, until):
             return duration if duration is not None else until
     return None

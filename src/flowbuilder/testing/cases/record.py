@@ -108,6 +108,8 @@ def _tasks(plan: FlowPlan) -> Iterator[tuple[str, TaskPlan]]:
 def _of_graph(graph: GraphPlan, prefix: str) -> Iterator[tuple[str, TaskPlan]]:
     for task in graph.tasks:
         yield prefix + task.id, task
+        if task.undo is not None:
+            yield from _of_graph(task.undo, prefix + task.id)
         if task.body is not None:
             yield from _of_graph(task.body, f"{prefix}{task.id}.")
         if task.on_error is not None and task.on_error.graph is not None:
