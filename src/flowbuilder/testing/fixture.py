@@ -121,6 +121,7 @@ class FlowTester:
         *,
         mocks: Mapping[str, Mocked] | None = None,
         secrets: Mapping[str, str] | None = None,
+        config: Mapping[str, Any] | None = None,
         send: Iterable[Mapping[str, Any]] = (),
         clock: dt.datetime | None = None,
         only_mocks: bool = False,
@@ -133,6 +134,7 @@ class FlowTester:
             inputs: values by name.
             mocks: what stands for tasks, by path, glob or `type:…`.
             secrets: values by name; those that are not given get one that shows what it is.
+            config: values of the flow's `config`, in place of those of the profile.
             send: what happens to the run, in order, as in `send` of a file of tests; `at` in seconds.
             clock: when the virtual clock starts; with a time zone.
             only_mocks: a task that calls something and is not mocked is an error.
@@ -148,6 +150,7 @@ class FlowTester:
             flow=self._folder / flow,
             inputs=inputs or {},
             secrets=secrets or {},
+            config=config,
             mocks={name: _mock(name, mocked) for name, mocked in (mocks or {}).items()},
             only_mocks=only_mocks,
             clock=None if clock is None else clock.timestamp(),

@@ -83,6 +83,9 @@ class Case(msgspec.Struct, frozen=True):
     at: Span | None = None
     inputs: Mapping[str, Any] = {}
     config: Mapping[str, Any] | None = None
+    """Values of the flow's `config`, in place of those of the profile."""
+    profile: str | None = None
+    """Which of the project's profiles holds; its usual one otherwise."""
     secrets: Mapping[str, str] = {}
     mocks: Mapping[str, Mock] = {}
     """By a task's path, a glob over paths, or `type:…`."""

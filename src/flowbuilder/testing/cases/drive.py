@@ -20,6 +20,7 @@ from flowbuilder.core.failure import failure
 from flowbuilder.runtime.config import Config
 from flowbuilder.runtime.plans import Definition
 from flowbuilder.runtime.recovered import replay
+from flowbuilder.runtime.start import Start
 from flowbuilder.runtime.views import RunView
 from flowbuilder.sdk.engine import Engine
 from flowbuilder.sdk.load import load
@@ -129,7 +130,7 @@ async def _run(case: Case, loaded: LoadedFlow, clock: FakeClock) -> Outcome:
             engine.core.machine.attempts.teach(MOCK, mocks)
             engine.core.machine.plans.know(plan)
             try:
-                run = await engine.start(plan, case.inputs)
+                run = await _start(engine, plan, case)
             except InputError as error:
                 return Outcome("refused", error=failure("input", str(error)))
             problem = await _to_the_end(
@@ -140,6 +141,24 @@ async def _run(case: Case, loaded: LoadedFlow, clock: FakeClock) -> Outcome:
         return Outcome("not ended", calls=mocks.calls, problem=f"it did not end within {case.timeout:g} s")
     except FlowBuilderError as error:
         return Outcome("not run", calls=mocks.calls, problem=str(error))
+
+
+async def _start(engine: Engine, plan: FlowPlan, case: Case) -> Run:
+    """Start the run, with the profile and the configuration that the test wants.
+
+    A connection that the profile lacks is missed by the task that uses it, if that is not mocked.
+    """
+    machine = engine.core.machine
+    about: dict[str, Any] = {} if case.profile is None else {"profile": case.profile}
+    if plan.connections or case.config is not None:
+        profile = machine.profiles.profile(plan.folder, case.profile)
+        plan.connections = {
+            name: type for name, type in plan.connections.items() if name in profile.connections
+        }
+        if case.config is not None and plan.check_config is not None:
+            about["config"] = plan.check_config({**profile.config, **case.config})
+    row = await machine.runs.start(plan, case.inputs, Start(about=about or None))
+    return await engine.get(row.id)
 
 
 def _secrets(case: Case, loaded: LoadedFlow) -> dict[str, str]:

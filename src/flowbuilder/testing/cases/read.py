@@ -17,6 +17,7 @@ from flowbuilder.compiler.read.parse import parse
 from flowbuilder.compiler.read.source import Source
 from flowbuilder.core.errors import FlowError, NotFound
 from flowbuilder.runtime.plans import SUFFIXES
+from flowbuilder.sdk.load import is_python
 from flowbuilder.tasks.registry import catalogue
 from flowbuilder.testing.cases.case import Answer, Case, Expected, Mock, Sending, Suite
 from flowbuilder.testing.cases.read_expected import EXPECTED
@@ -195,7 +196,8 @@ def _read_secrets(ctx: Context, node: Node, key: str) -> dict[str, str]:
 
 _COMMON: Final = {
     "inputs": Key(_VALUES, "The run's inputs."),
-    "config": Key(_VALUES, "Values of the flow's `config`."),
+    "config": Key(_VALUES, "Values of the flow's `config`, in place of those of the profile."),
+    "profile": Key(TEXT, "Which of the project's profiles holds; its usual one unless given."),
     "secrets": Key(Field(_read_secrets, {"type": "object"}), "Values of secrets, made up for the test."),
     "mocks": Key(Field(_read_mocks, {"type": "object"}), "What stands for tasks, by path or `type:…`."),
     "only_mocks": Key(BOOLEAN, "Whether a task that calls something and is not mocked is an error."),
@@ -269,6 +271,8 @@ def _suite(ctx: Context, root: Node, path: Path) -> tuple[Case, ...]:
 def _flow_of(ctx: Context, root: Node, path: Path, named: str | None) -> Path:
     """Return the flow's file, or report that there is none."""
     stem = path.name.removesuffix(SUFFIX)
+    if named and is_python(named):
+        return _in_python(ctx, root, path, named)
     candidates = [path.parent / named] if named else [path.parent / (stem + suffix) for suffix in SUFFIXES]
     for candidate in candidates:
         if candidate.is_file():
@@ -281,6 +285,15 @@ def _flow_of(ctx: Context, root: Node, path: Path, named: str | None) -> Path:
         "name its file: `flow: other.yaml`",
     )
     return candidates[0]
+
+
+def _in_python(ctx: Context, root: Node, path: Path, named: str) -> Path:
+    """Return where a flow in Python is: `flow.py:report`, from the folder of the tests on."""
+    file = named.partition(":")[0]
+    if file.endswith(".py") and not (path.parent / file).is_file():
+        node = root.get("flow") if type(root) is Mapping else None
+        ctx.error("FB250", f"there is no file '{file}' beside these tests", node or root)
+    return path.parent / named if file.endswith(".py") else Path(named)
 
 
 def _merged(shared: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
