@@ -24,6 +24,7 @@ QUESTIONS = (
     "calls",
     "async_tasks",
     "sleeping",
+    "waiting",
     "compiling",
     "command",
     "idle",

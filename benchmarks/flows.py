@@ -78,6 +78,12 @@ def sleeper(folder: Path, seconds: str = "1s") -> LoadedFlow:
     return _flow(folder, "sleeper", tasks, "inputs.n")
 
 
+def waiter(folder: Path) -> LoadedFlow:
+    """Return a flow that waits for an event of its own."""
+    tasks = ["  hold: {type: wait, with: {event: tick, filter: event.payload.n == inputs.n}}"]
+    return _flow(folder, "waiter", tasks, "tasks.hold.output.n")
+
+
 def text_of(length: int) -> str:
     """Return the text of a flow of so many tasks, some of each kind."""
     lines = ["flow: large", "inputs: {n: {type: integer}}", "tasks:"]

@@ -344,3 +344,23 @@ async def test_engines_on_one_store_wake_each_others_runs(tmp_path: Path) -> Non
         await two.emit("paid", 5)
         await two.signal(signalled.id, "go", 6)
         assert [await got(run) for run in (short, signalled, long)] == [5, 6, 5]
+
+
+async def test_an_engine_that_drives_only_its_own_leaves_the_runs_of_others_alone(tmp_path: Path) -> None:
+    flow = waits(ORDER)
+    async with (
+        Engine(":memory:", store=SqliteStore(tmp_path / "s.db"), recover=False) as one,
+        Engine(":memory:", store=SqliteStore(tmp_path / "s.db"), recover=False) as two,
+    ):
+        mine, others = await one.start(flow, {"order": "A"}), await two.start(flow, {"order": "B"})
+        await in_store(one)
+        await in_store(two)
+        adopted = []
+        two.core.machine.recovery.adopt_if_free = lambda run_id: adopted.append(run_id)  # type: ignore
+        await one.emit("paid", {"order": "A"})
+        assert await got(mine) == {"order": "A"}
+        await two.core.machine.hearing._serve()
+        assert adopted == []
+        del two.core.machine.recovery.adopt_if_free
+        await one.emit("paid", {"order": "B"})
+        assert await got(others) == {"order": "B"}

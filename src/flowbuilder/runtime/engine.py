@@ -134,7 +134,9 @@ class EngineCore:
         self._serving.append(loop.create_task(machine.timers.run()))
         self._calm_collector()
         machine.takes_over = self._recover
-        if self._recover:
+        if not self._recover:
+            machine.recovery.own = set()
+        else:
             upkeep = Upkeep(machine)
             await upkeep.at_start()
             self._serving.append(loop.create_task(upkeep.run()))

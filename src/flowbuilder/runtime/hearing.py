@@ -29,8 +29,11 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("flowbuilder.engine")
 
-PAGE: Final = 1000
+PAGE: Final = 200
 """Events that are read at once."""
+RECENT: Final = 1000
+RECENT_BYTES: Final = 8 * 1024 * 1024
+"""What is remembered of events that were told, at most."""
 AGAIN: Final = 1.0
 """Seconds after which it is looked again when the store could not be read."""
 
@@ -48,8 +51,9 @@ class Hearing:
         self._listeners: list[Callable[[list[Event]], object]] = []
         self.cursor: int | None = None
         """The number of the last event that was told; None while there is nobody to tell."""
-        self._recent: deque[Event] = deque(maxlen=PAGE)
+        self._recent: deque[Event] = deque()
         """What was told lately, in case that somebody comes a moment late."""
+        self._recent_bytes = 0
         self._forgotten = 0
         """The number of the last event that is no longer among those."""
         self._asked = False
@@ -98,6 +102,7 @@ class Hearing:
     def _begin_at(self, number: int) -> None:
         self.cursor = self._forgotten = number
         self._recent.clear()
+        self._recent_bytes = 0
         self.wake()  # what rang while nobody listened
 
     # -- what comes --------------------------------------------------------------------
@@ -145,9 +150,7 @@ class Hearing:
         until = time.perf_counter() + SLICE
         for event in found:
             self.cursor = event.number
-            if len(self._recent) == PAGE:
-                self._forgotten = self._recent[0].number
-            self._recent.append(event)
+            self._remember(event)
             for waiter in list(self._concerned(event)):
                 self._tell(waiter, event)
                 if time.perf_counter() > until:
@@ -156,6 +159,15 @@ class Hearing:
         if found:
             for listener in self._listeners:
                 listener(found)
+
+    def _remember(self, event: Event) -> None:
+        recent = self._recent
+        recent.append(event)
+        self._recent_bytes += len(event.payload)
+        while len(recent) > RECENT or self._recent_bytes > RECENT_BYTES:
+            oldest = recent.popleft()
+            self._recent_bytes -= len(oldest.payload)
+            self._forgotten = oldest.number
 
     def _concerned(self, event: Event) -> Iterator[Waiter]:
         """Yield those in memory who wait for the values that an event has."""

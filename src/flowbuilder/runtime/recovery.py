@@ -8,7 +8,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from flowbuilder.core.errors import FlowError, StoreError
-from flowbuilder.storage.api import KeyTaken
+from flowbuilder.storage.api import LIVE, KeyTaken
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -37,6 +37,8 @@ class Recovery:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._delay = RELOAD_DELAY
         self._lost_at = 0.0
+        self.own: set[str] | None = None
+        """Of an engine that drives only what it is given: its runs that have left memory, which it alone wakes."""
 
     @property
     def busy(self) -> bool:
@@ -78,6 +80,9 @@ class Recovery:
     async def wake_due(self) -> None:
         """Carry on waiting runs whose moment has come, and see to it that the next are woken."""
         store = self._machine.store
+        if self.own is not None:
+            await self._wake_own(self.own)
+            return
         try:
             while True:
                 now = self._machine.clock.now()
@@ -95,6 +100,23 @@ class Recovery:
             raise
         if following is not None:
             self.wake_at(following)
+
+    async def _wake_own(self, own: set[str]) -> None:
+        """Carry on those of this engine's own runs that are due."""
+        moments: list[float] = []
+        now = self._machine.clock.now()
+        for run_id in sorted(own):
+            row = await self._machine.in_thread(functools.partial(self._machine.store.run, run_id))
+            if row is None or row.status not in LIVE:
+                own.discard(run_id)
+            elif row.owner is not None or row.wake_at is None:
+                continue
+            elif row.wake_at > now:
+                moments.append(row.wake_at)
+            elif await self.adopt_if_free(run_id):
+                own.discard(run_id)
+        if moments:
+            self.wake_at(min(moments))
 
     def wake_at(self, moment: float) -> None:
         """Look for waiting runs at a moment; keeps the earliest that was asked for."""

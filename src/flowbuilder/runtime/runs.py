@@ -392,6 +392,8 @@ class Runs:
                 self.stay(run)
             return
         self.drop(run)
+        if self._machine.recovery.own is not None:
+            self._machine.recovery.own.add(run.id)
         if wake_at is not None:
             self._machine.recovery.wake_at(wake_at)
 

@@ -213,6 +213,8 @@ class Engine:
         if run_ids is None:
             asleep = functools.partial(left_behind, self._store, self.core.machine.id)
             sleeping = await self.core.machine.in_thread(asleep)
+            if recovery.own is not None:
+                recovery.own.update(row.id for row in sleeping)
             taken = await recovery.take_over()
             known = set(taken)
             asleep_or_queued = ("waiting", "queued")

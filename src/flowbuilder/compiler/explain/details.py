@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
-from flowbuilder.compiler.expressions.tree import Const
+from flowbuilder.compiler.expressions.tree import Const, Dict
 from flowbuilder.compiler.ir import Approval, Compute, Group, Invoke, Sleep, SubFlow, Wait
 from flowbuilder.compiler.matches import looked_up
 from flowbuilder.compiler.written import written
 from flowbuilder.core.durations import format_duration, format_size
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from flowbuilder.compiler.costs import Cost
     from flowbuilder.compiler.expressions.tree import Expr
@@ -78,7 +78,7 @@ def _what(task: Task) -> Iterator[Detail]:
         case Wait():
             yield from _awaited(task.work)
         case Approval(params=params):
-            yield "Decides", written(params)
+            yield from _parts(params, _OF_APPROVAL)
         case SubFlow(flow=flow, name=name, wait=wait):
             which = flow.name if flow is not None else written(name) if name is not None else "this one"
             size = f", {len(flow.main.tasks)} tasks" if flow is not None else ""
@@ -89,7 +89,7 @@ def _what(task: Task) -> Iterator[Detail]:
 
 def _awaited(wait: Wait) -> Iterator[Detail]:
     """Say what is waited for, and whether the filter's values find the run or all who wait are asked."""
-    yield "Signal" if wait.signal else "Event", written(wait.params)
+    yield from _parts(wait.params, {**_OF_WAIT, "name": "Signal" if wait.signal else "Event"})
     if wait.filter is not None:
         yield "Filter", written(wait.filter)
         found = None if wait.signal else looked_up(wait.filter)
@@ -98,6 +98,40 @@ def _awaited(wait: Wait) -> Iterator[Detail]:
             yield "Found by", f"event.{'.'.join(map(str, path))} = {written(value)} (index)"
         elif not wait.signal:
             yield "Found by", "the event's name: every event of that name is looked at"
+
+
+_OF_WAIT: Final = {"name": "", "count": "Count", "timeout": "For at most", "window": "Window"}
+_OF_APPROVAL: Final = {
+    "message": "Asks",
+    "assignees": "Decide",
+    "quorum": "Quorum",
+    "timeout": "For at most",
+    "reminder": "Reminds every",
+    "escalate_to": "Later also",
+    "escalate_after": "After",
+}
+_SPANS: Final = frozenset({"timeout", "window", "reminder", "escalate_after"})
+
+
+def _parts(params: Expr, titles: Mapping[str, str]) -> Iterator[Detail]:
+    """Yield what a mapping of parameters says, each under its title."""
+    given: dict[Any, Expr] = {}
+    if type(params) is Const and type(params.value) is dict:
+        given = {name: Const(params.at, value) for name, value in params.value.items()}
+    elif type(params) is Dict:
+        given = {key.value: value for key, value in params.items if type(key) is Const}
+    for name, title in titles.items():
+        value = given.get(name)
+        if type(value) is not Const:
+            text = "" if value is None else written(value)
+        elif name in _SPANS and type(value.value) in (int, float):
+            text = format_duration(float(value.value))  # type: ignore[arg-type]
+        elif type(value.value) is list:
+            text = names([str(one) for one in value.value])
+        else:
+            text = str(value.value)
+        if text:
+            yield title, text
 
 
 def _effect(task: Task) -> str:
