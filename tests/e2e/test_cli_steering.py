@@ -242,3 +242,51 @@ def test_many_that_failed_are_done_again_at_once(cli: Cli) -> None:
     assert done.returncode == 0, done.stderr
     assert "3 runs succeeded" in done.stderr
     assert deeds(cli) == ["a", "c"] * 3 + ["c"] * 3
+
+
+def test_the_timeline_of_a_run_is_drawn_and_given_as_data(cli: Cli) -> None:
+    flow = cli.flow("""
+        flow: timed
+        tasks:
+          first: {run: sleep 0.3}
+          flaky: {needs: [first], run: "test -e again || { touch again; exit 1; }", retry: {attempts: 2, delay: 300ms, jitter: none}}
+          nap: {needs: [first], type: sleep, with: {for: 200ms}}
+          each: {for_each: [1], type: set, with: "${{ item }}"}
+    """)
+    run = cli.json("run", flow, "--json")["run_id"]
+
+    text = cli("runs", "show", run).stdout
+    bars = {bar["task"]: bar for bar in cli.json("runs", "show", run, "--json")["timeline"]}
+
+    assert "* first" in text
+    assert "* flaky" in text
+    assert "  nap" in text
+    assert "1 item\n" in text
+    assert "█ running" in text
+    assert [one["kind"] for one in bars["flaky"]["segments"]][-3:] == ["running", "retry", "running"]
+    assert bars["nap"]["segments"][-1]["kind"] == "waiting"
+    assert (bars["flaky"]["attempts"], bars["first"]["critical"], bars["nap"]["critical"]) == (2, True, False)
+
+
+def test_a_map_names_the_elements_that_failed(cli: Cli) -> None:
+    flow = cli.flow("""
+        flow: maps
+        tasks:
+          some: {for_each: [0, 1, 0], on_error: continue, type: assert, with: {that: "item == 1"}}
+          one: {for_each: {a: 1, b: 0}, type: assert, with: {that: "item.value == 1"}}
+    """)
+    run = cli.json("run", flow, "--json", code=1)["run_id"]
+
+    text = cli("runs", "show", run).stdout
+
+    assert "3 items, 2 failed: [0], [2]" in text
+    assert 'one["b"]' in text
+
+
+def test_an_id_that_is_no_text_is_not_found(cli: Cli) -> None:
+    cli("run", cli.flow("flow: t\ntasks: {a: {type: set, with: 1}}\n"), "--quiet")
+    for command in ("show", "cancel", "pause", "logs"):
+        done = cli("runs", command, os.fsdecode(b"\xff"))
+        assert done.returncode == 5, done.stderr
+        assert "there is no run" in done.stderr
+        assert "fault" not in done.stderr

@@ -17,7 +17,7 @@ from flowbuilder.core.durations import format_duration
 from flowbuilder.core.errors import NotFound
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from flowbuilder.runtime.views import RunView, TaskView
@@ -39,6 +39,7 @@ REASONS: Final[Mapping[str, str]] = {
     "upstream_skipped": "what it needs was skipped",
     "not_reached": "the run ended before it",
     "not_failed": "the run did not fail",
+    "edited": "its output was set by hand",
     "nothing_to_undo": "there was nothing to undo",
     "without_undo": "the run was cancelled without undo",
     "cached": "its output comes from the cache",
@@ -46,6 +47,8 @@ REASONS: Final[Mapping[str, str]] = {
 """Why a task did not run, in words."""
 ENDED_STATUSES: Final[tuple[RunStatus, ...]] = ("succeeded", "failed", "cancelled")
 _MOST_ROWS = 60
+_NAMED: Final = 5
+"""Elements of a map that are named as having failed."""
 
 
 def as_json(value: Any, *, indent: bool = False) -> str:
@@ -144,10 +147,11 @@ def _note(name: str, task: TaskView) -> str:
     if task.rounds is not None:
         notes.append(f"{task.rounds:,} round{'s' * (task.rounds != 1)}")
     if task.items is not None:
-        count = (
-            f"{task.items} items" if task.items_done == task.items else f"{task.items_done} of {task.items}"
-        )
-        notes.append(count + (f", {len(task.errors)} failed" if task.errors else ""))
+        whole = f"{task.items:,} item{'s' * (task.items != 1)}"
+        count = whole if task.items_done == task.items else f"{task.items_done} of {whole}"
+        notes.append(count + (f", {_failed(task.errors)}" if task.errors else ""))
+    if task.taken_over:
+        notes.append("taken over")
     if task.attempts > 1:
         notes.append(f"{task.attempts} attempts")
     if task.reason and task.reason != task.status:
@@ -155,6 +159,12 @@ def _note(name: str, task: TaskView) -> str:
     if task.error:
         notes.append(error_line(task.error, inside=name))
     return "; ".join(notes)
+
+
+def _failed(errors: Sequence[Mapping[str, Any]]) -> str:
+    """Name the elements of a map that failed."""
+    named = ", ".join(f"[{as_json(one['key'])}]" for one in errors[:_NAMED])
+    return f"{len(errors)} failed: {named}" + (" …" if len(errors) > _NAMED else "")
 
 
 def error_line(error: Mapping[str, Any], *, inside: str = "") -> str:

@@ -34,7 +34,7 @@ FORK_FACT: Final = "fork"
 """The kind of facts, by `old run/new run`, that lead from a run to its reruns and forks."""
 MOST_NAMED: Final = 100
 """Tasks that a fork's row names."""
-_CARRIED: Final = ("trigger", "config", "connections")
+_CARRIED: Final = ("trigger", "config", "profile")
 """What of `RunRow.about` goes over to the new run."""
 
 

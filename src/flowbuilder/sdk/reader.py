@@ -6,9 +6,11 @@ import math
 import time
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from flowbuilder.core import records
 from flowbuilder.core.errors import NotFound
 from flowbuilder.runtime import orders
 from flowbuilder.runtime.plans import Plans
+from flowbuilder.runtime.timeline import timeline
 from flowbuilder.runtime.upkeep import ENGINE_FACT
 from flowbuilder.runtime.views import RunView, view
 from flowbuilder.sdk.events import (
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
     from flowbuilder.core.approvals import OpenApproval, Voice
     from flowbuilder.core.plan import FlowPlan
+    from flowbuilder.runtime.timeline import Bar
     from flowbuilder.storage.api import Engine, Facts, Log, Order, Steered, Store, TaskStatistics
     from flowbuilder.storage.events import Event
     from flowbuilder.storage.liveness import Liveness
@@ -49,6 +52,8 @@ def find_row(store: Store, run_id: str) -> RunRow:
     Raises:
         NotFound: no run has this id, or several begin so; the hint says which.
     """
+    if not run_id.isascii():  # also what the command line could not read as text
+        raise NotFound("run", ascii(run_id)[1:-1], "`flowbuilder runs list` shows the runs of this store")
     row = store.run(run_id)
     if row is not None:
         return row
@@ -150,6 +155,14 @@ class Reader:
         if definition is None:
             raise NotFound("flow", row.flow, "its version is not kept any more")
         return self._plans.of_definition(row.flow_hash, definition)
+
+    def timeline(self, view: RunView) -> list[Bar]:
+        """Return when each task of a run waited, ran and was tried again."""
+        journal = [record for batch in self._store.journal(view.run_id) for record in records.decode(batch)]
+        row = self.row(view.run_id)
+        definition = self._store.flow(row.flow_hash)
+        plan = self._plans.of_definition(row.flow_hash, definition) if definition is not None else None
+        return timeline(view, journal, plan, time.time())
 
     def runs(self, which: RunFilter | None = None) -> list[RunRow]:
         """List runs, newest first."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from flowbuilder.cli.command import JSON, RUN, STORE, Argument, Command
 from flowbuilder.cli.exits import DONE
+from flowbuilder.cli.gantt import show_timeline
 from flowbuilder.cli.labels import as_text
 from flowbuilder.cli.results import (
     REASONS,
@@ -26,6 +27,7 @@ from flowbuilder.cli.workspace import reader_here
 if TYPE_CHECKING:
     import argparse
 
+    from flowbuilder.runtime.timeline import Bar
     from flowbuilder.runtime.views import RunView, TaskView
 
 _MOST_SHOWN = 80
@@ -47,17 +49,19 @@ COMMAND = Command(
 
 def run(arguments: argparse.Namespace) -> int:
     """Print a run, or one of its tasks."""
-    view = reader_here(arguments.store).show(arguments.run)
+    reader = reader_here(arguments.store)
+    view = reader.show(arguments.run)
     if arguments.task:
         _show_task(task_of(view, arguments.task), arguments.task, json=arguments.json)
     elif arguments.json:
-        data(as_json(view.to_json(full=True)))
+        bars = [bar.to_json() for bar in reader.timeline(view)]
+        data(as_json({**view.to_json(full=True), "timeline": bars}))
     else:
-        _show_run(view)
+        _show_run(view, reader.timeline(view))
     return DONE
 
 
-def _show_run(view: RunView) -> None:
+def _show_run(view: RunView, bars: list[Bar]) -> None:
     duration = duration_of(view)
     lines = [
         f"run      {view.run_id}",
@@ -72,13 +76,38 @@ def _show_run(view: RunView) -> None:
     lines += not_undone(view)
     if view.labels:
         lines.append(f"labels   {as_text(view.labels)}")
+    lines += _links(view)
     if view.inputs:
         lines.append(f"inputs   {as_json(view.inputs)}")
     data("\n".join(lines) + "\n")
     rows = [task_row(name, task) for name, task in view.tasks.items()]
     show_table(sys.stdout, ("task", "status", "time", "note"), rows, numbers=frozenset({"time"}))
+    if bars:
+        data("\n")
+        show_timeline(sys.stdout, bars)
     if view.outputs:
         data("\noutputs\n" + as_json(view.outputs, indent=True))
+
+
+def _links(view: RunView) -> list[str]:
+    """Tell where a run comes from and what came of it, and what is otherwise with it than with most."""
+    about = view.about
+    lines = []
+    if view.parent:
+        lines.append(f"parent   {view.parent}")
+    for name, what in (("rerun_of", "rerun of"), ("forked_from", "fork of")):
+        if name in about:
+            lines.append(f"{what:<9}{about[name]}")
+    if again := about.get("again"):
+        lines.append(f"again    {', '.join(again)}")
+    if edited := about.get("edited"):
+        lines.append(f"edited   {', '.join(edited)}")
+    if view.forks:
+        lines.append(f"forks    {', '.join(view.forks)}")
+    children = [f"{task.child} ({name})" for name, task in view.tasks.items() if task.child]
+    if children:
+        lines.append(f"children {', '.join(children[:5])}{' …' if len(children) > 5 else ''}")
+    return lines
 
 
 def _show_task(task: TaskView, name: str, *, json: bool) -> None:
