@@ -290,3 +290,20 @@ def test_an_id_that_is_no_text_is_not_found(cli: Cli) -> None:
         assert done.returncode == 5, done.stderr
         assert "there is no run" in done.stderr
         assert "fault" not in done.stderr
+
+
+def test_runs_are_carried_from_one_store_to_another(asleep: Cli) -> None:
+    run, *_ = asleep("runs", "list", "--ids").stdout.split()
+
+    exported = asleep("runs", "export", run, "-o", "run.fbruns")
+    brought = asleep("runs", "import", "run.fbruns", "--store", "other.db")
+    again = asleep("runs", "import", "run.fbruns", "--store", "other.db")
+
+    assert exported.stderr == "exported 1 run to run.fbruns\n"
+    assert f"run {run} is here now, and paused" in brought.stderr
+    assert f"run {run} is here already" in again.stderr
+    assert asleep("runs", "export", "--flow", "asleep", "--yes", "-o", "all").returncode == 0
+    assert "6 runs" not in asleep("runs", "import", "all", "--store", "other.db", "--live").stderr
+    assert asleep("runs", "import", "flow.yaml").returncode in (1, 5)
+    (asleep.folder / "no-archive").write_text("hello")
+    assert "no archive" in asleep("runs", "import", "no-archive").stderr

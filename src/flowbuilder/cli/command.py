@@ -97,6 +97,8 @@ TABLE: Final[Mapping[str, str]] = {
     "runs watch": "runs_watch",
     "runs logs": "runs_logs",
     "runs cancel": "runs_cancel",
+    "runs export": "runs_export",
+    "runs import": "runs_import",
     "runs pause": "runs_pause",
     "runs rerun": "runs_rerun",
     "runs fork": "runs_fork",

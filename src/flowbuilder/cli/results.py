@@ -163,8 +163,8 @@ def _note(name: str, task: TaskView) -> str:
 
 def _failed(errors: Sequence[Mapping[str, Any]]) -> str:
     """Name the elements of a map that failed."""
-    named = ", ".join(f"[{as_json(one['key'])}]" for one in errors[:_NAMED])
-    return f"{len(errors)} failed: {named}" + (" …" if len(errors) > _NAMED else "")
+    named = ", ".join(f"[{as_json(one['key'])}]" for one in errors[:_NAMED] if "key" in one)
+    return f"{len(errors)} failed" + (f": {named}" if named else "") + (" …" if len(errors) > _NAMED else "")
 
 
 def error_line(error: Mapping[str, Any], *, inside: str = "") -> str:

@@ -15,6 +15,7 @@ FlowBuilderError
 ├── Conflict                  what was asked does not go with how things stand
 ├── KeyConflict               a run's key is taken by a start with other inputs
 ├── CannotTakeOver            a run cannot be begun so from where another has come to
+├── ArchiveError              a file is no archive of runs that this release can read
 ├── EngineStopped             the engine is being closed and starts nothing more
 ├── NotFound                  no such run, flow or task
 └── StoreError                the store cannot do it; .retryable says whether again may help
@@ -175,6 +176,16 @@ class KeyConflict(FlowBuilderError):
 
 class CannotTakeOver(FlowBuilderError):
     """A run cannot be begun so from another; says why, and what would do."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class ArchiveError(FlowBuilderError):
+    """A file is no archive of runs that this release can read; says why."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message)

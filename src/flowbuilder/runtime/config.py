@@ -52,6 +52,9 @@ class LimitsConfig(msgspec.Struct, frozen=True):
     interpreter's stack."""
     sub_flows: Annotated[int, msgspec.Meta(ge=1, le=100)] = 16
     """Flows that call each other by a constant path, one inside the other.  Default: 16."""
+    deep_runs: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 32
+    """Runs inside a run, each started by a `flow` task of the one before.  Default: 32; a flow that starts
+    itself without end fails there with `flow.too_deep`."""
     files: Count = 256
     """Files that one flow is made of.  Default: 256."""
     expression_steps: Count = 1_000_000

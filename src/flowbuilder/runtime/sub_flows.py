@@ -8,7 +8,7 @@ retry starts a new one.
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from flowbuilder.core import values
 from flowbuilder.core.errors import (
@@ -19,6 +19,7 @@ from flowbuilder.core.errors import (
     InputError,
     NotFound,
     StoreError,
+    TaskFailed,
 )
 from flowbuilder.core.records import ChildStarted
 from flowbuilder.runtime.start import Start
@@ -31,8 +32,7 @@ if TYPE_CHECKING:
     from flowbuilder.runtime.machine import Machine
     from flowbuilder.runtime.state import Execution, RunState
 
-MOST_DEEP = 32
-"""Runs inside runs; a flow that starts itself without end is stopped here."""
+FAILED_INSIDE: Final = "the sub-flow's run failed: "
 
 
 class SubFlows:
@@ -55,7 +55,7 @@ class SubFlows:
         run = execution.frame.run
         sub_flow = execution.task.sub_flow
         assert sub_flow is not None
-        self._refuse_too_deep(run)
+        await self._refuse_too_deep(run)
         scope = execution.scope
         inputs = sub_flow.inputs(scope)
         if sub_flow.key is not None:
@@ -70,14 +70,28 @@ class SubFlows:
         machine.committer.touch(run)
         return child.id, child.status not in LIVE, child
 
-    def _refuse_too_deep(self, run: RunState) -> None:
-        """Stop a flow that starts itself without end, by a name that is only known while it runs."""
-        above: RunState | None = run
-        for _ in range(MOST_DEEP):
-            if above is None or above.row.parent is None:
+    async def _refuse_too_deep(self, run: RunState) -> None:
+        """Stop a flow that starts itself without end, by a name that is only known while it runs.
+
+        Counts the runs above, those that wait in the store among them.
+
+        Raises:
+            TaskFailed: there are too many.
+        """
+        machine = self._machine
+        most = machine.config.limits.deep_runs
+        parent = run.row.parent
+        for _ in range(most - 1):
+            if parent is None:
                 return
-            above = self._machine.runs.live.get(above.row.parent)
-        raise FlowBuilderError(f"runs that wait for each other are more than {MOST_DEEP} deep")
+            above = machine.runs.live.get(parent)
+            row = above.row if above is not None else None
+            if row is None:
+                row = await machine.in_thread(functools.partial(machine.store.run, parent))
+            parent = None if row is None else row.parent
+        if parent is not None:
+            message = f"more than {most} runs would be inside each other (limits.deep_runs)"
+            raise TaskFailed("flow.too_deep", message)
 
     async def _plan(self, execution: Execution) -> FlowPlan:
         sub_flow = execution.task.sub_flow
@@ -182,8 +196,13 @@ class SubFlows:
             self._machine.failures.fail(execution, "flow.cancelled", "the sub-flow's run was cancelled")
         else:
             kind = value.get("kind", "flow.failed") if isinstance(value, dict) else "flow.failed"
-            message = value.get("message", "") if isinstance(value, dict) else ""
-            self._machine.failures.fail(execution, kind, f"the sub-flow's run failed: {message}", value)
+            message = str(value.get("message", "")) if isinstance(value, dict) else ""
+            data = value
+            if message.startswith(FAILED_INSIDE) and isinstance(value, dict):
+                data = value.get("data")  # said once, and carried as it is, however deep it happened
+            else:
+                message = FAILED_INSIDE + message
+            self._machine.failures.fail(execution, kind, message, data)
 
     def stop(self, execution: Execution) -> None:
         """Cancel the child run; the parent's task ends when the child has."""
@@ -194,6 +213,8 @@ class SubFlows:
 
 def _what_failed(error: BaseException) -> tuple[str, str]:
     match error:
+        case TaskFailed():
+            return error.kind, error.message
         case ExpressionError():
             return error.kind, error.message
         case InputError():

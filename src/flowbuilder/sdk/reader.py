@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import IO, TYPE_CHECKING, Any, Final, Self
 
 from flowbuilder.core import records
 from flowbuilder.core.errors import NotFound
@@ -13,6 +13,7 @@ from flowbuilder.runtime.plans import Plans
 from flowbuilder.runtime.timeline import timeline
 from flowbuilder.runtime.upkeep import ENGINE_FACT
 from flowbuilder.runtime.views import RunView, view
+from flowbuilder.sdk.archives import export_runs
 from flowbuilder.sdk.events import (
     decide,
     find_events,
@@ -163,6 +164,10 @@ class Reader:
         definition = self._store.flow(row.flow_hash)
         plan = self._plans.of_definition(row.flow_hash, definition) if definition is not None else None
         return timeline(view, journal, plan, time.time())
+
+    def export(self, run_ids: Sequence[str], file: IO[bytes]) -> int:
+        """Write runs with all that belongs to them to a file; returns how many."""
+        return export_runs(self._store, run_ids, file)
 
     def runs(self, which: RunFilter | None = None) -> list[RunRow]:
         """List runs, newest first."""
