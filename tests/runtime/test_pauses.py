@@ -438,3 +438,92 @@ async def test_a_priority_holds_for_what_begins_from_then_on(engine: Engine, wor
     await run.resume()
     await run.result(20)
     assert not await run.set_priority(1)
+
+
+@pytest.mark.parametrize("leaves", [False, True], ids=["in memory", "in the store"])
+async def test_a_signal_that_comes_while_its_run_is_paused_is_not_lost(
+    engine: Engine, world: World, leaves: bool
+) -> None:
+    run = await engine.start(
+        load_text("""
+flow: t
+tasks:
+  held: {type: python, with: {call: hold, args: {name: held}}}
+  paid: {type: wait, with: {signal: paid}}
+  after: {type: python, needs: [paid, held], with: {call: act, args: {name: after, value: "${{ tasks.paid.output }}"}}}
+outputs: {after: "${{ tasks.after.output }}"}
+""")
+    )
+    await world.begun("held")
+    await until(lambda: engine.core.machine.runs.live[run.id].parked)
+    await run.pause()
+    if leaves:
+        world.let_go("held")
+        await left(engine, run)
+    await engine.signal(run.id, "paid", 7)
+    await asyncio.sleep(0.01)
+    world.let_go("held")
+    await left(engine, run)
+    assert (await engine.row(run.id)).status == "paused"
+    assert world.calls == ["held"]
+
+    await run.resume()
+    assert await run.result(20) == {"after": 7}
+
+
+async def test_a_loop_and_what_waits_in_a_queue_begin_nothing_while_paused(
+    engine: Engine, world: World, clock: FakeClock
+) -> None:
+    run = await engine.start(
+        load_text("""
+flow: t
+tasks:
+  poll:
+    repeat: {until: "output >= 3", max: 10}
+    type: python
+    with: {call: hold, args: {name: "r${{ loop.index }}", value: "${{ loop.index + 1 }}"}}
+  each:
+    for_each: [0, 1, 2]
+    rate_limit: {limit: 1, per: 1h}
+    type: python
+    with: {call: act, args: {name: "e${{ item }}"}}
+""")
+    )
+    await world.begun("r0")
+    await until(lambda: any(name.startswith("e") for name in world.calls))
+    await run.pause()
+    world.let_go("r0")
+    await left(engine, run)
+    calls = sorted(world.calls)
+    clock.advance(4 * 3600)
+    await engine.core.machine.recovery.wake_due()
+    assert sorted(world.calls) == calls
+    assert "r1" not in calls
+
+    for name in ("r1", "r2"):
+        world.let_go(name)
+    await run.resume()
+    await finish(engine, run, clock)
+    assert sorted(world.calls) == ["e0", "e1", "e2", "r0", "r1", "r2"]
+    assert (await engine.show(run.id)).status == "succeeded"
+
+
+async def test_a_run_that_is_undone_is_paused_between_two_undos(engine: Engine, world: World) -> None:
+    run = await engine.start(
+        load_text("""
+flow: t
+tasks:
+  a: {type: python, with: {call: act, args: {name: a}}, undo: {type: python, with: {call: act, args: {name: undo a}}}}
+  b: {type: python, needs: [a], with: {call: act, args: {name: b}}, undo: {type: python, with: {call: hold, args: {name: undo b}}}}
+  c: {type: fail, needs: [b], with: {message: no}}
+""")
+    )
+    await world.begun("undo b")
+    await run.pause()
+    world.let_go("undo b")
+    await left(engine, run)
+    assert world.calls == ["a", "b", "undo b"]
+
+    await run.resume()
+    assert (await run.wait(20)).status == "failed"
+    assert world.calls == ["a", "b", "undo b", "undo a"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
 
@@ -37,6 +37,8 @@ CHOICE: Final[tuple[Option, ...]] = (
     Option(("--yes", "-y"), "Do not ask before something is done to a choice of runs"),
 )
 """The options of commands that act on many runs; all that are given must fit."""
+
+T = TypeVar("T")
 
 _PAGE: Final = 1000
 _SHOWN: Final = 5
@@ -137,7 +139,7 @@ def count_of(rows: Sequence[object]) -> str:
     return f"{len(rows):,} run{'' if len(rows) == 1 else 's'}"
 
 
-def in_batches(rows: Sequence[RunRow], doing: str) -> Iterator[Sequence[RunRow]]:
+def in_batches(rows: Sequence[T], doing: str) -> Iterator[Sequence[T]]:
     """Yield runs a thousand at a time, and say at a terminal how far it has come."""
     shown = len(rows) > _PAGE and is_rich(sys.stderr)
     for start in range(0, len(rows), _PAGE):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+import contextlib
+import sys
+from typing import TYPE_CHECKING, Final
 
 from flowbuilder.cli.choosing import count_of, in_batches
 from flowbuilder.cli.next_steps import typed
@@ -12,10 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from flowbuilder.cli.workspace import Workspace
-    from flowbuilder.runtime.views import RunView
-    from flowbuilder.sdk.engine import Engine
     from flowbuilder.sdk.reader import Reader
-    from flowbuilder.sdk.run import Run
     from flowbuilder.storage.api import Order, RunRow, Steered
 
 FEW = 10
@@ -39,15 +39,31 @@ def steer(reader: Reader, rows: Sequence[RunRow], order: Order, doing: str) -> S
     return Steered(told, written, left, ended)
 
 
-def drive_on(workspace: Workspace, run_ids: Sequence[str]) -> list[RunView]:
-    """Drive runs that nobody drives to their ends here; returns those that no engine has come to before us."""
-    from flowbuilder.cli.driving import drive  # start-up time: most runs have an engine of their own
+def bring_to_end(workspace: Workspace, run_ids: Sequence[str]) -> dict[str, str]:
+    """Drive runs that nobody drives to their ends here, a thousand at a time.
 
-    async def begin(engine: Engine) -> list[Run]:
-        return await engine.adopt(run_ids)
+    Returns:
+        How they ended, by id; without those that an engine has come to before us.
+    """
+    from flowbuilder.sdk.engine import Engine  # start-up time: most runs have an engine of their own
+    from flowbuilder.sdk.loop import run_loop
 
-    views, _ = drive(workspace, begin, shown=False)
-    return views
+    ended: dict[str, str] = {}
+
+    async def main() -> None:
+        async with Engine(workspace.store, workspace.config, recover=False) as engine:
+            for batch in in_batches(run_ids, "ending"):
+                runs = await engine.adopt(batch)
+                await asyncio.gather(*(run.result() for run in runs), return_exceptions=True)
+                for run in runs:
+                    ended[run.id] = run.status
+
+    with contextlib.redirect_stdout(sys.stderr):  # what functions of the author print is no data
+        run_loop(workspace.config, main())
+    return ended
+
+
+_MANY: Final = {"is": "are", "has": "have", "goes": "go"}
 
 
 def tell(ids: Sequence[str], what: str, workspace: Workspace | None = None, *, follow: str = "") -> None:
@@ -55,14 +71,15 @@ def tell(ids: Sequence[str], what: str, workspace: Workspace | None = None, *, f
 
     Args:
         ids: the runs.
-        what: what is said behind `run ID` or `N runs`, with `is` where that is `are` for many.
+        what: what is said behind `run ID`, such as `is paused`; it is put into the plural for many.
         workspace: where they are, if it is said how to follow them.
         follow: what to say before that.
     """
     if not ids:
         return
     if len(ids) > FEW:
-        say(f"{count_of(ids)} {'are' + what.removeprefix('is') if what.startswith('is ') else what}")
+        verb, _, rest = what.partition(" ")
+        say(f"{count_of(ids)} {_MANY.get(verb, verb)} {rest}")
         return
     for run_id in ids:
         how = f"; {follow}: {typed(f'runs watch {run_id}', workspace.store)}" if workspace and follow else ""

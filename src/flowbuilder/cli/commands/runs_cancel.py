@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flowbuilder.cli.choosing import CHOICE, choose, in_batches
+from flowbuilder.cli.choosing import CHOICE, choose
 from flowbuilder.cli.command import SOME_RUNS, STORE, Command, Option
 from flowbuilder.cli.exits import DONE
 from flowbuilder.cli.workspace import reader_here, workspace_at
@@ -37,7 +37,7 @@ COMMAND = Command(
 
 def run(arguments: argparse.Namespace) -> int:
     """Ask for the cancel of each run."""
-    from flowbuilder.cli.steering import drive_on, steer, tell  # start-up time: help needs no store
+    from flowbuilder.cli.steering import bring_to_end, steer, tell  # start-up time: help needs no store
     from flowbuilder.runtime import orders
 
     reader = reader_here(arguments.store)
@@ -56,12 +56,9 @@ def run(arguments: argparse.Namespace) -> int:
     if reader.helpers():
         asked = [*asked, *steered.written]
     else:
-        ours = set(steered.written)
-        for batch in in_batches([row for row in rows if row.id in ours], "ending"):
-            views = drive_on(workspace, [row.id for row in batch])
-            for status in dict.fromkeys(view.status for view in views):
-                tell([view.run_id for view in views if view.status == status], f"is {status}")
-            driven = {view.run_id for view in views}
-            asked += [row.id for row in batch if row.id not in driven]
+        ended = bring_to_end(workspace, steered.written) if steered.written else {}
+        for status in dict.fromkeys(ended.values()):
+            tell([run_id for run_id in ended if ended[run_id] == status], f"is {status}")
+        asked = [*asked, *(run_id for run_id in steered.written if run_id not in ended)]
     tell(asked, "is asked to cancel", workspace, follow="see its end")
     return DONE
