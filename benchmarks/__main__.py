@@ -30,6 +30,7 @@ QUESTIONS = (
     "idle",
     "store",
     "growth",
+    "limits",
 )
 """The modules in the order of the table."""
 _README = Path(__file__).resolve().parent.parent / "README.md"

@@ -30,10 +30,12 @@ def with_loop(work: Coroutine[Any, Any, Any]) -> Any:
 
 
 @contextlib.asynccontextmanager
-async def engine_in(folder: Path, *, memory: bool = False) -> AsyncIterator[Engine]:
+async def engine_in(
+    folder: Path, *, memory: bool = False, config: Config | None = None
+) -> AsyncIterator[Engine]:
     """Give an engine over a new store in the folder, or over memory."""
     with tempfile.TemporaryDirectory(dir=folder) as place:
-        engine = Engine(":memory:" if memory else Path(place) / "store.db", Config())
+        engine = Engine(":memory:" if memory else Path(place) / "store.db", config or Config())
         async with engine:
             yield engine
 

@@ -154,6 +154,21 @@ async def test_who_is_cancelled_while_it_waits_leaves_the_queue(two: Engine, wor
     assert world.calls == ["first k 0", "first k 1", "third k 0"]
 
 
+async def test_a_paused_run_takes_no_place_until_it_goes_on(two: Engine, world: World) -> None:
+    first = await two.start(load_text(mail("first")), {"n": 2})
+    await until(lambda: len(world.calls) == 2)
+    second = await two.start(load_text(mail("second")), {"n": 1})
+    await asyncio.sleep(0.02)
+    await two.core.machine.steering.pause(second.id)
+    third = await two.start(load_text(mail("third")), {"n": 1})
+
+    await drain(world, [first, third])
+    assert world.calls == ["first k 0", "first k 1", "third k 0"]
+    await two.core.machine.steering.resume(second.id)
+    await drain(world, [second])
+    assert world.calls[3:] == ["second k 0"]
+
+
 async def test_a_waiting_task_says_which_queue_it_waits_for(two: Engine, world: World) -> None:
     flow = """
 flow: NAME

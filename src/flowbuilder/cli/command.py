@@ -107,6 +107,8 @@ TABLE: Final[Mapping[str, str]] = {
     "runs resume": "runs_resume",
     "cache list": "cache_list",
     "cache clear": "cache_clear",
+    "limits list": "limits_list",
+    "limits reset": "limits_reset",
     "signal": "signal",
     "events emit": "events_emit",
     "events list": "events_list",
@@ -124,9 +126,14 @@ TABLE: Final[Mapping[str, str]] = {
 GROUPS: Final[Mapping[str, str]] = {
     "runs": "Look at runs, and act on them",
     "cache": "Look at outputs that are kept, and clear them",
+    "limits": "See what bounds tasks and flows, and how it stands",
     "events": "Emit events, and see which there were",
     "approvals": "See what is to be decided, and decide it",
 }
+
+
+ALONE: Final[Mapping[str, str]] = {"limits": "limits list"}
+"""What a group does that is named alone."""
 
 
 def module_of(name: str) -> ModuleType:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 
 from flowbuilder.cli import exits
-from flowbuilder.cli.command import GROUPS, TABLE, carry_out, command_of
+from flowbuilder.cli.command import ALONE, GROUPS, TABLE, carry_out, command_of
 from flowbuilder.cli.parsing import UsageError, nearest, parse
 from flowbuilder.cli.terminal import flush_data, lead_nowhere, prepare_streams
 
@@ -65,6 +65,8 @@ def find(words: list[str]) -> tuple[str, list[str]]:
             return find([*rest, "--help"])
         case [group, "-h" | "--help", *rest] if group in GROUPS:
             return group, ["--help", *rest]
+        case [group, *rest] if group in ALONE and (not rest or rest[0].startswith("-")):
+            return ALONE[group], rest
         case [group] if group in GROUPS:
             return group, []
         case [group, word, *rest] if group in GROUPS:

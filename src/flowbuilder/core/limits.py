@@ -29,7 +29,7 @@ class BreakerPolicy(msgspec.Struct, frozen=True):
     """Kinds (globs) that count; empty: all that say something of the other side."""
 
 
-class Ask(msgspec.Struct, frozen=True):
+class Ask(msgspec.Struct, frozen=True, array_like=True):
     """`resources`: what of the machine an attempt takes while it runs."""
 
     cpu: float = 0.0

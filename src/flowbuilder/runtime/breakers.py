@@ -210,13 +210,11 @@ class Breakers:
 
     # -- upkeep ----------------------------------------------------------------------
 
-    async def forget_old(self) -> None:
-        """Forget breakers that nobody has touched in a while, here and in the store."""
+    def look_over(self) -> None:
+        """Forget breakers here that nobody has used in a while; the store knows them."""
         for key, breaker in list(self._breakers.items()):
             if not (breaker.news or breaker.lock.locked() or self._is_fresh(breaker)):
                 del self._breakers[key]
-        facts = self._machine.store.facts()
-        await self._machine.in_thread(functools.partial(facts.forget, KIND, expired_at=self._now()))
 
 
 def state_of(fact: Fact | None) -> BreakerState:

@@ -9,17 +9,22 @@ its run.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import functools
+from typing import TYPE_CHECKING, Final
 
 from flowbuilder.core.breakers import Who
 from flowbuilder.core.errors import ExpressionError
 from flowbuilder.core.limits import key_text
 from flowbuilder.core.records import Waited
+from flowbuilder.runtime.breakers import KIND as BREAKER
 from flowbuilder.runtime.breakers import Breakers
 from flowbuilder.runtime.held import Held
 from flowbuilder.runtime.queues import Queues
+from flowbuilder.runtime.rates import KIND as RATE
 from flowbuilder.runtime.rates import LATE, Rates
+from flowbuilder.runtime.resources import KIND as RESOURCES
 from flowbuilder.runtime.resources import Resources
+from flowbuilder.runtime.slots import KIND as QUEUE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,12 +34,17 @@ if TYPE_CHECKING:
     from flowbuilder.runtime.state import Execution
 
 
+SWEEP_EVERY: Final = 3600.0
+"""Seconds between two looks for states that say nothing any more."""
+
+
 class Limits:
     """Lets attempts begin when all that bounds them allows it."""
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
         self._now = machine.clock.now
+        self._sweep_at = self._now() + SWEEP_EVERY
         self.rates = Rates(machine, self.resume)
         self.breakers = Breakers(machine, self.resume)
         self.queues = Queues(machine, self.resume)
@@ -91,6 +101,11 @@ class Limits:
         if held.over or execution.ended or run.lost:
             return
         held.waits = None
+        if run.held is not None:  # paused: it comes again, and holds nothing until then
+            self._give_back(held)
+            held.moment, held.stage = None, 0
+            run.held.append(functools.partial(self.resume, held))
+            return
         try:
             self._machine.attempts.unpark(execution)
             if self._advance(held):
@@ -168,5 +183,10 @@ class Limits:
         self.rates.look()
         self.queues.look()
         self.resources.look()
-        await self.rates.forget_old()
-        await self.breakers.forget_old()
+        self.breakers.look_over()
+        if self._now() < self._sweep_at:
+            return
+        self._sweep_at = self._now() + SWEEP_EVERY
+        facts, now = self._machine.store.facts(), self._machine.clock.now()
+        for kind in (RATE, BREAKER, QUEUE, RESOURCES):
+            await self._machine.in_thread(functools.partial(facts.forget, kind, expired_at=now))

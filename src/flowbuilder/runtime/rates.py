@@ -318,11 +318,6 @@ class Rates:
             ):
                 del self._rates[key]
 
-    async def forget_old(self) -> None:
-        """Have the store forget states that say nothing any more."""
-        facts = self._machine.store.facts()
-        await self._machine.in_thread(functools.partial(facts.forget, KIND, expired_at=self._now()))
-
 
 def _words(key: str) -> str:
     return f"waits for the rate limit '{key}'"

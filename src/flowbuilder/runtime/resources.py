@@ -10,18 +10,42 @@ import heapq
 import itertools
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from flowbuilder.core.durations import format_size
+from flowbuilder.core.limits import Ask
+from flowbuilder.storage.api import Fact, Keep
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from flowbuilder.core.limits import Ask
     from flowbuilder.core.urgency import Rank
     from flowbuilder.runtime.held import Held
     from flowbuilder.runtime.machine import Machine
 
+KIND: Final = "resources"
+"""The kind of the facts that say what each engine has lent; kept under the engine's id."""
+TOLD_EVERY: Final = 1.0
+"""Seconds between two of them, at most; they are for people."""
+KEPT: Final = 86400.0
 _ROUNDING: Final = 1e-9
 """Parts of a core are floats: three thirds must fit into one."""
+
+
+class Usage(msgspec.Struct, array_like=True, frozen=True):
+    """What of a machine is lent to attempts."""
+
+    used: Ask
+    capacity: Ask
+    waiting: int
+
+
+_decode = msgspec.msgpack.Decoder(Usage).decode
+
+
+def usage_of(fact: Fact) -> Usage:
+    """Return the usage that a fact tells of."""
+    return _decode(fact.value)
 
 
 class Resources:
@@ -45,18 +69,28 @@ class Resources:
         self._waiting: list[tuple[Rank, int, Held]] = []
         self._order = itertools.count()
         self._looking = False
-
-    @property
-    def capacity(self) -> Ask:
-        """All that there is."""
-        from flowbuilder.core.limits import Ask  # to be made here only
-
-        return Ask(self._cpu, self._all_memory(), self._gpu)
+        self._telling = False
 
     @property
     def waiting(self) -> int:
         """How many wait."""
         return sum(not held.over for _, _, held in self._waiting)
+
+    def _tell_later(self) -> None:
+        """Have the store know what is lent, for people who look from outside."""
+        if not self._telling and not self._machine.stopping:
+            self._telling = True
+            self._machine.loop.call_later(TOLD_EVERY, self._tell)
+
+    def _tell(self) -> None:
+        self._telling = False
+        if self._machine.stopping:
+            return
+        used = Ask(self.used_cpu, self.used_memory, self.used_gpu)
+        usage = Usage(used, Ask(self._cpu, self._all_memory(), self._gpu), self.waiting)
+        expires = self._machine.clock.now() + KEPT
+        fact = Fact(KIND, self._machine.id, msgspec.msgpack.encode(usage), expires)
+        self._machine.store.submit(Keep(fact))
 
     def take(self, held: Held) -> bool:
         """Tell whether an attempt has its share now; if not, it waits, or has failed."""
@@ -71,6 +105,7 @@ class Resources:
             return True
         heapq.heappush(self._waiting, (held.rank, next(self._order), held))
         held.waits = "waits for resources"
+        self._tell_later()
         return False
 
     def give_back(self, held: Held) -> None:
@@ -78,6 +113,7 @@ class Resources:
         ask = held.limits.resources
         assert ask is not None
         held.ask = False
+        self._tell_later()
         self.used_cpu = max(0.0, self.used_cpu - ask.cpu)
         self.used_gpu = max(0.0, self.used_gpu - ask.gpu)
         self.used_memory -= ask.memory
@@ -104,6 +140,7 @@ class Resources:
 
     def _lend(self, held: Held, ask: Ask) -> None:
         held.ask = True
+        self._tell_later()
         self.used_cpu += ask.cpu
         self.used_gpu += ask.gpu
         self.used_memory += ask.memory

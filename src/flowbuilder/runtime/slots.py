@@ -36,6 +36,8 @@ IDLE: Final = 1.0
 """Seconds without use after which an engine gives its places back."""
 KEPT: Final = 86400.0
 """Seconds for which a state is kept that nobody touches."""
+TOLD_EVERY: Final = 1.0
+"""Seconds after which the store is told how many places are in use, for people who look from outside."""
 
 _decode = msgspec.msgpack.Decoder(Shared).decode
 
@@ -51,6 +53,8 @@ class Slots:
         "knocked",
         "name",
         "quiet_since",
+        "told",
+        "told_at",
         "used",
         "wanted",
     )
@@ -68,6 +72,9 @@ class Slots:
         self.knocked = False
         """The store was asked for more since it was last looked at."""
         self.quiet_since = 0.0
+        self.told = (0, 0)
+        """How many the store knows to be used, and wanted."""
+        self.told_at = 0.0
         self._settling: int | None = None
 
     @property
@@ -87,7 +94,8 @@ class Slots:
     def begin_to_settle(self) -> tuple[int, int]:
         """Return how many places are used and wanted, and keep to that until `settled`."""
         self._settling = self.used
-        return self.used, self.wanted
+        self.told = self.used, self.wanted
+        return self.told
 
     def settled(self, granted: Granted | None) -> None:
         """Take in what the store said; None: nothing, it has failed."""
@@ -217,7 +225,8 @@ class SharedSlots:
             hungry = set()
         finally:
             self._looking = False
-        quiet = self._machine.loop.time() - IDLE
+        now = self._machine.loop.time()
+        quiet = now - IDLE
         due = []
         for name in names:
             slots = self._slots.get(name)
@@ -226,7 +235,9 @@ class SharedSlots:
             slots.knocked = False
             lacks = slots.wanted > 0 and slots.held < slots.capacity
             idle = not slots.used and not slots.wanted and slots.quiet_since < quiet
-            if lacks or idle or name in hungry:
+            news = slots.told != (slots.used, slots.wanted) and slots.told_at + TOLD_EVERY < now
+            if lacks or idle or news or name in hungry:
+                slots.told_at = now
                 due.append(slots)
         self._settle_soon(due)
         self._look_later()

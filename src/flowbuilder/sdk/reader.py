@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import time
 from typing import IO, TYPE_CHECKING, Any, Final, Self
@@ -9,6 +10,7 @@ from typing import IO, TYPE_CHECKING, Any, Final, Self
 from flowbuilder.core import records
 from flowbuilder.core.errors import NotFound
 from flowbuilder.runtime import orders
+from flowbuilder.runtime.config import Config
 from flowbuilder.runtime.plans import Plans
 from flowbuilder.runtime.timeline import timeline
 from flowbuilder.runtime.upkeep import ENGINE_FACT
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
     from flowbuilder.core.approvals import OpenApproval, Voice
     from flowbuilder.core.plan import FlowPlan
+    from flowbuilder.runtime.limit_states import LimitState
     from flowbuilder.runtime.timeline import Bar
     from flowbuilder.storage.api import Engine, Facts, Log, Order, Steered, Store, TaskStatistics
     from flowbuilder.storage.events import Event
@@ -102,6 +105,11 @@ def _live(store: Store) -> Iterator[RunRow]:
         if len(page) < PAGE:
             return
         before = page[-1].id
+
+
+def _plan_of(store: Store, plans: Plans, flow_hash: str) -> FlowPlan | None:
+    definition = store.flow(flow_hash)
+    return None if definition is None else plans.of_definition(flow_hash, definition)
 
 
 class Reader:
@@ -216,6 +224,13 @@ class Reader:
             but: an engine that does not count, such as one that is about to close.
         """
         return left_behind(self._store, but)
+
+    def limits(self, config: Config | None = None) -> list[LimitState]:
+        """Return limits of tasks and flows as they stand; the settings say how large queues are."""
+        from flowbuilder.runtime.limit_states import limit_states  # start-up time: few ask for it
+
+        plans = functools.partial(_plan_of, self._store, self._plans)
+        return limit_states(self._store, config or Config(), time.time(), plans)
 
     def facts(self) -> Facts:
         """Return what the store keeps beyond runs; it is open as long as the reader is."""

@@ -66,6 +66,16 @@ class Queued(msgspec.Struct, frozen=True):
     """Whose turn comes next."""
 
 
+class LaneState(msgspec.Struct, frozen=True):
+    """A lane with live runs, as it stands."""
+
+    lane: str
+    placed: int
+    queued: int
+    first: RunRow
+    """Whose turn comes next; where nobody is queued, the oldest that has a place, or the start that is held."""
+
+
 class Lanes(Protocol):
     """Who has a place, and who waits for one.  Calls block; each is one durable transaction."""
 
@@ -98,6 +108,10 @@ class Lanes(Protocol):
 
     def count(self, lane: str) -> tuple[int, int]:
         """Return how many runs of a lane have a place, and how many are queued."""
+        ...
+
+    def states(self, most: int = 1000) -> list[LaneState]:
+        """List lanes with live runs, as they stand."""
         ...
 
 

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
         Write,
     )
     from flowbuilder.storage.events import Event, EventFilter, Events, Subscription
-    from flowbuilder.storage.lanes import Enter, Entered, Hold, Lanes, Queued
+    from flowbuilder.storage.lanes import Enter, Entered, Hold, Lanes, LaneState, Queued
     from flowbuilder.storage.liveness import Liveness
 
 _PATIENCE = 30.0
@@ -460,6 +460,11 @@ class _CountedLanes:
         """As the other store."""
         self._store._alive()
         return self._lanes.count(lane)
+
+    def states(self, most: int = 1000) -> list[LaneState]:
+        """As the other store."""
+        self._store._alive()
+        return self._lanes.states(most)
 
 
 class _CountedEvents:

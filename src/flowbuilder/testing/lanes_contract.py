@@ -11,7 +11,7 @@ import msgspec
 from flowbuilder.core import records, values
 from flowbuilder.core.limits import ConcurrencyPolicy, DebouncePolicy
 from flowbuilder.storage.api import Change, Order, RunFilter
-from flowbuilder.storage.lanes import Enter, Hold
+from flowbuilder.storage.lanes import Enter, Hold, LaneState
 from flowbuilder.testing.store_under_test import NOON, Runs, StoreUnderTest, commit
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ class LanesContract(StoreUnderTest):
             assert store.lanes().count("l") == (2, 2)
             assert store.lanes().count("other") == (0, 0)
             assert [each.first.id for each in store.lanes().queued()] == [entered[2].row.id]
+            assert store.lanes().states() == [LaneState("l", 2, 2, entered[2].row)]
 
     def test_a_place_is_taken_by_the_most_urgent_and_of_equals_by_the_oldest(self) -> None:
         runs = Runs()

@@ -8,7 +8,7 @@ import msgspec
 
 from flowbuilder.storage import lanes
 from flowbuilder.storage.api import LIVE, Accept, Append, Change, Command
-from flowbuilder.storage.lanes import Queued
+from flowbuilder.storage.lanes import LaneState, Queued
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -148,6 +148,18 @@ class MemoryLanes:
         with self._reading() as place:
             book = MemoryBook(place)
             return book.count_placed(lane), book.count_queued(lane)
+
+    def states(self, most: int = 1000) -> list[LaneState]:
+        """List lanes with live runs, as they stand."""
+        with self._reading() as place:
+            book, found = MemoryBook(place), []
+            live = {row.lane for row in place.runs.values() if row.lane is not None and row.status in LIVE}
+            for lane in sorted(live)[:most]:
+                held = book.held(lane)
+                first = book.queued(lane, 1) or book.placed(lane, 1) or ([] if held is None else [held])
+                if first:
+                    found.append(LaneState(lane, book.count_placed(lane), book.count_queued(lane), first[0]))
+            return found
 
     def _told(self, entered: list[Entered]) -> list[Entered]:
         for owner in {owner for each in entered for _, owner in each.asked}:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowbuilder.storage import lanes
 from flowbuilder.storage.api import Accept, Append
-from flowbuilder.storage.lanes import Queued
+from flowbuilder.storage.lanes import LaneState, Queued
 from flowbuilder.storage.sqlite import commands, labels, runs
 from flowbuilder.storage.sqlite.group import Group
 from flowbuilder.storage.sqlite.query import all_rows, first_row, first_value
@@ -22,16 +22,22 @@ if TYPE_CHECKING:
 TABLES = """
 ALTER TABLE runs ADD COLUMN lane TEXT;
 CREATE INDEX runs_in_lanes ON runs (lane, status, priority DESC, id)
-    WHERE lane IS NOT NULL AND status IN ('queued', 'running', 'waiting', 'paused');
+    WHERE lane IS NOT NULL AND ended_at IS NULL;
 """
 
 NOT_QUEUED_SQL = "(lane IS NULL OR status <> 'queued')"
 """Holds of runs that wait for no place."""
 BEGUN_SQL = f"{NOT_QUEUED_SQL} AND (lane IS NULL OR started_at IS NOT NULL OR owner IS NOT NULL OR status <> 'waiting')"
 """Holds of runs that wait neither for a place, nor for another start that takes their own."""
-_IN_LANE = f"lane = ? AND lane IS NOT NULL AND {runs.LIVE_SQL}"
-_PLACED = f"{_IN_LANE} AND status IN ('running', 'waiting', 'paused') AND started_at IS NOT NULL"
-_QUEUED = f"{_IN_LANE} AND status = 'queued'"
+_LIVE = "lane IS NOT NULL AND ended_at IS NULL"
+_QUEUED = f"lane = ?1 AND status = 'queued' AND {_LIVE}"
+_HELD = f"lane = ?1 AND status = 'waiting' AND {_LIVE} AND started_at IS NULL AND owner IS NULL"
+# One status at a time, so that each walks the index and none goes past those that are queued.
+_PLACED = tuple(
+    f"lane = ?1 AND status = '{status}' AND {_LIVE} AND started_at IS NOT NULL"
+    for status in ("running", "waiting", "paused")
+)
+_COUNT_PLACED = f"SELECT {' + '.join(f'(SELECT count(*) FROM runs WHERE {where})' for where in _PLACED)}"
 
 
 class SqliteBook:
@@ -52,7 +58,7 @@ class SqliteBook:
 
     def count_placed(self, lane: str) -> int:
         """Return how many runs have a place."""
-        return int(first_value(self._cursor, f"SELECT count(*) FROM runs WHERE {_PLACED}", (lane,)) or 0)
+        return int(first_value(self._cursor, _COUNT_PLACED, (lane,)) or 0)
 
     def count_queued(self, lane: str) -> int:
         """Return how many runs are queued."""
@@ -60,16 +66,18 @@ class SqliteBook:
 
     def placed(self, lane: str, most: int) -> list[RunRow]:
         """Return runs that have a place, the oldest first."""
-        return self._rows(f"{_PLACED} ORDER BY id LIMIT ?", (lane, most))
+        found = [
+            row for where in _PLACED for row in self._rows(f"{where} ORDER BY id LIMIT ?2", (lane, most))
+        ]
+        return sorted(found, key=lambda row: row.id)[:most]
 
     def queued(self, lane: str, most: int) -> list[RunRow]:
         """Return runs that are queued, whose turn comes first in front."""
-        return self._rows(f"{_QUEUED} ORDER BY priority DESC, id LIMIT ?", (lane, most))
+        return self._rows(f"{_QUEUED} ORDER BY priority DESC, id LIMIT ?2", (lane, most))
 
     def held(self, lane: str) -> RunRow | None:
         """Return the start that is held in a lane."""
-        held = f"{_IN_LANE} AND status = 'waiting' AND started_at IS NULL AND owner IS NULL LIMIT 1"
-        found = self._rows(held, (lane,))
+        found = self._rows(f"{_HELD} LIMIT 1", (lane,))
         return found[0] if found else None
 
     def add(self, row: RunRow, batch: bytes | None) -> None:
@@ -162,6 +170,19 @@ class SqliteLanes:
         counts: tuple[int, int] = self._read(look)
         return counts
 
+    def states(self, most: int = 1000) -> list[LaneState]:
+        """List lanes with live runs, as they stand."""
+
+        def look(cursor: apsw.Cursor) -> Iterable[LaneState]:
+            book = self._book(cursor)
+            for lane in _lanes(cursor, most):
+                first = book.queued(lane, 1) or book.placed(lane, 1) or _one(book.held(lane))
+                if first:
+                    yield LaneState(lane, book.count_placed(lane), book.count_queued(lane), first[0])
+
+        found: Sequence[LaneState] = self._read(lambda cursor: [*look(cursor)])
+        return [*found]
+
     def _book(self, cursor: apsw.Cursor) -> SqliteBook:
         return SqliteBook(cursor, self._alive)
 
@@ -179,14 +200,21 @@ def _with_room(book: SqliteBook, of: Mapping[str, int]) -> dict[str, int]:
 
 
 def _queued(book: SqliteBook, cursor: apsw.Cursor, most: int) -> Iterable[Queued]:
-    """Yield lanes with queued runs; each is found by one step down the index, however many runs it has."""
-    next_lane = (
-        f"SELECT min(lane) FROM runs WHERE lane > ? AND lane IS NOT NULL AND {runs.LIVE_SQL} "
-        "AND status = 'queued'"
-    )
-    lane = ""
-    while most > 0 and (lane := first_value(cursor, next_lane, (lane,)) or ""):
+    """Yield lanes with queued runs."""
+    for lane in _lanes(cursor, most, "AND status = 'queued'"):
         first = book.queued(lane, 1)
         if first:
             yield Queued(lane, first[0])
-            most -= 1
+
+
+def _lanes(cursor: apsw.Cursor, most: int, which: str = "") -> Iterable[str]:
+    """Yield lanes with live runs; each is found by one step down the index, however many runs it has."""
+    following = f"SELECT min(lane) FROM runs WHERE lane > ? AND {_LIVE} {which}"
+    lane = ""
+    while most > 0 and (lane := first_value(cursor, following, (lane,)) or ""):
+        yield lane
+        most -= 1
+
+
+def _one(row: RunRow | None) -> list[RunRow]:
+    return [] if row is None else [row]
