@@ -111,6 +111,21 @@ tasks:
     assert third.wait(30) != 0
 
 
+def test_a_command_waits_until_no_other_start_has_followed(project: Cli) -> None:
+    (project.folder / "flow.yaml").write_text("""
+flow: t
+inputs: {n: {type: integer}}
+debounce: 1s
+tasks: {a: {type: set, with: "${{ inputs.n }}"}}
+outputs: {n: "${{ tasks.a.output }}"}
+""")
+    second = project.json("run", "flow.yaml", "-i", "n=2", "--json", "--quiet")
+
+    assert second["outputs"] == {"n": 2}
+    (row,) = project.json("runs", "list", "--json")["runs"]
+    assert row["status"] == "succeeded"
+
+
 def until_status(project: Cli, status: str, count: int) -> None:
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:

@@ -88,6 +88,8 @@ class RunLanes:
             self._watch(found, plan)
             self._take_soon(found.lane)
         elif found.status == "waiting" and found.wake_at is not None:
+            if self._machine.recovery.own is not None:
+                self._machine.recovery.own.add(found.id)
             self._machine.recovery.wake_at(found.wake_at)
         return found
 

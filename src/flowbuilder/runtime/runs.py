@@ -160,7 +160,7 @@ class Runs:
         live = self.live.get(known.id)
         if live is not None:
             return live.row
-        if known.status in LIVE:
+        if known.status in LIVE and (known.lane is None or known.started_at is not None):
             await self._machine.recovery.adopt_if_free(known.id)
         return known
 

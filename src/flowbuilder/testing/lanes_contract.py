@@ -185,7 +185,6 @@ class LanesContract(StoreUnderTest):
             ]
             assert [(each.row.wake_at or 0) - LATER for each in rows] == [10, 19, 25]
             assert values.decode(last.about or b"")["x"] == 1
-            assert store.claim(last.id) is None
             assert store.due(LATER + 24) == []
             assert [row.id for row in store.due(LATER + 25)] == [last.id]
             after = lanes.hold([Hold(runs.row(lane="h"), policy)], LATER + 25)[0]

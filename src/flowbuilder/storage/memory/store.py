@@ -245,7 +245,7 @@ class MemoryStore:
         engine = self._owner()
         with self._reading() as place:
             row = place.runs.get(run_id)
-            if row is None or row.status not in LIVE or _waits_its_turn(row):
+            if row is None or row.status not in LIVE or _is_queued(row):
                 return None
             if row.owner not in (None, engine) and self._alive(row.owner):
                 return None

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from flowbuilder.storage.api import Engine, RunRow
 from flowbuilder.storage.filelock import Presence, is_locked
-from flowbuilder.storage.sqlite.lanes import BEGUN_SQL, NOT_QUEUED_SQL
+from flowbuilder.storage.sqlite.lanes import NOT_QUEUED_SQL
 from flowbuilder.storage.sqlite.query import all_rows, first_value
 from flowbuilder.storage.sqlite.runs import COLUMNS, LIVE_SQL, as_row
 
@@ -114,7 +114,7 @@ class Engines:
     def claim(self, cursor: apsw.Cursor, engine: str, run_id: str) -> RunRow | None:
         """Make `engine` the owner of one live run, unless somebody else who lives owns it."""
         found = all_rows(
-            cursor, f"SELECT owner FROM runs WHERE id = ? AND {LIVE_SQL} AND {BEGUN_SQL}", (run_id,)
+            cursor, f"SELECT owner FROM runs WHERE id = ? AND {LIVE_SQL} AND {NOT_QUEUED_SQL}", (run_id,)
         )
         if not found:
             return None

@@ -27,8 +27,6 @@ CREATE INDEX runs_in_lanes ON runs (lane, status, priority DESC, id)
 
 NOT_QUEUED_SQL = "(lane IS NULL OR status <> 'queued')"
 """Holds of runs that wait for no place."""
-BEGUN_SQL = f"{NOT_QUEUED_SQL} AND (lane IS NULL OR started_at IS NOT NULL OR owner IS NOT NULL OR status <> 'waiting')"
-"""Holds of runs that wait neither for a place, nor for another start that takes their own."""
 _LIVE = "lane IS NOT NULL AND ended_at IS NULL"
 _QUEUED = f"lane = ?1 AND status = 'queued' AND {_LIVE}"
 _HELD = f"lane = ?1 AND status = 'waiting' AND {_LIVE} AND started_at IS NULL AND owner IS NULL"
