@@ -116,6 +116,8 @@ TABLE: Final[Mapping[str, str]] = {
     "approvals show": "approvals_show",
     "approvals approve": "approvals_approve",
     "approvals reject": "approvals_reject",
+    "connections list": "connections_list",
+    "connections test": "connections_test",
     "doctor": "doctor",
     "config": "config",
     "version": "version",
@@ -129,6 +131,7 @@ GROUPS: Final[Mapping[str, str]] = {
     "limits": "See what bounds tasks and flows, and how it stands",
     "events": "Emit events, and see which there were",
     "approvals": "See what is to be decided, and decide it",
+    "connections": "Look at what flows connect to, and try it",
 }
 
 

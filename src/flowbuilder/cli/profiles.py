@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
 
+from flowbuilder.core.connections import is_sensitive, shown_url
 from flowbuilder.core.errors import InputError, ProfileError
 from flowbuilder.runtime.profiles import Profiles
 from flowbuilder.runtime.project import secrets_path
@@ -12,6 +15,9 @@ from flowbuilder.runtime.secrets import Secrets
 if TYPE_CHECKING:
     from flowbuilder.cli.workspace import Workspace
     from flowbuilder.core.plan import FlowPlan
+
+_BY_NAME: Final = re.compile(r"\$\{\s*secrets\.\w+\s*\}")
+"""A secret by its name, which is no secret."""
 
 
 def profiles_of(workspace: Workspace) -> Profiles:
@@ -34,3 +40,18 @@ def check_profile(workspace: Workspace, plan: FlowPlan, name: str) -> None:
         problems += [(profile.where, f"{path}: {what}", "") for path, what in error.violations]
     if problems:
         raise ProfileError(problems)
+
+
+def shown(described: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a connection's options as anybody may see them."""
+    options: dict[str, Any] = {}
+    for name, value in described.items():
+        if name == "type":
+            continue
+        if isinstance(value, dict):
+            options[name] = shown(value)
+        elif is_sensitive(name) and not (isinstance(value, str) and _BY_NAME.fullmatch(value)):
+            options[name] = "***"
+        else:
+            options[name] = shown_url(value) if name == "url" and isinstance(value, str) else value
+    return options

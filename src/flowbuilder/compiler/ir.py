@@ -74,6 +74,8 @@ class Group(msgspec.Struct, frozen=True):
     graph: Graph
     outputs: Expr | None
     """A `Dict`; None means the outputs of all its tasks by id."""
+    workspace: bool = False
+    """Whether its tasks share a folder."""
 
 
 Work = Compute | Invoke | Sleep | Wait | Approval | SubFlow | Group

@@ -207,6 +207,8 @@ class TaskPlan:
     body: GraphPlan | None = None
     body_outputs: Function | None = None
     """In the body's scope; None means its outputs by task id."""
+    workspace: bool = False
+    """The tasks of its body share a folder."""
     sub_flow: SubFlowPlan | None = None
     undo: GraphPlan | None = None
     """One task, which reverses this one."""
@@ -335,6 +337,8 @@ class FlowPlan:
     """Returns the run's `config`, from what the profile gives; raises `InputError`; None where it has none."""
     connections: Mapping[str, str | None] = dataclasses.field(default_factory=dict)
     """The connections that it needs, and the type of each, where it says so."""
+    workspaces: bool = False
+    """Some group of it has a folder for its tasks."""
 
     @property
     def profiled(self) -> bool:

@@ -284,6 +284,7 @@ class Attempts:
             NORMAL,
             run.plan,
             run.context.profile,
+            self._machine.workspaces.of(execution) if run.plan.workspaces else None,
         )
 
     def log(self, run: RunState, path: str, level: str, message: str, data: Any = None) -> None:

@@ -54,6 +54,7 @@ from flowbuilder.runtime.upkeep import ENGINE_FACT, Upkeep
 from flowbuilder.runtime.waiting import Waiting
 from flowbuilder.runtime.waits import Waits
 from flowbuilder.runtime.weighing import Weighing
+from flowbuilder.runtime.workspaces import Workspaces
 from flowbuilder.storage.api import Forget
 
 if TYPE_CHECKING:
@@ -194,6 +195,7 @@ class EngineCore:
         machine.steering = Steering(machine)
         machine.forks = Forks(machine)
         machine.observations = Observations(machine)
+        machine.workspaces = Workspaces(machine)
         machine.weighing = Weighing(machine)
         return machine
 
@@ -266,6 +268,7 @@ class EngineCore:
             await asyncio.gather(*handles, return_exceptions=True)
         await machine.placer.close()
         await machine.services.close()
+        machine.workspaces.close()
         if self._gc_threshold is not None:
             gc.set_threshold(*self._gc_threshold)
 

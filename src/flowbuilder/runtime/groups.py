@@ -49,6 +49,8 @@ class Groups:
 
     def _body_ended(self, execution: Execution, frame: Frame) -> None:
         attempts = self._machine.attempts
+        if execution.task.workspace:
+            self._machine.workspaces.ended(execution)
         if execution.ended or attempts.body_ended(execution, frame.error):
             return
         if frame.frozen is not None:

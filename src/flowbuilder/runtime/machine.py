@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from flowbuilder.runtime.waiting import Waiting
     from flowbuilder.runtime.waits import Waits
     from flowbuilder.runtime.weighing import Weighing
+    from flowbuilder.runtime.workspaces import Workspaces
     from flowbuilder.storage.api import Store
 
 
@@ -92,6 +93,7 @@ class Machine:
     steering: Steering = dataclasses.field(init=False)
     forks: Forks = dataclasses.field(init=False)
     observations: Observations = dataclasses.field(init=False)
+    workspaces: Workspaces = dataclasses.field(init=False)
     weighing: Weighing = dataclasses.field(init=False)
     takes_over: bool = False
     """It carries on whatever nobody drives, and not only what it was given."""

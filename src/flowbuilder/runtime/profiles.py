@@ -136,7 +136,7 @@ class Profiles:
                     f"there is no connection '{name}', which flow '{plan.name}' needs",
                     hint,
                 )
-            elif type is not None and (found := self._type(described)) != type:
+            elif type is not None and (found := self.type_of(described)) != type:
                 what = f"the connection '{name}' is of type '{found}', and flow '{plan.name}' needs '{type}'"
                 yield (profile.where, what, "")
             else:
@@ -177,7 +177,7 @@ class Profiles:
             raise TaskFailed("connection", "; ".join(what for _, what, _ in problems))
         described = profile.connections[name]
         options = {key: self._fill(value, key) for key, value in described.items() if key != "type"}
-        return _spread(Connection(name, self._type(described), options, str(profile.project)))
+        return _spread(Connection(name, self.type_of(described), options, str(profile.project)))
 
     def secrets_of(self, plan: FlowPlan, profile_name: str | None) -> dict[str, str]:
         """Return the values in a flow's connections that must not be seen, by any names."""
@@ -241,7 +241,7 @@ class Profiles:
         """Yield what is wrong with the description of a connection."""
         described = profile.connections[name]
         where, what = profile.where, f"the connection '{name}'"
-        type = self._type(described)
+        type = self.type_of(described)
         if not type:
             yield (where, f"{what} has no 'type'", "there are " + ", ".join(CONNECTION_TYPES))
             return
@@ -260,7 +260,8 @@ class Profiles:
                 yield (where, f"{what} needs the secret '{secret}', which has no value", hint)
 
     @staticmethod
-    def _type(described: Mapping[str, Any]) -> str:
+    def type_of(described: Mapping[str, Any]) -> str:
+        """Return the type of a connection: as it says, else by its URL; empty where it has none."""
         type = described.get("type")
         if type is None and isinstance(url := described.get("url"), str):
             found = from_url("", url)

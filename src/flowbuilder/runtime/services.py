@@ -12,6 +12,7 @@ from flowbuilder.runtime.executors.children import Children
 from flowbuilder.runtime.executors.places import Places
 from flowbuilder.runtime.executors.threads import Threads
 from flowbuilder.runtime.lent import Lent
+from flowbuilder.runtime.project import find_project
 from flowbuilder.storage.events import Emit, Event
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class EngineServices:
         self._store = store
         self._profiles = profiles
         self._lent = Lent()
+        self._projects: dict[Path, Path] = {}
         self.threads = Threads(config.executors.thread_count())
         self._config = config
         self._store = store
@@ -131,6 +133,13 @@ class EngineServices:
     async def in_thread(self, function: Callable[[], Any]) -> Any:
         """Run a blocking function on the engine's threads."""
         return await self.threads.run(function)
+
+    def project(self, folder: Path) -> Path:
+        """Return the folder of the project around a flow's."""
+        found = self._projects.get(folder)
+        if found is None:
+            found = self._projects[folder] = find_project(folder)
+        return found
 
     def facts(self) -> Facts:
         """Return what the store keeps beyond runs."""

@@ -91,6 +91,7 @@ class Upkeep:
         if machine.clock.now() >= self._sweep_at:
             self._sweep_at = machine.clock.now() + SWEEP_EVERY
             await machine.in_thread(functools.partial(machine.store.sweep_blobs, BLOB_GRACE))
+            await machine.in_thread(machine.workspaces.sweep)
         return found
 
     async def _free_stuck_in_store(self) -> int:

@@ -11,9 +11,11 @@ import errno
 import hashlib
 import os
 import re
+import shutil
 import tempfile
 import threading
 import time
+import weakref
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -188,7 +190,7 @@ class MemoryBlobs:
 
     def __init__(self) -> None:
         self._values: dict[str, tuple[bytes, float]] = {}
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._folder: Path | None = None
 
     def put(self, data: bytes | memoryview) -> str:
         """Keep a value and return its hash."""
@@ -204,8 +206,9 @@ class MemoryBlobs:
     def path(self, content_hash: str) -> Path:
         """Return a file with a value; it is there as long as this is."""
         if self._folder is None:
-            self._folder = tempfile.TemporaryDirectory(prefix="flowbuilder-", ignore_cleanup_errors=True)
-        path = Path(self._folder.name) / content_hash
+            self._folder = Path(tempfile.mkdtemp(prefix="flowbuilder-"))
+            weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+        path = self._folder / content_hash
         if not path.exists():
             aside = path.with_suffix(f".{threading.get_ident()}")
             aside.write_bytes(self.get(content_hash))

@@ -48,6 +48,10 @@ class Services(Protocol):
         """Run a blocking function on the engine's threads."""
         ...
 
+    def project(self, folder: Path) -> Path:
+        """Return the folder of the project around a flow's."""
+        ...
+
     def facts(self) -> Any:
         """Return what the store keeps beyond runs (`storage.api.Facts`); its calls block."""
         ...
@@ -99,6 +103,8 @@ class Call(msgspec.Struct):
     """The flow's."""
     profile: str | None = None
     """The name of the profile that the run was started with."""
+    workspace: Path | None = None
+    """The folder that the tasks of a group around it share; whoever uses it first makes it."""
 
     @property
     def namespace(self) -> str:

@@ -15,8 +15,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from flowbuilder.core.catalogue import TaskSpec
 from flowbuilder.tasks.specs.commands import PYTHON, SCRIPT, SHELL
+from flowbuilder.tasks.specs.email import EMAIL
+from flowbuilder.tasks.specs.files import FILE
 from flowbuilder.tasks.specs.flows import FLOW, GROUP, SLEEP
 from flowbuilder.tasks.specs.http import HTTP
 from flowbuilder.tasks.specs.kv import KV
@@ -35,7 +36,7 @@ CATALOGUE: Final[Mapping[str, TaskSpec]] = MappingProxyType(
             *(SET, SWITCH, SHELL, SCRIPT, PYTHON, HTTP),
             *(SLEEP, FLOW, GROUP, FAIL, LOG, ASSERT),
             *(WAIT, EMIT, APPROVAL),
-            *(SQL, KV),
+            *(SQL, KV, FILE, EMAIL),
         )
     }
 )

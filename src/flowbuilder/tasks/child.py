@@ -26,6 +26,7 @@ import msgspec
 
 from flowbuilder.core.errors import TaskFailed
 from flowbuilder.tasks.params import get_text, written
+from flowbuilder.tasks.references import path_of, written_hash
 
 if TYPE_CHECKING:
     from flowbuilder.tasks.api import Call
@@ -59,6 +60,8 @@ class Child(msgspec.Struct, frozen=True):
     on_stderr: Callable[[bytes], None] | None = None
     on_result: tuple[int, Callable[[bytes], None]] | None = None
     """One more pipe to read: the end for reading, closed for the caller, and who gets what comes."""
+    prepare: Callable[[int], None] | None = None
+    """Called with its number before it begins: bounds what it may use."""
     opening: bytes = b"\n"
     """What is written to the gate once the child is on record."""
 
@@ -77,6 +80,8 @@ async def run_child(child: Child, call: Call, *, grace: float = GRACE) -> int:
     running = _start(child)
     try:
         call.services.child_started(call.run_id, running.pid, started_at(running.pid))
+        if child.prepare is not None:
+            child.prepare(running.pid)
         running.open_gate()
         return await running.finish(grace)
     except BaseException:
@@ -94,11 +99,16 @@ def child_environment(call: Call) -> dict[str, str]:
     for name, value in call.env.items():
         if not name or "=" in name or "\0" in name:
             raise TaskFailed("input", f"{name!r} is no name of an environment variable")
-        env[name] = written(value, f"env.{name}")
+        text = written(value, f"env.{name}")
+        blob = written_hash(text)
+        env[name] = text if blob is None else str(path_of(call, blob))
     env["FLOWBUILDER_RUN_ID"] = call.run_id
     env["FLOWBUILDER_TASK"] = call.task
     env["FLOWBUILDER_ATTEMPT"] = str(call.attempt)
     env["FLOWBUILDER_IDEMPOTENCY_KEY"] = call.idempotency_key
+    env["FLOWBUILDER_FOLDER"] = str(call.folder)
+    if call.workspace is not None:
+        env["FLOWBUILDER_WORKSPACE"] = str(call.workspace)
     return env
 
 
@@ -110,7 +120,9 @@ def working_folder(call: Call, params: dict[str, Any]) -> Path:
     """
     cwd = get_text(params, "cwd") or "."
     try:
-        folder = call.folder / Path(cwd).expanduser()
+        if call.workspace is not None:
+            call.workspace.mkdir(parents=True, exist_ok=True)
+        folder = (call.workspace or call.folder) / Path(cwd).expanduser()
         if folder.is_dir():
             return folder
     except (ValueError, RuntimeError, OSError):

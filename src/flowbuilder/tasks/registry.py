@@ -32,6 +32,8 @@ _BUILT_IN: Final = {
     "fail": "flowbuilder.tasks.fail:Fail",
     "log": "flowbuilder.tasks.log:Log",
     "sql": "flowbuilder.tasks.sql:Sql",
+    "file": "flowbuilder.tasks.file:File",
+    "email": "flowbuilder.tasks.email:Email",
     "kv": "flowbuilder.tasks.kv:Kv",
     "assert": "flowbuilder.tasks.assert_:Assert",
     "emit": "flowbuilder.tasks.emit:Emit",

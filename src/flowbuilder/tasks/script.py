@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import functools
 import keyword
+import logging
 import re
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -26,7 +29,9 @@ from flowbuilder.tasks.child import (
     run_child,
     working_folder,
 )
-from flowbuilder.tasks.params import get_text, mapping, refuse, text, written
+from flowbuilder.tasks.params import get_boolean, get_text, mapping, refuse, text, written
+from flowbuilder.tasks.references import with_paths
+from flowbuilder.tasks.sandbox import Limits, explained, limits_of, without_network
 from flowbuilder.tasks.script_javascript import BOOT
 from flowbuilder.tasks.shell import masker_of, prelude, run_bash
 from flowbuilder.tasks.specs.commands import SCRIPT
@@ -35,6 +40,7 @@ from flowbuilder.tasks.spool import Lines, Spool, Tail
 if TYPE_CHECKING:
     from flowbuilder.tasks.api import Call
 
+_log = logging.getLogger("flowbuilder.engine")
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ROOT: Final = str(Path(__file__).parents[2])
 _PYTHON_BOOT: Final = (
@@ -42,6 +48,17 @@ _PYTHON_BOOT: Final = (
     "from flowbuilder.tasks.script_python import main; main(*map(int, sys.argv[1:]))"
 )
 _ERROR_TAIL: Final = 2000
+
+
+class _Code(msgspec.Struct, frozen=True):
+    """A script, and how it is run."""
+
+    text: str
+    file: str
+    """What errors call it."""
+    before: tuple[str, ...]
+    """What its command is put behind."""
+    limits: Limits
 
 
 class Script:
@@ -60,6 +77,8 @@ class Script:
     def __init__(self, grace: float = GRACE, limit: int = MAX_BYTES) -> None:
         self._grace = grace
         self._limit = limit
+        self._told = False
+        """Whether it was said that scripts keep their network."""
 
     async def run(self, call: Call) -> Any:
         """Do one attempt.
@@ -67,39 +86,72 @@ class Script:
         Raises:
             TaskFailed: what the code raised, as `python.<Class>` or `javascript.<Name>`;
                 `script.exit` if its process left without a word; `shell.exit` for bash;
-                `shell.missing`, `input`, `output.size`, `output.type`.
+                `shell.missing`, `input`, `output.size`, `output.type`;
+                `resource.cpu`, `resource.memory`, `resource.files`, `resource.time` for a limit.
         """
         params = mapping(call.params)
         language = text(params, "language")
         if language not in ("python", "javascript", "bash"):
             raise TaskFailed("input", f"'language' is python, javascript or bash, not {language[:40]!r}")
         code, file = await _code(params, call)
+        limits, network = limits_of(params), get_boolean(params, "network", False)
+        before = await self._behind(call, language, network=network)
         async with call.services.slot("shells", call.urgency):
-            if language == "bash":
-                return await self._bash(call, params, code)
-            args = _arguments(params)
-            if language == "python":
-                given = _encoded({"code": code, "file": file, "args": args})
-                return await self._function(call, params, given, _python_command, values.decode)
-            given = msgspec.json.encode({"code": code, "file": file, "args": to_json(args)})
-            return await self._function(call, params, given, _javascript_command, msgspec.json.decode)
+            try:
+                async with asyncio.timeout(limits.time):
+                    return await self._in(language, call, params, _Code(code, file, before, limits))
+            except TimeoutError:
+                raise TaskFailed("resource.time", f"no end within {limits.time:g} s (limits.time)") from None
+            except TaskFailed as error:
+                raise explained(error, limits, network=network) from None
 
-    async def _bash(self, call: Call, params: dict[str, Any], code: str) -> dict[str, Any]:
-        args = params.get("args")
+    async def _behind(self, call: Call, language: str, *, network: bool) -> tuple[str, ...]:
+        """Return what the script's command is put behind."""
+        if network:
+            return ()
+        before: tuple[str, ...] = await call.services.in_thread(without_network)
+        if not before and not self._told:
+            self._told = True
+            _log.warning("scripts keep their network: this machine lets nobody make a network namespace")
+        program = {"python": sys.executable, "javascript": "node", "bash": "bash"}[language]
+        return before if shutil.which(program) else ()  # whoever starts it says that it is missing
+
+    async def _in(self, language: str, call: Call, params: dict[str, Any], code: _Code) -> Any:
+        if language == "bash":
+            return await self._bash(call, params, code)
+        args = with_paths(call, _arguments(params))
+        if language == "python":
+            given = _encoded({"code": code.text, "file": code.file, "args": args})
+            return await self._function(call, params, given, code, _python_command, values.decode)
+        given = msgspec.json.encode({"code": code.text, "file": code.file, "args": to_json(args)})
+        command = functools.partial(_javascript_command, code.limits.memory)
+        return await self._function(call, params, given, code, command, msgspec.json.decode)
+
+    async def _bash(self, call: Call, params: dict[str, Any], begun: _Code) -> dict[str, Any]:
+        code = begun.text
+        how: dict[str, Any] = {
+            "grace": self._grace,
+            "limit": self._limit,
+            "before": begun.before,
+            "prepare": functools.partial(begun.limits.apply, heap=False),
+        }
+        args = with_paths(call, params.get("args"))
         if isinstance(args, list):
             arguments = [written(value, "args") for value in args]
             if any("\0" in argument for argument in arguments):
                 raise TaskFailed("input", "an argument has a NUL character in it")
-            return await run_bash(call, params, code, arguments, grace=self._grace, limit=self._limit)
-        variables = {name: written(value, f"args.{name}") for name, value in _arguments(params).items()}
+            return await run_bash(call, params, code, arguments, **how)
+        given = with_paths(call, _arguments(params))
+        variables = {name: written(value, f"args.{name}") for name, value in given.items()}
         script = prelude(code, variables) + code
-        return await run_bash(call, params, script, grace=self._grace, limit=self._limit)
+        return await run_bash(call, params, script, **how)
 
     async def _function(
         self,
         call: Call,
         params: dict[str, Any],
         given: bytes,
+        begun: _Code,
         command: Callable[[int, int, int], Sequence[str]],
         decode: Callable[[bytes], Any],
     ) -> Any:
@@ -117,7 +169,7 @@ class Script:
                 close_all(*gate, *pipe)
                 raise
             child = Child(
-                argv=command(gate[0], source, pipe[1]),
+                argv=(*begun.before, *command(gate[0], source, pipe[1])),
                 cwd=folder,
                 env=environment,
                 gate=gate,
@@ -125,6 +177,7 @@ class Script:
                 on_stdout=printed.out,
                 on_stderr=printed.err,
                 on_result=(pipe[0], result.write),
+                prepare=functools.partial(begun.limits.apply, heap=command is not _python_command),
             )
             code = await run_child(child, call, grace=self._grace)
             printed.end()
@@ -208,8 +261,9 @@ def _python_command(gate: int, source: int, result: int) -> Sequence[str]:
     return (sys.executable, "-P", "-c", _PYTHON_BOOT, _ROOT, str(gate), str(source), str(result))
 
 
-def _javascript_command(gate: int, source: int, result: int) -> Sequence[str]:
-    return ("node", "--input-type=commonjs", "-e", BOOT, "--", str(gate), str(source), str(result))
+def _javascript_command(memory: int | None, gate: int, source: int, result: int) -> Sequence[str]:
+    heap = () if memory is None else (f"--max-old-space-size={max(1, memory // 1024 // 1024)}",)
+    return ("node", *heap, "--input-type=commonjs", "-e", BOOT, "--", str(gate), str(source), str(result))
 
 
 def _outcome(code: int, result: Spool, printed: Printed, decode: Callable[[bytes], Any], call: Call) -> Any:

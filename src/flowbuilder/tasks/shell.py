@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+import os
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from flowbuilder.core.errors import TaskFailed
@@ -22,8 +24,10 @@ from flowbuilder.tasks.child import (
     working_folder,
 )
 from flowbuilder.tasks.params import codes, mapping, refuse, written
+from flowbuilder.tasks.references import keep_file, with_paths
 from flowbuilder.tasks.specs.commands import SHELL
 from flowbuilder.tasks.spool import Lines, Spool, Tail
+from flowbuilder.tasks.told import VARIABLE, make_file, read_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -55,7 +59,7 @@ class Shell:
     async def run(self, call: Call) -> dict[str, Any]:
         """Do one attempt."""
         params = mapping(call.params)
-        script, variables = _command(params.get("command"))
+        script, variables = _command(with_paths(call, params.get("command")))
         script = prelude(script, variables) + script
         async with call.services.slot("shells", call.urgency):
             return await run_bash(call, params, script, grace=self._grace, limit=self._limit)
@@ -69,35 +73,72 @@ async def run_bash(
     *,
     grace: float,
     limit: int,
+    before: Sequence[str] = (),
+    prepare: Callable[[int], None] | None = None,
 ) -> dict[str, Any]:
     """Run a bash script with the parameters that all such tasks have.
 
+    What it wrote to `$FLOWBUILDER_OUTPUT` is in `values`, what `files` names in `files`.
+
     Raises:
         TaskFailed: `shell.exit` for a bad exit code, `output.size` for too much output,
-            `shell.missing`, `shell.start`, `input`.
+            `shell.missing`, `shell.start`, `shell.output`, `shell.file`, `input`.
     """
     ok = codes(params)
+    files = _files(params)
     stdin = params.get("stdin")
     folder, environment = working_folder(call, params), child_environment(call)
     fed = b"" if stdin is None else stdin if isinstance(stdin, bytes) else written(stdin, "stdin").encode()
     source = _encoded(script)
-    with Output(call, limit) as output:
-        gate, file = _behind_gate(source)
-        child = Child(
-            argv=("bash", "-euo", "pipefail", f"/dev/fd/{file}", *arguments),
-            cwd=folder,
-            env=environment,
-            gate=gate,
-            pass_fds=(file,),
-            stdin=fed,
-            on_stdout=output.on_stdout,
-            on_stderr=output.on_stderr,
-        )
-        code = await run_child(child, call, grace=grace)
-        output.end()
-        if code not in ok:
-            raise _failure(code, output)
-        return {"exit_code": code, "stdout": output.stdout.text(), "stderr": output.stderr.text()}
+    told = make_file()
+    environment[VARIABLE] = str(told)
+    try:
+        with Output(call, limit) as output:
+            gate, file = _behind_gate(source)
+            child = Child(
+                argv=(*before, "bash", "-euo", "pipefail", f"/dev/fd/{file}", *arguments),
+                cwd=folder,
+                env=environment,
+                gate=gate,
+                pass_fds=(file,),
+                stdin=fed,
+                on_stdout=output.on_stdout,
+                on_stderr=output.on_stderr,
+                prepare=prepare,
+            )
+            code = await run_child(child, call, grace=grace)
+            output.end()
+            if code not in ok:
+                raise _failure(code, output)
+            result = {"exit_code": code, "stdout": output.stdout.text(), "stderr": output.stderr.text()}
+        if values := read_values(told):
+            result["values"] = values
+    finally:
+        told.unlink(missing_ok=True)
+    if files:
+        result["files"] = {name: await _kept(call, folder, name, path) for name, path in files.items()}
+    return result
+
+
+def _files(params: dict[str, Any]) -> dict[str, str]:
+    """Return the files that are to be kept, by name."""
+    files = params.get("files")
+    if files is None:
+        return {}
+    if not isinstance(files, dict) or not all(isinstance(path, str) and path for path in files.values()):
+        refuse("files", "a mapping of names to paths", files)
+    return files
+
+
+async def _kept(call: Call, folder: Path, name: str, path: str) -> dict[str, Any]:
+    """Keep a file that a script has made, and return the reference to it."""
+    try:
+        return await keep_file(call, folder / os.path.expanduser(path))  # noqa: ASYNC240 - asks no disk
+    except (OSError, ValueError, RuntimeError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise TaskFailed(
+            "shell.file", f"'files.{name}': the script has left no file {path!r}: {why}"
+        ) from None
 
 
 class Output:

@@ -29,6 +29,8 @@ VALID = {
     },
     "sql": {"connection": "shop", "query": "SELECT :a", "params": {"a": 1}, "fetch": "one"},
     "kv": {"set": "a", "value": 1, "ttl": "1h"},
+    "file": {"write": "a.json", "content": {"a": 1}, "as": "json"},
+    "email": {"connection": "mail", "to": ["a@b.c"], "attachments": ["a.pdf", {"content": "x", "name": "y"}]},
 }
 INVALID = {
     "switch": {"cases": []},
@@ -47,6 +49,8 @@ INVALID = {
     "approval": {"message": "m", "quorum": 0},
     "sql": {"connection": "shop", "query": "SELECT 1", "fetch": "some"},
     "kv": {"get": "a", "set": "b"},
+    "file": {"read": "a", "write": "b"},
+    "email": {"connection": "mail", "to": "a@b.c", "subjct": "x"},
 }
 
 

@@ -69,6 +69,7 @@ class _FlowGenerator:
         self._steps = steps
         self._module = Module(flow.at.file, steps)
         self._variables = {var.name: number for number, var in enumerate(flow.vars)}
+        self._workspaces = False
         self._secret_vars = _vars_that(flow, mentions_secrets)
         self._queues: dict[str, Span] = {}
         self._caches_for_run = False
@@ -120,6 +121,7 @@ class _FlowGenerator:
             keep = functools.partial(variables.__setitem__, number)
             self._module.function(var.value, names, keep, var.at.line)
         plan.triggers = tuple([trigger_plan(self._module, one, flow.timezone) for one in flow.triggers])
+        plan.workspaces = self._workspaces
         plan.list_code = self._module.compile()
         plan.vars = tuple(variables)
         return plan
@@ -265,6 +267,8 @@ class _FlowGenerator:
                 plan.sub_flow = self._sub_flow(work, level, line)
             case ir.Group(graph, outputs):
                 plan.type = "group"
+                plan.workspace = work.workspace
+                self._workspaces = self._workspaces or work.workspace
                 body = Level(level, _slots(graph))
                 plan.body = self._graph(graph, body, path + ".")
                 if outputs is not None:

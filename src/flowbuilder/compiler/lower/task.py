@@ -11,6 +11,7 @@ from flowbuilder.compiler.expressions.tree import Const, Dict, Text
 from flowbuilder.compiler.lower import cache, limits, matrix, on_error, repeat, retry, tolerate
 from flowbuilder.compiler.lower.draft import Draft, Mentions
 from flowbuilder.compiler.lower.fields import (
+    BOOLEAN,
     CONDITION,
     DURATION,
     EXPRESSION,
@@ -162,6 +163,7 @@ TASK: Final = Table(
         "resources": Key(limits.RESOURCES_FIELD, "What of the machine an attempt takes while it runs."),
         "tasks": Key(_NODE, "The tasks of a group."),
         "outputs": Key(_NODE, "The outputs of a group."),
+        "workspace": Key(BOOLEAN, "Whether the tasks of a group share a folder, which is gone when it ends."),
     },
     later={
         "sensitive": "until then keep such values in `secrets`",

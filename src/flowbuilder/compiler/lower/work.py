@@ -25,9 +25,7 @@ if TYPE_CHECKING:
     from flowbuilder.compiler.nodes import Node, Scalar
 
 LATER_TYPES: Final[Mapping[str, str]] = {
-    "file": "until then use `python` or `shell`",
     "wasm": "until then use `shell` with a runtime of your own",
-    "email": "until then use `python` or `http`",
     "llm": "until then use `http`",
     "agent": "until then use `http`",
     "retrieve": "until then use `http`",
@@ -121,6 +119,12 @@ def lower_work(
                     f"'{name}' belongs to a task of type 'group', and this is '{type_name}'",
                     values[name],
                 )
+        if "workspace" in own:
+            ctx.error(
+                "FB211",
+                f"'workspace' belongs to a task of type 'group', and this is '{type_name}'",
+                own["workspace"][0],
+            )
     make = _WORKS.get(type_name)
     if make is None:
         return lower_invoke.lower(ctx, key, spec, values, mentions)

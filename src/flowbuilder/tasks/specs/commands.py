@@ -13,6 +13,11 @@ _COMMAND_OUTPUT: Final = {
         "exit_code": {"type": "integer"},
         "stdout": described(TEXT, "As it was written; bytes that are no UTF-8 are replaced."),
         "stderr": described(TEXT, "Its end, where it is long."),
+        "values": {
+            "type": "object",
+            "description": "What it wrote to `$FLOWBUILDER_OUTPUT` as `name=value`, where it wrote any.",
+        },
+        "files": {"type": "object", "description": "References to the kept `files`, by name."},
     },
     "required": ["exit_code", "stdout", "stderr"],
 }
@@ -26,6 +31,14 @@ _OK_CODES: Final = {
     "description": "Exit codes that count as success.",
 }
 
+_TIME: Final = {"type": "string", "pattern": r"^\s*P|^\s*(\d+(\.\d+)?\s*(ms|s|m|h|d)\s*)+$"}
+_SIZE: Final = {"type": "string", "pattern": r"^\s*\d+(\.\d+)?\s*[KMGT]i?B\s*$"}
+_FILES: Final = {
+    "type": "object",
+    "additionalProperties": {"type": "string", "minLength": 1},
+    "description": "Files that it leaves, by name; they are kept, and `output.files.<name>` refers to them.",
+}
+
 SHELL: Final = TaskSpec(
     name="shell",
     summary="Runs a script with `bash -euo pipefail`.",
@@ -37,6 +50,7 @@ SHELL: Final = TaskSpec(
             "cwd": _CWD,
             "stdin": {"description": "Text for standard input; what is no text is written as JSON."},
             "ok_codes": _OK_CODES,
+            "files": _FILES,
         },
         required=("command",),
     ),
@@ -61,6 +75,25 @@ SCRIPT: Final = TaskSpec(
             "cwd": _CWD,
             "stdin": {"description": "bash only: text for standard input."},
             "ok_codes": described(_OK_CODES, "bash only: exit codes that count as success."),
+            "files": described(_FILES, "bash only: files that it leaves, by name, as of `shell`."),
+            "limits": {
+                **with_(
+                    {
+                        "cpu": described(_TIME, "Seconds of a processor, of each process: `10s`."),
+                        "memory": described(_SIZE, "Of each process: `512MB`."),
+                        "time": described(_TIME, "By the clock: `30s`."),
+                        "open_files": {"type": "integer", "minimum": 8},
+                    }
+                ),
+                "description": "What it may use: `cpu`, `memory`, `time`, `open_files`. More fails with "
+                "`resource.cpu`, `resource.memory`, `resource.time`, `resource.files`.",
+            },
+            "network": {
+                "type": "boolean",
+                "default": False,
+                "description": "Whether it has a network. Without, nothing can be reached, where the kernel lets "
+                "the engine see to that (Linux).",
+            },
         },
         required=("language",),
         one_of=("code", "path"),

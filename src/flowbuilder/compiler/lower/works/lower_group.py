@@ -43,4 +43,4 @@ def lower(
         outputs = lower_outputs(ctx, values["outputs"])
         inside = {task.id for task in graph.tasks}
         mentions.add({id: w for id, w in task_references(outputs).items() if id not in inside})
-    return ir.Group(graph, outputs)
+    return ir.Group(graph, outputs, bool(values.get("workspace")))
