@@ -54,6 +54,12 @@ class Sight:
     vars: tuple[tuple[str, str], ...] = ()
     item: str | None = None
     """The kind of `item`, inside a map."""
+    loop: bool = False
+    """Whether `loop.index` is there, inside of rounds."""
+    state: bool = False
+    """Whether `loop.state` is, an integer."""
+    output: str | None = None
+    """The kind of `output`, behind a round."""
 
     def of(self, kind: str) -> list[str]:
         """Return what has a kind."""
@@ -65,6 +71,12 @@ class Sight:
             found.append("item")
         if self.item is not None and kind == "int":
             found.append("index")
+        if self.loop and kind == "int":
+            found += ["loop.index", "(loop.index + 1)"]
+        if self.state and kind == "int":
+            found += ["loop.state", "(loop.state + loop.index)"]
+        if self.output == kind:
+            found += ["output"] * 2
         return found
 
 
@@ -250,16 +262,50 @@ class _Drawing:
             task["if"] = self._condition(sight)
         mapped = self._one_in(7)
         inner = dataclasses.replace(sight, item="int") if mapped else sight
-        work, kind = self._work(id, inner, depth)
+        if self._one_in(6):
+            work, kind = self._rounds(id, inner, depth)
+        else:
+            work, kind = self._work(id, inner, depth)
         task |= work
+        if self._one_in(10):
+            task["cache"] = {"key": self._marked(self._draw(st.sampled_from(("int", "list", "text"))), inner)}
         if mapped:
             task["for_each"] = self._marked("list", sight)
             kind = "list" if kind == "int" else "other"
+            if self._one_in(3):
+                task["tolerate"] = self._draw(st.sampled_from((0, 1, "50%", "100%")))
+                kind = "other"
         if self._one_in(7):
             # of several failures inside a task nobody says which is the first
             one = not mapped and work["type"] != "group"
             task["on_error"], kind = self._on_error(inner, depth, kind, one=one)
         return task, kind
+
+    def _rounds(self, id: str, sight: Sight, depth: int) -> tuple[dict[str, Any], str]:
+        """Draw a task in rounds: one whose state is a number, or any other."""
+        inside = dataclasses.replace(sight, loop=True, state=self._one_in(2), output=None)
+        repeat: dict[str, Any] = {"max": self._draw(st.integers(1, 4))}
+        if inside.state:
+            work, kind = {"type": "set", "with": self._marked("int", inside)}, "int"
+            repeat["state"] = self._marked("int", sight)
+        else:
+            work, kind = self._work(id, inside, depth)
+        behind = dataclasses.replace(inside, output=kind)
+        if self._one_in(2):
+            repeat["while"] = self._round_condition(inside)
+            kind = "other"  # null where there is no round
+        else:
+            repeat["until"] = self._round_condition(behind)
+        if self._one_in(2):
+            collected = "int" if self._one_in(2) else "list"
+            repeat["collect"] = self._marked(collected, behind)
+            kind = "list" if collected == "int" else "other"
+        return {**work, "repeat": repeat}, kind
+
+    def _round_condition(self, sight: Sight) -> str:
+        if self._one_in(3):
+            return self._draw(expressions("bool", sight, 1))
+        return f"loop.index {self._draw(st.sampled_from(('<', '>=')))} {self._draw(st.integers(0, 3))}"
 
     def _condition(self, sight: Sight) -> str:
         if sight.tasks and self._one_in(5):

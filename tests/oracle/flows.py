@@ -9,6 +9,7 @@ flows, are compared with it.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -137,6 +138,8 @@ class Interpreter:
         self.effects = effects
         self.tasks: dict[str, TaskOutcome] = {}
         self.called: list[tuple[str, Any]] = []
+        self.cache: dict[tuple[Any, str], Any] = {}
+        """What was yielded, by task and key."""
         self._vars = {var.name: var.value for var in flow.vars}
 
     def run(self) -> Outcome:
@@ -230,16 +233,21 @@ class Interpreter:
             items = over
         else:
             raise Failure(TYPE)
-        outputs, errors = [], []
+        outputs: list[Any] = []
+        errors: list[str] = []
+        tolerate = task.map.tolerate
+        most = tolerate if type(tolerate) is not float else math.floor(tolerate * len(items) + 1e-9)
         for index, item in enumerate(items):
             names = {"item": item, "index": index}
             if task.map.alias is not None:
                 names |= {task.map.alias: item, f"{task.map.alias}_index": index}
             outcome = self.guarded(task, Scope(self, scope, names), None, path)
-            if outcome.code == FAILED:
-                return TaskOutcome(FAILED, None, outcome.error)
-            if outcome.code == CONTINUED:
+            if outcome.code == FAILED and most is None:
+                return TaskOutcome(FAILED, None, outcome.error, errors)
+            if outcome.code in (FAILED, CONTINUED):
                 errors.append(outcome.error or "")
+                if most is not None and len(errors) > most:
+                    return TaskOutcome(FAILED, None, "map.tolerate", errors)
             outputs.append(outcome.output)
         whole = dict(zip(over, outputs, strict=True)) if type(over) is dict else outputs
         return TaskOutcome(SUCCEEDED, whole, None, errors)
@@ -249,9 +257,53 @@ class Interpreter:
     ) -> TaskOutcome:
         """Do a task's work once, with what `on_error` says."""
         try:
-            return TaskOutcome(SUCCEEDED, self.work(task, scope, path, called or path))
+            return TaskOutcome(SUCCEEDED, self.kept(task, scope, path, called or path))
         except Failure as failure:
             return self.rescued(task, scope, path, failure)
+
+    def kept(self, task: ir.Task, scope: Scope, path: str | None, called: str | None) -> Any:
+        """Return what an execution with the same key yielded before, or what this one does."""
+        if task.cache is None:
+            return self.rounds(task, scope, path, called)
+        name = (task.at, repr(evaluate(task.cache.key, scope)))
+        if name not in self.cache:
+            self.cache[name] = self.rounds(task, scope, path, called)
+        return self.cache[name]
+
+    def rounds(self, task: ir.Task, scope: Scope, path: str | None, called: str | None) -> Any:
+        """Do a task's work again and again."""
+        repeat = task.repeat
+        if repeat is None:
+            return self.work(task, scope, path, called)
+        state = evaluate(repeat.state, scope) if repeat.state is not None else None
+        output, collected, index = None, [], 0
+        while True:
+            inner = Scope(self, scope, {"loop": {"state": state, "index": index}})
+            if not repeat.until and not self.holds(repeat.test, inner):
+                break
+            if repeat.max is not None and index >= repeat.max:
+                raise Failure("repeat.max")
+            if path is not None:  # what is seen in the end is the last round
+                self.tasks = {
+                    known: one for known, one in self.tasks.items() if not known.startswith(path + ".")
+                }
+            output = self.work(task, inner, path, called)
+            behind = Scope(self, inner, {"output": output})
+            done = repeat.until and self.holds(repeat.test, behind)
+            if repeat.collect is not None:
+                collected.append(evaluate(repeat.collect, behind))
+            state = output
+            index += 1
+            if done:
+                break
+        return output if repeat.collect is None else collected
+
+    @staticmethod
+    def holds(condition: Any, scope: Scope) -> bool:
+        value = evaluate(condition, scope)
+        if type(value) is str:
+            raise Failure(TYPE)
+        return bool(value)
 
     def rescued(self, task: ir.Task, scope: Scope, path: str | None, failure: Failure) -> TaskOutcome:
         """Do what `on_error` says of a failure."""
