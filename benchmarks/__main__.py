@@ -23,6 +23,7 @@ QUESTIONS = (
     "pure_tasks",
     "calls",
     "async_tasks",
+    "rounds",
     "sleeping",
     "waiting",
     "compiling",

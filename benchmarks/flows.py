@@ -47,6 +47,29 @@ def call_chain(folder: Path, length: int = 10) -> LoadedFlow:
     return _flow(folder, f"calls-{length}", tasks, f"tasks.t{length - 1}.output")
 
 
+def looping(folder: Path) -> LoadedFlow:
+    """Return a loop that counts to `inputs.n`."""
+    tasks = [
+        '  count: {type: set, with: "${{ loop.state + 1 }}", '
+        "repeat: {until: output >= inputs.n, max: none, state: 0}}"
+    ]
+    return _flow(folder, "looping", tasks, "tasks.count.output")
+
+
+def looping_group(folder: Path) -> LoadedFlow:
+    """Return a loop over a group of two pure tasks that counts to `inputs.n`."""
+    tasks = [
+        "  count:",
+        "    type: group",
+        "    tasks:",
+        '      a: {type: set, with: "${{ loop.state.b + 1 }}"}',
+        '      b: {type: set, with: "${{ tasks.a.output * 1 }}"}',
+        '    outputs: {b: "${{ tasks.b.output }}"}',
+        "    repeat: {until: output.b >= inputs.n, max: none, state: {b: 0}}",
+    ]
+    return _flow(folder, "looping-group", tasks, "tasks.count.output.b")
+
+
 def async_fan(folder: Path, concurrency: int, durability: str = "group") -> LoadedFlow:
     """Return a fan-out over `inputs.n` elements of a function that suspends, and its join."""
     (folder / "bench_steps.py").write_text(CODE)

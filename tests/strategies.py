@@ -74,7 +74,7 @@ class Sight:
         if self.loop and kind == "int":
             found += ["loop.index", "(loop.index + 1)"]
         if self.state and kind == "int":
-            found += ["loop.state", "(loop.state + loop.index)"]
+            found += ["loop.state", "(loop.state + loop.index)"] * 3
         if self.output == kind:
             found += ["output"] * 2
         return found
