@@ -13,6 +13,7 @@ from flowbuilder.runtime.recovered import replay
 from flowbuilder.storage.memory import MemoryStore
 from flowbuilder.testing.fake_clock import FakeClock
 from flowbuilder.testing.flows import load_text, run_flow
+from world import until
 
 if TYPE_CHECKING:
     from world import World
@@ -288,3 +289,45 @@ tasks:
 
     assert run.status == "failed"
     assert world.calls == ["pay"]
+
+
+async def test_a_paused_loop_begins_no_further_round_and_goes_on_where_it_was(world: World) -> None:
+    async with Engine.in_memory() as engine:
+        run = await engine.start(
+            load_text("""
+flow: t
+tasks:
+  a:
+    type: python
+    with: {call: hold, args: {name: "a${{ loop.index }}", value: "${{ loop.index }}"}}
+    repeat: {until: loop.index == 2, max: 9, collect: "${{ output }}"}
+""")
+        )
+        await world.begun("a0")
+        await run.pause()
+        for index in range(3):
+            world.let_go(f"a{index}")
+        await until(lambda: run.id not in engine.core.machine.runs.live)
+        assert world.calls == ["a0"]
+        await run.resume()
+        view = await run.wait()
+
+    assert view.status == "succeeded"
+    assert view.tasks["a"].output == [0, 1, 2]
+    assert world.calls == ["a0", "a1", "a2"]
+
+
+async def test_the_failing_round_is_what_is_shown_of_a_group(world: World) -> None:
+    run = await run_flow("""
+flow: t
+tasks:
+  g:
+    type: group
+    tasks:
+      a: {type: set, with: "${{ loop.index }}"}
+      b: {type: set, with: "${{ 6 // (2 - tasks.a.output) }}"}
+    repeat: {until: false, max: 9}
+""")
+    assert run.status == "failed"
+    assert (run.tasks["g.a"].output, run.tasks["g.b"].status) == (2, "failed")
+    assert run.tasks["g"].rounds == 2

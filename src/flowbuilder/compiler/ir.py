@@ -312,6 +312,8 @@ class Flow(msgspec.Struct, frozen=True):
     labels: Mapping[str, str] = {}
     timezone: str = "UTC"
     timeout: float | None = None
+    deadline: Expr | None = None
+    """Seconds or a duration from when a run was asked for, or a moment."""
     fail_fast: bool = False
     priority: int = 50
     durability: Durability = "group"

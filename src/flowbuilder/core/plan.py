@@ -325,6 +325,8 @@ class FlowPlan:
     order that follows from them, here in this plan."""
     list_code: Callable[[], str]
     """Returns the generated code as text, for people."""
+    deadline: Function | None = None
+    """Of a scope that has the context only: seconds or a duration from when a run was asked for, or a moment."""
     caches_for_run: bool = False
     """A task keeps outputs for one run only, which nobody needs behind its end."""
     folder: Path = dataclasses.field(default_factory=Path)

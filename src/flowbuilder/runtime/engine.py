@@ -24,6 +24,7 @@ from flowbuilder.runtime.clock import SystemClock
 from flowbuilder.runtime.commands import Commands
 from flowbuilder.runtime.committer import Committer
 from flowbuilder.runtime.config import Config
+from flowbuilder.runtime.deadlines import Deadlines
 from flowbuilder.runtime.events import EventBus
 from flowbuilder.runtime.executors.placer import Placer
 from flowbuilder.runtime.failures import Failures
@@ -181,6 +182,7 @@ class EngineCore:
         machine.loops = Loops(machine)
         machine.histories = Histories(machine)
         machine.caches = Caches(machine)
+        machine.deadlines = Deadlines(machine)
         machine.waits = Waits(machine)
         machine.hearing = Hearing(machine)
         machine.waiting = Waiting(machine)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from flowbuilder.runtime.commands import Commands
     from flowbuilder.runtime.committer import Committer
     from flowbuilder.runtime.config import Config
+    from flowbuilder.runtime.deadlines import Deadlines
     from flowbuilder.runtime.events import EventBus
     from flowbuilder.runtime.executors.placer import Placer
     from flowbuilder.runtime.failures import Failures
@@ -79,6 +80,7 @@ class Machine:
     loops: Loops = dataclasses.field(init=False)
     histories: Histories = dataclasses.field(init=False)
     caches: Caches = dataclasses.field(init=False)
+    deadlines: Deadlines = dataclasses.field(init=False)
     waits: Waits = dataclasses.field(init=False)
     hearing: Hearing = dataclasses.field(init=False)
     waiting: Waiting = dataclasses.field(init=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from flowbuilder.core.rounds import round_path
+from flowbuilder.core.rules import SUCCEEDED
 from flowbuilder.runtime.recovered import output_of
 
 if TYPE_CHECKING:
@@ -30,6 +31,15 @@ def history_of(rounds: Rounds, blob: Callable[[str], bytes]) -> list[dict[str, A
     ]
 
 
+def _has_more(path: str, number: int, recovered: Recovered) -> bool:
+    """Tell whether a round behind the last that ended well has begun, or may have."""
+    ended = recovered.ended.get(path)
+    if ended is None or ended.code == SUCCEEDED:
+        return ended is None
+    inside = f"{round_path(path, number)}."
+    return any(known.startswith(inside) for known in recovered.ended)
+
+
 def present_path(path: str, recovered: Recovered, live: Mapping[str, int]) -> str:
     """Return where a task inside of loops stands: its path with the round that each loop around it is in.
 
@@ -46,7 +56,7 @@ def present_path(path: str, recovered: Recovered, live: Mapping[str, int]) -> st
         rounds = recovered.rounds.get(found)
         number = live.get(found)
         if number is None and rounds is not None:
-            number = rounds.round + (found not in recovered.ended)
+            number = rounds.round + _has_more(found, rounds.round + 1, recovered)
         if number is not None:
             found = round_path(found, number)
         found += rest[cut]

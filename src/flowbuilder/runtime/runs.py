@@ -245,6 +245,8 @@ class Runs:
             stop = functools.partial(self._machine.cancellation.time_is_up, run)
             started = row.started_at or row.created_at
             run.timer = self._machine.timers.at(started + plan.timeout, stop)
+        if plan.deadline is not None:
+            self._machine.deadlines.begin(run)
         self.live[row.id] = run
         return run
 
@@ -346,6 +348,8 @@ class Runs:
 
     def forget(self, run: RunState) -> None:
         """Let go of a run in memory."""
+        if run.plan.deadline is not None:
+            self._machine.deadlines.forget(run)
         self.live.pop(run.id, None)
         # hot: benchmarks/pure_tasks.py; a run and its graphs hold each other, and would wait for the collector
         run.frame = run.phase = None

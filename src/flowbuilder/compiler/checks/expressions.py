@@ -25,6 +25,8 @@ def all_expressions(flow: ir.Flow) -> Iterator[Expr]:
         for expr in (trigger.condition, trigger.filter, trigger.inputs, trigger.key):
             if expr is not None:
                 yield expr
+    if flow.deadline is not None:
+        yield flow.deadline
 
 
 def _of_graph(graph: ir.Graph) -> Iterator[Expr]:

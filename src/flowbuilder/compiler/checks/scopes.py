@@ -57,6 +57,8 @@ def sites(flow: ir.Flow, catalogue: Mapping[str, TaskSpec]) -> Iterator[tuple[Ex
     for key, bound in (("concurrency", flow.concurrency), ("debounce", flow.debounce)):
         if bound is not None and bound.key is not None:
             yield bound.key, Scope(f"'{key}'", BEFORE_A_RUN, {}, momentary=False)
+    if flow.deadline is not None:
+        yield flow.deadline, Scope("'deadline'", EVERYWHERE - {"secrets"}, {})
     if flow.outputs is not None:
         yield flow.outputs, Scope("'outputs'", names, {task.id: task for task in flow.main.tasks})
     for trigger in flow.triggers:

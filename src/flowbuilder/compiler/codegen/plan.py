@@ -113,6 +113,8 @@ class _FlowGenerator:
             check_config=config_checker(flow),
             connections={needed.name: needed.type for needed in flow.connections},
         )
+        if flow.deadline is not None:
+            self._set(plan, "deadline", flow.deadline, Level(None), flow.at.line)
         if flow.outputs is not None:
             self._set(plan, "outputs", flow.outputs, main_level, flow.at.line)
         variables: list[Any] = [None] * len(flow.vars)  # what is constant is known before what is compiled

@@ -97,6 +97,10 @@ def _box(task: Task, prefix: str, waits: tuple[int, ...], extra: Mapping[str, st
     words = [type_of(task)]
     if task.map is not None:
         words.append(f"for each of {written(task.map.over, 40)}")
+    if task.repeat is not None:
+        words.append(f"{'until' if task.repeat.until else 'while'} {written(task.repeat.test, 40)}")
+    if task.cache is not None:
+        words.append("cached")
     if task.condition is not None and task.pruned is None:
         words.append(f"if {written(task.condition, 40)}")
     if task.run_when != "default":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flowbuilder.compiler.drawing.boxes import type_of
-from flowbuilder.compiler.explain.details import details_of
+from flowbuilder.compiler.explain.details import deadline_of, details_of
 from flowbuilder.compiler.explain.disk import disk_waits
 from flowbuilder.compiler.explain.facts import TaskFacts
 from flowbuilder.compiler.explain.nodes import (
@@ -82,6 +82,8 @@ class _Explainer:
         details.append(("Durability", _DURABILITY[flow.durability]))
         if flow.timeout is not None:
             details.append(("Timeout", format_duration(flow.timeout)))
+        if flow.deadline is not None:
+            details.append(("Deadline", deadline_of(flow.deadline)))
         if (bound := flow.concurrency) is not None:
             by = f", by {written(bound.key)}" if bound.key is not None else ""
             text = f"{bound.policy.limit} at once{by}; when full: {bound.policy.when_full}"

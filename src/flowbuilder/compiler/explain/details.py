@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from flowbuilder.compiler.costs import Cost
     from flowbuilder.compiler.expressions.tree import Expr
-    from flowbuilder.compiler.ir import OnError, Retry, Task, TaskLimits
+    from flowbuilder.compiler.ir import Cache, OnError, Repeat, Retry, Task, TaskLimits
 
 Detail = tuple[str, str]
 
@@ -61,7 +61,14 @@ def _when(task: Task) -> Iterator[Detail]:
     if task.condition is not None:
         yield "If", written(task.condition)
     if task.map is not None:
-        yield "For each", f"{written(task.map.over)}, {task.map.concurrency} at a time"
+        tolerated = "" if task.map.tolerate is None else f", {_tolerated(task.map.tolerate)} may fail"
+        yield "For each", f"{written(task.map.over)}, {task.map.concurrency} at a time{tolerated}"
+    if task.cache is not None:
+        yield "Cache", _cache(task.cache)
+    if task.repeat is not None:
+        yield "Repeat", _repeat(task.repeat)
+        if task.repeat.collect is not None:
+            yield "Collect", written(task.repeat.collect)
 
 
 def _what(task: Task) -> Iterator[Detail]:
@@ -141,6 +148,8 @@ def _effect(task: Task) -> str:
 def _limits(task: Task) -> Iterator[Detail]:
     if task.retry is not None:
         yield "Retry", _retry(task.retry)
+    if task.schema is not None:
+        yield "Schema", "each output is checked"
     if task.timeout is not None:
         yield "Timeout", format_duration(task.timeout) + " an attempt"
     if task.deadline is not None:
@@ -175,6 +184,33 @@ def _bounds(limits: TaskLimits) -> Iterator[Detail]:
 
 def _by(key: Expr | None) -> str:
     return f", by {written(key)}" if key is not None else ""
+
+
+def deadline_of(deadline: Expr) -> str:
+    """Return by when a run has ended."""
+    if type(deadline) is Const and type(deadline.value) in (int, float):
+        return format_duration(float(deadline.value)) + " from when it was asked for"  # type: ignore[arg-type]
+    return written(deadline)
+
+
+def _tolerated(tolerate: float) -> str:
+    return f"{tolerate * 100:g}%" if type(tolerate) is float else f"{tolerate:,}"
+
+
+def _cache(cache: Cache) -> str:
+    who = {"run": "in this run", "flow": "in all runs of the flow", "global": "in all flows"}[cache.scope]
+    ttl = f" for {format_duration(cache.ttl)}" if cache.ttl is not None else ""
+    return f"key {written(cache.key)}, kept{ttl} {who}"
+
+
+def _repeat(repeat: Repeat) -> str:
+    text = f"{'until' if repeat.until else 'while'} {written(repeat.test)}"
+    text += ", without a bound" if repeat.max is None else f", at most {repeat.max:,} rounds"
+    if repeat.delay:
+        text += f", {format_duration(repeat.delay)} between them"
+    if repeat.state is not None:
+        text += f", state {written(repeat.state)}"
+    return text
 
 
 def _retry(retry: Retry) -> str:

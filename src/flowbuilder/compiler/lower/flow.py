@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from flowbuilder.compiler import ir
 from flowbuilder.compiler.lower import lanes
 from flowbuilder.compiler.lower.connections import read_connections
+from flowbuilder.compiler.lower.deadline import read_deadline
 from flowbuilder.compiler.lower.defaults import read_defaults
 from flowbuilder.compiler.lower.fields import (
     BOOLEAN,
@@ -129,6 +130,10 @@ FLOW: Final = Table(
         ),
         "defaults": Key(Field(_as_node, {"$ref": "#/$defs/defaults"}), "What tasks do not say themselves."),
         "timeout": Key(DURATION, "How long a run may take."),
+        "deadline": Key(
+            Field(read_deadline, {"type": "string"}),
+            "By when a run has ended: a moment, or a duration from when it was asked for.",
+        ),
         "fail_fast": Key(BOOLEAN, "Whether the first failure cancels all that is running."),
         "priority": Key(integer(0, 100), "More goes first; 50 unless given."),
         "concurrency": Key(lanes.CONCURRENCY_FIELD, "How many runs there may be at once."),
@@ -210,7 +215,7 @@ _PLAIN: Final = (
         "labels",
         "timezone",
     ),
-    *("timeout", "fail_fast", "priority", "durability", "on_crash"),
+    *("timeout", "deadline", "fail_fast", "priority", "durability", "on_crash"),
     *("concurrency", "debounce"),
 )
 """Keys whose value is the field's."""

@@ -78,6 +78,8 @@ def _roots(flow: Flow) -> Iterator[Expr]:
         yield from expressions_of(task)
     if flow.outputs is not None:
         yield flow.outputs
+    if flow.deadline is not None:
+        yield flow.deadline
     for bound in (flow.concurrency, flow.debounce):
         if bound is not None and bound.key is not None:
             yield bound.key

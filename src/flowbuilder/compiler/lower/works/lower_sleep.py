@@ -42,7 +42,7 @@ def _read_until(ctx: Context, node: Node, key: str) -> Expr | None:
     if type(node) is not Scalar:
         ctx.expected("a moment", node, key)
         return None
-    if not _is_moment(node.text):
+    if not is_moment(node.text):
         ctx.error(
             "FB208",
             f"'{key}': '{node.text[:40]}' is no moment with an offset",
@@ -53,7 +53,8 @@ def _read_until(ctx: Context, node: Node, key: str) -> Expr | None:
     return Call(value.at, "datetime", (Const(value.at, node.text),))
 
 
-def _is_moment(text: str) -> bool:
+def is_moment(text: str) -> bool:
+    """Tell whether a text is a date and time with an offset."""
     try:
         return "T" in text and dt.datetime.fromisoformat(text).tzinfo is not None
     except ValueError:
