@@ -15,7 +15,7 @@ from pathlib import Path
 from flowbuilder import Engine, load
 from flowbuilder.runtime.config import Config, EngineConfig
 
-FLOWS = ("chain", "fan", "mend")
+FLOWS = ("chain", "fan", "mend", "rounds")
 
 
 def say(text: str) -> None:
