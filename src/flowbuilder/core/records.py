@@ -45,6 +45,8 @@ class Ended(msgspec.Struct, array_like=True, tag=1, frozen=True, gc=False):
     """Of a map over a mapping: its keys.  The outputs of a map lie in the records of its elements."""
     count: int | None = None
     """Of a map: how many elements it had."""
+    keeps: list[str] | None = None
+    """Blobs that a large output refers to: they are kept as long as it is."""
 
 
 class RegionEnded(msgspec.Struct, array_like=True, tag=2, frozen=True, gc=False):

@@ -16,7 +16,7 @@ from flowbuilder.core import values
 from flowbuilder.core.errors import EngineStopped, FlowError, KeyConflict, StoreError
 from flowbuilder.core.ids import RunIds
 from flowbuilder.core.masking import SHORTEST, Masker
-from flowbuilder.core.records import NULL
+from flowbuilder.core.records import NULL, Ended
 from flowbuilder.runtime.admission import Admission
 from flowbuilder.runtime.context import Context
 from flowbuilder.runtime.events import RunEvent
@@ -25,14 +25,15 @@ from flowbuilder.runtime.secrets import pick
 from flowbuilder.runtime.start import PLAIN, Start
 from flowbuilder.runtime.state import RunState
 from flowbuilder.storage.api import LIVE, RunRow
+from flowbuilder.storage.blobs import names_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from flowbuilder.core.plan import FlowPlan
-    from flowbuilder.core.records import Collected, Ended, RoundEnded
+    from flowbuilder.core.records import Collected, RoundEnded
     from flowbuilder.runtime.machine import Machine
-    from flowbuilder.storage.api import RunStatus
+    from flowbuilder.storage.api import RunStatus, Store
 
 _log = logging.getLogger("flowbuilder.engine")
 
@@ -286,9 +287,10 @@ class Runs:
         run.records.append(msgspec.structs.replace(record, output=NULL))
         run.blobs += 1
         machine = self._machine
-        kept = machine.loop.run_in_executor(None, machine.store.blobs().put, encoded)
+        keep = functools.partial(_keep_blob, machine.store, encoded)
+        kept = machine.loop.run_in_executor(None, keep)
 
-        def done(kept: asyncio.Future[str]) -> None:
+        def done(kept: asyncio.Future[tuple[str, list[str]]]) -> None:
             if run.lost:
                 kept.exception()
                 return
@@ -297,7 +299,10 @@ class Runs:
                 failure = error if isinstance(error, StoreError) else StoreError(str(error))
                 machine.recovery.lost([run], failure)
                 return
-            run.records[place] = msgspec.structs.replace(record, output=NULL, blob=kept.result())
+            blob, inner = kept.result()
+            run.records[place] = msgspec.structs.replace(record, output=NULL, blob=blob)
+            if inner and type(record) is Ended:
+                run.records[place] = msgspec.structs.replace(record, output=NULL, blob=blob, keeps=inner)
             run.blobs -= 1
             if not run.blobs:
                 machine.committer.resume(run)
@@ -445,3 +450,8 @@ def settle(future: asyncio.Future[None], error: Exception | None) -> None:
         future.set_result(None)
     else:
         future.set_exception(error)
+
+
+def _keep_blob(store: Store, encoded: bytes) -> tuple[str, list[str]]:
+    """Keep a large value; return its name, and those of blobs that it refers to itself."""
+    return store.blobs().put(encoded), names_in(encoded)

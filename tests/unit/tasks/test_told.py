@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from flowbuilder.core.errors import TaskFailed
+from flowbuilder.sdk.engine import Engine
 from flowbuilder.tasks.told import parse
 from flowbuilder.testing import load_text, run_flow
 
@@ -90,3 +91,23 @@ async def test_a_secret_that_is_told_is_masked(tmp_path: Path) -> None:
     view = await run_flow(flow, secrets={"TOKEN": "hush-hush-hush"})
 
     assert view.tasks["a"].output["values"] == {"t": "***"}
+
+
+async def test_a_file_that_a_large_output_refers_to_is_kept_as_long_as_the_output(tmp_path: Path) -> None:
+    flow = load_text(
+        """
+flow: told
+tasks:
+  a:
+    type: shell
+    with: {command: 'head -c 200000 /dev/zero | tr "\\0" x; echo kept > out.txt', files: {f: out.txt}}
+""",
+        tmp_path,
+    )
+    async with Engine(tmp_path / "store.db") as engine:
+        view = await (await engine.start(flow)).wait()
+        store = engine.core.machine.store
+        store.sweep_blobs(-60.0)
+
+        blob = view.tasks["a"].output["files"]["f"]["$file"]
+        assert store.blobs().get(blob) == b"kept\n"
