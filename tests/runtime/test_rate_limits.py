@@ -117,6 +117,24 @@ async def test_who_waits_for_long_leaves_memory_and_keeps_its_moment(
     assert clock.now() - begun_at == pytest.approx(1900, abs=1)
 
 
+async def test_a_group_that_comes_back_from_the_store_takes_no_second_moment(world: World) -> None:
+    flow = """
+flow: t
+tasks:
+  g:
+    type: group
+    rate_limit: {limit: 1, per: 10h}
+    tasks:
+      a: {type: python, with: {call: "world:act", args: [a]}}
+      b: {type: sleep, with: {for: 1h}, needs: [a]}
+"""
+    view = await run_flow(flow, clock=(clock := FakeClock()))
+
+    assert view.status == "succeeded"
+    assert sum(clock.slept) == pytest.approx(3600, abs=1)
+    assert world.calls == ["a"]
+
+
 async def test_a_waiting_task_says_what_it_waits_for(engine: Engine, clock: FakeClock, world: World) -> None:
     flow = load_text("""
 flow: t

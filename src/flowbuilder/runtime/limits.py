@@ -70,7 +70,23 @@ class Limits:
             self._machine.failures.fail(execution, error.kind, error.message)
             return False
         execution.held = held
-        return self._advance(held)
+        recovered = run.recovered
+        if recovered is not None and recovered.admitted.pop(execution.path, None) == execution.attempt:
+            held.stage = len(self._stages)  # it has begun before, and waited in the store for others
+            return True
+        if self._advance(held):
+            self._note(held)
+            return True
+        return False
+
+    def _note(self, held: Held) -> None:
+        """Have the journal know that an attempt waits no longer, where somebody may ask."""
+        execution = held.execution
+        if held.shown or execution.task.kind in ("flow", "group"):
+            held.shown = False
+            run = execution.frame.run
+            run.records.append(Waited(execution.path, execution.attempt, "", "", None, self._now()))
+            self._machine.committer.touch(run)
 
     @staticmethod
     def _find_keys(held: Held, scope: Scope) -> None:
@@ -118,11 +134,7 @@ class Limits:
     def _begin(self, held: Held) -> None:
         """Have the attempt made that has come through."""
         execution = held.execution
-        if held.shown:
-            held.shown = False
-            run = execution.frame.run
-            run.records.append(Waited(execution.path, execution.attempt, "", "", None, self._now()))
-            self._machine.committer.touch(run)
+        self._note(held)
         if execution.attempt == 1:
             execution.started_at = self._now()  # what it waited for says nothing of how long it takes
         self._machine.attempts.admitted(execution)

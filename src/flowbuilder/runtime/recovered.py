@@ -75,6 +75,7 @@ class Recovered:
     """The facts of a journal by task path; each is taken out when the run comes to its task."""
 
     __slots__ = (
+        "admitted",
         "armed",
         "attempts",
         "began",
@@ -123,6 +124,8 @@ class Recovered:
         """How many elements the maps have that began."""
         self.waited: dict[str, records.Waited] = {}
         """What attempts wait for that have not begun."""
+        self.admitted: dict[str, int] = {}
+        """Attempts of groups and sub-flows that have passed their limits."""
         self.phases: set[str] = set()
         """Handlers that had begun."""
         self.cancel: records.CancelAsked | None = None
@@ -236,6 +239,7 @@ def replay(batches: Iterable[bytes], blob: Callable[[str], bytes]) -> Recovered:
                         found.waited[record.path] = record
                     else:
                         found.waited.pop(record.path, None)
+                        found.admitted[record.path] = record.attempt
                 case records.WaitBegan():
                     found.waits[record.path] = record
                     found.began.setdefault(record.path, record.at)
@@ -266,7 +270,15 @@ def replay(batches: Iterable[bytes], blob: Callable[[str], bytes]) -> Recovered:
 def _round_ended(found: Recovered, record: records.RoundEnded) -> None:
     """Take in the end of a round: what its attempts left behind means nothing to the next."""
     path = round_path(record.path, record.round)
-    for facts in (found.attempts, found.starts, found.sleeps, found.children, found.readied, found.waited):
+    for facts in (
+        found.attempts,
+        found.starts,
+        found.sleeps,
+        found.children,
+        found.readied,
+        found.waited,
+        found.admitted,
+    ):
         facts.pop(path, None)
     found.rounds.setdefault(record.path, Rounds()).add(record, found.place)
     found.began[record.path] = record.began_at
