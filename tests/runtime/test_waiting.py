@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flowbuilder import Engine, InputError, NotFound
+from flowbuilder import Engine, FlowError, InputError, NotFound
 from flowbuilder.core.errors import RunEnded
 from flowbuilder.storage.memory import MemoryStore
 from flowbuilder.storage.sqlite import SqliteStore
@@ -364,3 +364,65 @@ async def test_an_engine_that_drives_only_its_own_leaves_the_runs_of_others_alon
         del two.core.machine.recovery.adopt_if_free
         await one.emit("paid", {"order": "B"})
         assert await got(others) == {"order": "B"}
+
+
+async def test_secrets_stand_in_no_payload_and_are_masked_where_they_turn_up() -> None:
+    flow = """
+flow: t
+secrets: [TOKEN]
+inputs: {text: {type: string, default: "my hunter2hunter2"}}
+tasks:
+  use: {run: "true", env: {T: "${{ secrets.TOKEN }}"}}
+  tell: {type: emit, with: {event: told, payload: "${{ PAYLOAD }}"}}
+  hear: {type: wait, with: {event: told}}
+outputs: {heard: "${{ tasks.hear.output }}"}
+"""
+    with pytest.raises(FlowError, match="FB232"):
+        load_text(flow.replace("PAYLOAD", "secrets.TOKEN"))
+    clean = load_text(flow.replace("PAYLOAD", "inputs.text"))
+    view = await run_flow(clean, secrets={"TOKEN": "hunter2hunter2"})
+    assert view.outputs == {"heard": "my ***"}
+
+
+async def test_a_payload_that_is_too_large_is_refused() -> None:
+    flow = load_text("""
+flow: t
+inputs: {n: {type: integer, default: 600000}}
+tasks:
+  tell: {type: emit, with: {event: told, payload: "${{ [inputs.n] }}"}}
+  large: {type: emit, for_each: "${{ [inputs.n] }}", with: {event: told, payload: "${{ range(item) }}"}}
+""")
+    view = await run_flow(flow)
+    assert (view.tasks["tell"].status, view.error["kind"]) == ("succeeded", "emit.size")
+
+
+async def test_a_key_makes_an_event_once_for_all_runs(engine: Engine) -> None:
+    flow = load_text("""
+flow: t
+tasks:
+  tell: {type: emit, with: {event: told, payload: 1, key: "${{ 'day-' + run.flow }}"}}
+  other: {type: emit, with: {event: told, payload: 2}}
+outputs: {ids: "${{ [tasks.tell.output, tasks.other.output] }}"}
+""")
+    first, second = [(await (await engine.start(flow)).result(20))["ids"] for _ in range(2)]
+    assert first[0] == second[0]
+    assert len({*first, *second}) == 3
+    assert [event.value()["payload"] for event in await engine.events("told")] == [1, 2, 2]
+
+
+async def test_loops_wait_for_one_after_the_other(engine: Engine) -> None:
+    run = await engine.start(
+        load_text("""
+flow: t
+tasks:
+  all:
+    type: wait
+    with: {signal: go}
+    repeat: {until: output == 3, max: 10, collect: "${{ output }}"}
+outputs: {all: "${{ tasks.all.output }}"}
+""")
+    )
+    for n in (1, 2, 3):
+        await run.signal("go", n)
+        await until(lambda: not engine.core.machine.recovery.busy)
+    assert await run.result(20) == {"all": [1, 2, 3]}

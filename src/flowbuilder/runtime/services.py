@@ -114,6 +114,14 @@ class EngineServices:
             raise TaskFailed(
                 "emit.size", f"{len(encoded):,} bytes are more than {most:,} (events.payload_bytes)"
             )
+        await self.publish(Event(id, name, encoded, self.clock.now(), source))
+
+    async def publish(self, event: Event) -> None:
+        """Return when an event is on disk; many that come at once share a commit.
+
+        Raises:
+            StoreError: it was not kept.
+        """
         store = self._store
         assert store is not None
         loop = asyncio.get_running_loop()
@@ -122,7 +130,7 @@ class EngineServices:
         def done(error: StoreError | None) -> None:
             loop.call_soon_threadsafe(_settle, kept, error)
 
-        store.submit(Emit(Event(id, name, encoded, self.clock.now(), source)))
+        store.submit(Emit(event))
         store.when_durable(done)
         await kept
 

@@ -264,9 +264,11 @@ class Engine:
             run_id=run_id,
             most_bytes=machine.config.events.payload_bytes,
         )
-        if run_id is not None:
+        if run_id is None:
+            await machine.services.publish(event)
+        else:  # it is refused where there is no such run, or it has ended
             machine.committer.flush_all()
-        await machine.in_thread(functools.partial(self._store.events().emit, event))
+            await machine.in_thread(functools.partial(self._store.events().emit, event))
         machine.hearing.wake()
         return event.id
 

@@ -6,6 +6,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from flowbuilder.core.errors import TaskFailed
+from flowbuilder.core.masking import Masker
 from flowbuilder.core.matching import is_event_name
 from flowbuilder.tasks.params import mapping
 from flowbuilder.tasks.specs.waiting import EMIT
@@ -31,5 +32,8 @@ class Emit:
         unique = f"{call.idempotency_key}" if key is None else f"{name}\0{key}"
         id = hashlib.sha256(unique.encode("utf-8", "surrogatepass")).hexdigest()[:32]
         source = f"{call.run_id}/{call.task}"
-        await call.services.emit(id, name, params.get("payload"), source)
+        payload = params.get("payload")
+        if masker := Masker({str(n): secret for n, secret in enumerate(call.secrets)}):
+            payload = masker.value(payload)  # what is emitted is read by others, and kept
+        await call.services.emit(id, name, payload, source)
         return id
