@@ -81,8 +81,7 @@ CREATE INDEX subscriptions_woken ON subscriptions (name, after) WHERE woken;
 _COLUMNS = "id, name, payload, at, source, run_id, number"
 _WAITS = "run_id, path, name, signal, member, digest, after"
 _INSERT = (
-    "INSERT INTO events (id, run_id, name, payload, at, source) VALUES (?, ?, ?, ?, ?, ?) "
-    "ON CONFLICT (id) DO NOTHING RETURNING number"
+    "INSERT INTO events (id, run_id, name, payload, at, source) VALUES (?, ?, ?, ?, ?, ?) RETURNING number"
 )
 _SUBSCRIBE = (
     f"INSERT INTO subscriptions ({_WAITS}, woken) VALUES (?, ?, ?, ?, ?, ?, ?, 0) "
@@ -145,11 +144,12 @@ def emit(cursor: apsw.Cursor, event: Event) -> int:
 
 def insert(cursor: apsw.Cursor, event: Event) -> int | None:
     """Keep an event and make due whom it finds in the store; None where its id is known already."""
+    if first_row(cursor, "SELECT 1 FROM events WHERE id = ?", (event.id,)) is not None:
+        return None  # before a number is spent on it
     found = first_row(
         cursor, _INSERT, (event.id, event.run_id, event.name, event.payload, event.at, event.source)
     )
-    if found is None:
-        return None
+    assert found is not None
     number: int = found[0]
     waiting = _signalled(cursor, event) if event.run_id is not None else _matched(cursor, event, number)
     if waiting:
