@@ -10,6 +10,7 @@ from flowbuilder.compiler.pipeline import compile_text
 from flowbuilder.compiler.render import render_text
 from flowbuilder.core.errors import FlowError
 from flowbuilder.tasks.catalogue import CATALOGUE
+from flowbuilder.tasks.registry import broken
 
 PAGE = re.compile(r"^# FB\d{3}: ")
 BLOCK = re.compile(r'```yaml(?: title="(.*)")?\n(.*?)```', re.DOTALL)
@@ -46,11 +47,17 @@ def message(texts: dict[str, str]) -> str:
     try:
         bounds = Limits(**{name: _bound(value) for name, value in limits.items()})
         found = compile_text(
-            flow, "flow.yaml", catalogue=CATALOGUE, resolve=resolve, limits=bounds
+            flow, "flow.yaml", catalogue=_catalogue(flow), resolve=resolve, limits=bounds
         ).diagnostics
     except FlowError as error:
         found = error.diagnostics
     return render_text(found, texts)
+
+
+def _catalogue(flow: str) -> Any:
+    """Return the task types, with one that cannot be used where the first line says so: `# broken: name: why`."""
+    found = re.match(r"# broken: ([\w-]+): (.*)\n", flow)
+    return CATALOGUE if found is None else {**CATALOGUE, found[1]: broken(found[1], found[2])}
 
 
 def _bound(value: str) -> Any:

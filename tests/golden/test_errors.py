@@ -7,7 +7,7 @@ writes the `.txt` beside it.  A first line `# limits: tasks=3` sets limits.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,8 +19,10 @@ from flowbuilder.compiler.pipeline import compile_text
 from flowbuilder.compiler.render import render_text, summary
 from flowbuilder.core.errors import FlowError
 from flowbuilder.tasks.catalogue import CATALOGUE
+from flowbuilder.tasks.registry import broken
 
 if TYPE_CHECKING:
+    from flowbuilder.core.catalogue import TaskSpec
     from flowbuilder.core.diagnostics import Diagnostic
 
 FOLDER = Path(__file__).parent / "errors"
@@ -50,12 +52,18 @@ def diagnose_text(text: str, file: str, resolve: Callable[[str, str], str]) -> t
         return compile_text(
             text,
             file,
-            catalogue=CATALOGUE,
+            catalogue=_catalogue(text),
             resolve=resolve,
             limits=Limits(**{name: _bound(value) for name, value in given.items()}),
         ).diagnostics
     except FlowError as error:
         return error.diagnostics
+
+
+def _catalogue(text: str) -> Mapping[str, TaskSpec]:
+    """Return the task types, with one that cannot be used where a first line says so: `# broken: name: why`."""
+    found = re.match(r"# broken: ([\w-]+): (.*)\n", text)
+    return CATALOGUE if found is None else {**CATALOGUE, found[1]: broken(found[1], found[2])}
 
 
 def _bound(value: str) -> int | frozenset[str]:

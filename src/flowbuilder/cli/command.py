@@ -90,6 +90,9 @@ TABLE: Final[Mapping[str, str]] = {
     "explain": "explain",
     "graph": "graph",
     "schema": "schema",
+    "plugins list": "plugins_list",
+    "plugins new": "plugins_new",
+    "plugins check": "plugins_check",
     "test": "test",
     "up": "up",
     "runs list": "runs_list",
@@ -126,6 +129,7 @@ TABLE: Final[Mapping[str, str]] = {
 """Every command and the module of `cli.commands` that has its `COMMAND` and its `run`."""
 
 GROUPS: Final[Mapping[str, str]] = {
+    "plugins": "See what plug-ins there are, make and check them",
     "runs": "Look at runs, and act on them",
     "cache": "Look at outputs that are kept, and clear them",
     "limits": "See what bounds tasks and flows, and how it stands",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -15,7 +16,7 @@ from flowbuilder.core import values
 from flowbuilder.core.errors import NotFound
 from flowbuilder.runtime.plans import Definition, beside
 from flowbuilder.sdk.reader import Reader
-from flowbuilder.tasks.catalogue import CATALOGUE
+from flowbuilder.tasks.registry import catalogue
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,7 +77,7 @@ def flow_of(reader: Reader, run_id: str, workspace: Workspace) -> Flow:
     checked = compile_text(
         definition.sources[definition.file],
         definition.file,
-        catalogue=CATALOGUE,
+        catalogue=catalogue(Path(definition.file).absolute().parent),
         resolve=resolve,
         limits=workspace.config.for_compiler(),
     )

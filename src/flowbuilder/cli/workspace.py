@@ -13,6 +13,7 @@ from flowbuilder.core.errors import NotFound
 from flowbuilder.runtime.config import Config
 from flowbuilder.runtime.project import find_project, store_path
 from flowbuilder.runtime.settings import read_settings
+from flowbuilder.storage.place import is_url
 
 if TYPE_CHECKING:
     from flowbuilder.sdk.reader import Reader
@@ -38,7 +39,7 @@ def workspace_at(start: Path, store: str | None = None) -> Workspace:
         ConfigError: if a setting is wrong.
     """
     project = find_project(start)
-    flags = {"store.path": os.path.abspath(store)} if store else {}
+    flags = {"store.path": store if is_url(store) else os.path.abspath(store)} if store else {}
     settings = read_settings(project, os.environ, flags)
     return Workspace(
         project, settings.config, settings.sources, store_path(project, settings.config, os.environ)

@@ -99,6 +99,8 @@ CHECK_CODES: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 
+PLUGIN_CODES: Final[Mapping[str, str]] = MappingProxyType({"FB297": "A plug-in that cannot be used"})
+
 PYTHON_CODES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "FB290": "A Python value that no flow can hold",
@@ -113,6 +115,6 @@ PYTHON_CODES: Final[Mapping[str, str]] = MappingProxyType(
 """Of flows in Python, before they become text (`sdk.pyflows`)."""
 
 CODES: Final[Mapping[str, str]] = MappingProxyType(
-    {**SYNTAX_CODES, **CHECK_CODES, **PYTHON_CODES, **EXPRESSION_CODES}
+    {**SYNTAX_CODES, **CHECK_CODES, **PLUGIN_CODES, **PYTHON_CODES, **EXPRESSION_CODES}
 )
 """Every code's title."""

@@ -337,7 +337,7 @@ def _executor(task: Task, known: Figures | None) -> tuple[str, Placement]:
             return "graph", "auto"
         case Invoke(type=name, executor=placement):
             if placement != "auto":
-                return _PLACED[placement], placement
+                return _PLACED.get(placement, f"the executor {placement}"), placement
             if name == "python":
                 return _python_executor(task, known)
             return _BY_TYPE.get(name, _OTHERWISE).executor, "auto"

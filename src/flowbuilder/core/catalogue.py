@@ -38,6 +38,8 @@ class TaskSpec(msgspec.Struct, frozen=True):
     icon: str = "box"
     whole: bool = False
     """`with` is any value as a whole (`set`), not a mapping of parameters."""
+    broken: str = ""
+    """Why a plug-in's type cannot be used; empty where it can."""
     connects: tuple[str, ...] = ()
     """Types of connections that its parameter `connection` may name (`core.connections`)."""
     effect_of: Callable[[Mapping[str, Any]], Effect] | None = None

@@ -10,7 +10,8 @@ RunWhen = Literal["default", "all_success", "none_failed", "any_success", "any_f
 Effect = Literal["pure", "read", "write"]
 Backoff = Literal["constant", "linear", "exponential"]
 Jitter = Literal["none", "full", "equal"]
-Placement = Literal["auto", "inline", "thread", "process", "worker"]
+Placement = str
+"""`auto`, `inline`, `thread`, `process`, `worker`, or the name of an executor that a plug-in adds."""
 Durability = Literal["group", "none"]
 OnCrash = Literal["rerun", "fail"]
 CacheScope = Literal["run", "flow", "global"]

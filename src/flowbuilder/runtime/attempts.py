@@ -22,9 +22,11 @@ from flowbuilder.runtime.events import TaskEvent
 from flowbuilder.runtime.waiter import Waiter
 from flowbuilder.storage.api import Log
 from flowbuilder.tasks.api import Call
-from flowbuilder.tasks.registry import task_type
+from flowbuilder.tasks.registry import is_built_in, task_type
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from flowbuilder.core.failure import Error
     from flowbuilder.runtime.machine import Machine
     from flowbuilder.runtime.state import Execution, RunState
@@ -218,7 +220,7 @@ class Attempts:
             event = TaskEvent(run.id, execution.path, "running", self._now(), execution.attempt)
             self._bus.emit(event)
         try:
-            type, placed = self._types.get(task.type) or self._load(task.type)
+            type, placed = self._types.get(task.type) or self._load(task.type, run.plan.folder)
             call = self._call(execution, run, task)
             if placed:
                 work = type.work(call)
@@ -249,9 +251,12 @@ class Attempts:
             at = self._now() + task.timeout
             execution.timer = self._timers.at(at, functools.partial(self.stop, execution, TIMEOUT))
 
-    def _load(self, name: str) -> tuple[Any, bool]:
-        type = task_type(name)
-        self._types[name] = found = (type, hasattr(type, "work"))
+    def _load(self, name: str, folder: Path) -> tuple[Any, bool]:
+        """Return a task type, and whether the engine places its work; those of plug-ins may change meanwhile."""
+        type = task_type(name, folder)
+        found = (type, hasattr(type, "work"))
+        if is_built_in(name):
+            self._types[name] = found
         return found
 
     def _call(self, execution: Execution, run: RunState, task: TaskPlan) -> Call:

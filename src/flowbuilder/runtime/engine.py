@@ -92,7 +92,7 @@ class EngineCore:
     ) -> None:
         self._store = store
         self._config = config or Config()
-        self._secrets = secrets or {}
+        self._secrets = {} if secrets is None else secrets  # one without names now may have some later
         self._clock = clock or SystemClock()
         self._recover = recover
         self._serving: list[asyncio.Task[Any]] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,13 +18,17 @@ from flowbuilder.compiler.pipeline import compile_text
 from flowbuilder.core.diagnostics import Diagnostic
 from flowbuilder.core.errors import FlowError, NotFound
 from flowbuilder.core.span import Span
-from flowbuilder.tasks.catalogue import CATALOGUE
+from flowbuilder.plugins.registry import made
+from flowbuilder.plugins.registry import version as plugins_version
+from flowbuilder.runtime.front_ends import translated
+from flowbuilder.tasks.registry import catalogue
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from flowbuilder.compiler import ir
     from flowbuilder.compiler.pipeline import Checked
+    from flowbuilder.core.catalogue import TaskSpec
     from flowbuilder.core.plan import FlowPlan
 
 SUFFIXES = (".yaml", ".yml", ".json")
@@ -57,6 +62,8 @@ class Plans:
         self._limits = limits or Limits()
         self._steps = steps
         self._plans: dict[str, FlowPlan] = {}
+        self._versions: dict[Path, int] = {}
+        """Of the plug-ins that were seen last, by the folder of flows."""
         self._elsewhere: dict[tuple[str, Path], FlowPlan] = {}
         """Of files with the same text in other folders."""
 
@@ -67,6 +74,8 @@ class Plans:
             FlowError: with every finding.
             NotFound: there is no such file.
         """
+        if (front_end := _front_end(path)) is not None:
+            return self._translated(path, front_end)
         try:
             data = path.read_bytes()
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
@@ -76,6 +85,17 @@ class Plans:
         except UnicodeDecodeError as error:
             raise FlowError((_no_text(str(path), data, error.start),)) from None
         return self._check(text, str(path), read_beside)
+
+    def _translated(self, path: Path, front_end: Any) -> Checked:
+        """Check what a plug-in's front end makes of a file; findings are at the places in that file."""
+        if not path.is_file():
+            raise NotFound("file", str(path))
+        read = translated(path, front_end)
+        try:
+            checked = self._check(read.text, str(path), read_beside)
+        except FlowError as error:
+            raise FlowError(read.placed(error.diagnostics, str(path))) from None
+        return msgspec.structs.replace(checked, diagnostics=read.placed(checked.diagnostics, str(path)))
 
     def compile_text(self, text: str, file: str, resolve: Callable[[str, str], str]) -> Checked:
         """Check a flow's text, as if it stood in a file.
@@ -91,7 +111,16 @@ class Plans:
         return self._check(text, file, resolve)
 
     def _check(self, text: str, file: str, resolve: Callable[[str, str], str]) -> Checked:
-        return compile_text(text, file, catalogue=CATALOGUE, resolve=resolve, limits=self._limits)
+        return compile_text(text, file, catalogue=self._catalogue(file), resolve=resolve, limits=self._limits)
+
+    def _catalogue(self, file: str) -> Mapping[str, TaskSpec]:
+        """Return the task types there are for a file; plans are made anew when its project's plug-ins change."""
+        folder = Path(file).absolute().parent
+        now = plugins_version(folder)
+        if self._versions.setdefault(folder, now) != now:
+            self._versions[folder] = now
+            self._plans.clear()
+        return catalogue(folder)
 
     def of_checked(self, checked: Checked) -> FlowPlan:
         """Return the plan of a flow that was checked."""
@@ -187,6 +216,23 @@ def beside(path: str, from_file: str) -> str:
     return str(Path(from_file).parent / path)
 
 
+def _front_end(path: Path) -> Any:
+    """Return what reads a file whose suffix a plug-in has taken on; None for YAML, JSON and all else."""
+    suffix = path.suffix.removeprefix(".")
+    if not suffix or path.suffix in SUFFIXES:
+        return None
+    return made("frontends", suffix, path.absolute().parent)
+
+
 def read_beside(path: str, from_file: str) -> str:
-    """Return the text of a file that another one names."""
-    return Path(beside(path, from_file)).read_text("utf-8")
+    """Return the text of a flow in a file that another one names, whatever language that is written in."""
+    file = Path(beside(path, from_file))
+    if (front_end := _front_end(file)) is not None:
+        return translated(file, front_end).text
+    if file.suffix.startswith(".py"):
+        from flowbuilder.plugins.kinds import BUILT_IN
+
+        module, _, attribute = BUILT_IN["frontends"]["py"].partition(":")
+        read: str = getattr(importlib.import_module(module), attribute)().read(file)
+        return read
+    return file.read_text("utf-8")

@@ -1,4 +1,4 @@
-"""Where the values of secrets come from: the environment, then a file of the project's.
+"""Where the values of secrets come from: the environment, then a file of the project's, then plug-ins.
 
 A value is looked up when a run needs it, and never kept anywhere but in the
 memory of that run.
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from flowbuilder.core.errors import FlowBuilderError
+from flowbuilder.plugins.registry import provided
 
 PREFIX: Final = "FLOWBUILDER_SECRET_"
 
@@ -55,13 +56,17 @@ class Secrets(Mapping[str, str]):
     Args:
         path: the file; it need not be there.
         environ: the environment; the process's unless a test says otherwise.
+        project: whose plug-ins may provide secrets besides those that are installed.
 
     Raises:
         SecretsUnreadable: at a look-up, if the file is there but others can
             read it, or it is not a table of texts.
     """
 
-    def __init__(self, path: Path | None, environ: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, path: Path | None, environ: Mapping[str, str] | None = None, project: Path | None = None
+    ) -> None:
+        self._project = project
         self._path = path
         self._environ = os.environ if environ is None else environ
         self._seen: tuple[int, int, int, int] | None = None
@@ -69,7 +74,32 @@ class Secrets(Mapping[str, str]):
 
     def __getitem__(self, name: str) -> str:
         value = self._environ.get(PREFIX + name)
-        return self._file()[name] if value is None else value
+        if value is not None:
+            return value
+        found = self._file().get(name)
+        if found is None:
+            found = self._provided(name)
+        if found is None:
+            raise KeyError(name)
+        return found
+
+    def _provided(self, name: str) -> str | None:
+        """Return what the first provider that knows the secret says; they are asked in the order of their names."""
+        for provider, each in provided("secrets", self._project).items():
+            if each.why:
+                raise SecretsUnreadable(provider, f"the provider of secrets cannot be used: {each.why}")
+            try:
+                value = each.made(name)
+            except Exception as error:  # a plug-in may raise anything; what it says may hold the value
+                what = f"the provider of secrets failed with {type(error).__name__}"
+                raise SecretsUnreadable(provider, what) from None
+            if value is not None:
+                if not isinstance(value, str):
+                    raise SecretsUnreadable(
+                        provider, f"the provider gave a {type(value).__name__} for '{name}', not a text"
+                    )
+                return value
+        return None
 
     def __iter__(self) -> Iterator[str]:
         names = dict.fromkeys(key.removeprefix(PREFIX) for key in self._environ if key.startswith(PREFIX))

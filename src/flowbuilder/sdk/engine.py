@@ -76,7 +76,7 @@ class Engine:
         self.core = EngineCore(
             self._store,
             config,
-            secrets=Secrets(secrets_path(project, config)) if secrets is None else secrets,
+            secrets=Secrets(secrets_path(project, config), project=project) if secrets is None else secrets,
             clock=clock,
             recover=recover,
         )

@@ -4,6 +4,7 @@
 `pass_time` lets time pass for a project that is up;
 `CrashingStore` dies, fails or dawdles where a test tells it to;
 `StoreContract` is what every store promises, as a suite to subclass;
+`check_task_type` says what a plug-in's task type lacks;
 `flow_test` is a fixture for pytest that runs flows with mocks.
 """
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from flowbuilder.testing.fixture import FlowOutcome, FlowTester, flow_test
     from flowbuilder.testing.flows import load_text, run_flow
     from flowbuilder.testing.passing_time import pass_time
+    from flowbuilder.testing.plugin_check import check_task_type
     from flowbuilder.testing.store_contract import StoreContract
 
 __all__ = [
@@ -26,6 +28,7 @@ __all__ = [
     "FlowOutcome",
     "FlowTester",
     "StoreContract",
+    "check_task_type",
     "flow_test",
     "load_text",
     "pass_time",
@@ -39,6 +42,7 @@ _MODULES = {
     "FlowOutcome": "fixture",
     "FlowTester": "fixture",
     "StoreContract": "store_contract",
+    "check_task_type": "plugin_check",
     "flow_test": "fixture",
     "load_text": "flows",
     "pass_time": "passing_time",

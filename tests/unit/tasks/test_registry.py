@@ -5,7 +5,8 @@ import pytest
 
 from flowbuilder.core.catalogue import TaskSpec
 from flowbuilder.core.errors import NotFound
-from flowbuilder.tasks import registry
+from flowbuilder.plugins import installed
+from flowbuilder.plugins.kinds import GROUPS
 from flowbuilder.tasks.catalogue import CATALOGUE
 from flowbuilder.tasks.registry import PluginBroken, catalogue, forget, task_type
 
@@ -33,11 +34,14 @@ def plug(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Return a function that installs plug-ins: attributes of this module by the type's name."""
 
     def plug(**values: str) -> None:
-        points = {name: EntryPoint(name, f"{__name__}:{v}", registry.GROUP) for name, v in values.items()}
-        monkeypatch.setattr(registry, "_plugins", lambda: points)
-        monkeypatch.setattr(registry, "_loaded", {})
+        group = GROUPS["tasks"]
+        points = {name: EntryPoint(name, f"{__name__}:{v}", group) for name, v in values.items()}
+        monkeypatch.setattr(installed, "entry_points_of", lambda kind: points if kind == "tasks" else {})
+        forget()
 
-    return plug
+    yield plug
+    monkeypatch.undo()
+    forget()
 
 
 @pytest.mark.parametrize("name", sorted(set(CATALOGUE) - CARRIED_OUT_BY_THE_RUNTIME))

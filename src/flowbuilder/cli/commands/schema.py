@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flowbuilder.cli.command import Command
@@ -22,7 +23,7 @@ COMMAND = Command(
 def run(arguments: argparse.Namespace) -> int:
     """Print the schema."""
     from flowbuilder.compiler.schema import language_schema  # start-up time: help needs no compiler
-    from flowbuilder.tasks.catalogue import CATALOGUE
+    from flowbuilder.tasks.registry import catalogue
 
-    data(as_json(language_schema(CATALOGUE), indent=True))
+    data(as_json(language_schema(catalogue(Path.cwd())), indent=True))
     return DONE

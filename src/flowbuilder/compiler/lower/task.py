@@ -114,9 +114,25 @@ _ENV: Final = Field(
 RUN_WHEN: Final = choice(
     "default", "all_success", "none_failed", "any_success", "any_failed", "all_done", "always"
 )
-EXECUTOR: Final = choice(
+_PLACES: Final = choice(
     "auto", "inline", "thread", "process", later={"worker": "use `process`, which runs beside the engine"}
 )
+
+
+def _is_ours(word: str) -> bool:
+    return word in ("auto", "inline", "thread", "process", "worker")
+
+
+def _read_executor(ctx: Context, node: Node, key: str) -> str | None:
+    """Return where a task runs: one of our own words, or the name of an executor that a plug-in adds."""
+    if type(node) is Scalar and not _is_ours(node.text):
+        plugged: frozenset[str] = getattr(ctx.catalogue, "executors", frozenset())
+        if node.text in plugged:
+            return node.text
+    return _PLACES.read(ctx, node, key)  # type: ignore[no-any-return]
+
+
+EXECUTOR: Final = Field(_read_executor, {"type": "string"})
 EFFECT: Final = choice("pure", "read", "write")
 
 TASK: Final = Table(

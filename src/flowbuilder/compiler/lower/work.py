@@ -111,6 +111,15 @@ def lower_work(
             _unknown_type(ctx, type_name, node)
         _read_anyway(ctx, values, mentions)
         return ir.Compute(Const(ctx.at(key), None))
+    if spec.broken:
+        ctx.error(
+            "FB297",
+            f"the task type '{type_name[:60]}' cannot be used: {spec.broken}",
+            node,
+            "put the plug-in right; `flowbuilder plugins list` shows all that there are",
+        )
+        _read_anyway(ctx, values, mentions)
+        return ir.Compute(Const(ctx.at(key), None))
     if type_name != "group":
         for name in ("tasks", "outputs"):
             if name in values:

@@ -15,7 +15,10 @@ import time
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
+
 from flowbuilder.core.errors import TaskFailed
+from flowbuilder.plugins.registry import made
 from flowbuilder.runtime.executors.places import Places
 from flowbuilder.runtime.executors.processes import Processes
 from flowbuilder.runtime.executors.raised import CAUGHT, as_failure
@@ -33,6 +36,9 @@ QUICK: Final = 200e-6
 QUICK_CALLS: Final = 20
 BLOCKING: Final = 50e-3
 """Seconds for which a call may hold the loop, once."""
+
+OWN: Final = frozenset({"auto", "inline", "thread", "process", "worker"})
+"""Executors that come with the engine."""
 
 _NOT_INLINE: Final = (False, None)
 
@@ -175,6 +181,8 @@ class Placer:
         learned = self._about(function)
         if executor == "worker":
             raise TaskFailed("input", "'executor: worker' needs a cluster, which this release has not")
+        if executor not in OWN:
+            return await self._plugged(executor, function, work)
         here_only = ":" not in work.name
         if here_only and executor == "process":
             raise TaskFailed(
@@ -190,6 +198,18 @@ class Placer:
         if learned.is_async or executor == "inline":
             return await self._on_loop(function, work)
         return await self._on_thread(function, learned, work)
+
+    async def _plugged(self, name: str, function: Callable[..., Any], work: Work) -> Any:
+        """Have a plug-in's executor run a function; its own failures are the attempt's."""
+        executor = made("executors", name, work.call.folder)
+        if executor is None:
+            raise TaskFailed(
+                "input", f"there is no executor '{name}': the plug-in that adds it is not installed"
+            )
+        try:
+            return await executor.run(msgspec.structs.replace(work, function=function))
+        except CAUGHT as error:
+            raise as_failure(error, work.call, function) from error
 
     async def close(self) -> None:
         """End all processes; threads end with what they are doing."""

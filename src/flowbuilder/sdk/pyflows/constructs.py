@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from flowbuilder.compiler.expressions.parse import RESERVED
@@ -27,7 +28,7 @@ from flowbuilder.sdk.pyflows.recorder import Graph, TaskRecord, current
 from flowbuilder.sdk.pyflows.tasks import Task
 from flowbuilder.sdk.pyflows.trees import AT, WORD, TaskRef, member, name
 from flowbuilder.sdk.pyflows.trees import call as called
-from flowbuilder.tasks.catalogue import CATALOGUE
+from flowbuilder.tasks.registry import catalogue
 
 if TYPE_CHECKING:
     import contextvars
@@ -41,7 +42,7 @@ RESULT: Final = "result"
 
 def known_types() -> Mapping[str, TaskSpec]:
     """Return the task types that flows may call."""
-    return CATALOGUE
+    return catalogue(Path.cwd())
 
 
 def call(type: str, /, *args: Any, **words: Any) -> Any:

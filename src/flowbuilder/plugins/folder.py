@@ -1,0 +1,239 @@
+"""Plug-ins of a project: the modules of its `plugins` folder, loaded anew when they change.
+
+A module adds what it has: every class with a `spec` is a task type, and
+`PLUGINS` names what is of another kind: `PLUGINS = {"executors": {"gpu": Gpu}}`.
+Attempts that run when a file changes end with what they began with.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib.util
+import logging
+import os
+import re
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from flowbuilder.core.catalogue import TaskSpec
+from flowbuilder.plugins.installed import instance_of
+from flowbuilder.plugins.kinds import GROUPS, Kind, Provided, problem_of
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+FOLDER: Final = "plugins"
+LOOK_AGAIN: Final = 0.5
+"""Seconds between two looks at whether a folder has changed."""
+
+_log = logging.getLogger("flowbuilder.plugins")
+_TYPE_NAME: Final = re.compile(r"\bTaskSpec\(\s*(?:name\s*=\s*)?[\"']([A-Za-z0-9_.-]+)[\"']")
+
+Signature = tuple[tuple[str, int, int, int], ...]
+"""Files with their times, sizes and inodes."""
+
+
+class ProjectPlugins:
+    """The plug-ins of one project.
+
+    Args:
+        project: the project's folder; it need not have plug-ins.
+    """
+
+    def __init__(self, project: Path) -> None:
+        self._folder = project / FOLDER
+        self._lock = threading.RLock()
+        self._look_at = 0.0
+        self._modules: dict[Path, _Module] = {}
+        self._found: dict[tuple[Kind, str], Provided] = {}
+        self.version = 0
+        """Counts how often something has changed."""
+
+    def all(self) -> list[Provided]:
+        """Return what the project adds, and what it would add if that could be loaded."""
+        return list(self._look().values())
+
+    def get(self, kind: Kind, name: str) -> Provided | None:
+        """Return what the project adds under a name; None if it adds nothing there."""
+        return self._look().get((kind, name))
+
+    def look_now(self) -> None:
+        """Look at the folder again at the next question, however short ago it was looked at."""
+        self._look_at = 0.0
+
+    def _look(self) -> dict[tuple[Kind, str], Provided]:
+        now = time.monotonic()
+        if now < self._look_at:
+            return self._found
+        with self._lock:
+            self._look_at = now + LOOK_AGAIN
+            self._refresh()
+            return self._found
+
+    def _refresh(self) -> None:
+        paths = dict(_modules_in(self._folder))
+        changed = False
+        for gone in [path for path in self._modules if path not in paths]:
+            del self._modules[gone]
+            changed = True
+        for path, files in paths.items():
+            module = self._modules.get(path)
+            signature = _signature(files)
+            if module is None:
+                self._modules[path] = module = _Module(path, self._folder)
+            if module.signature != signature:
+                module.load(signature)
+                changed = True
+        if changed:
+            self.version += 1
+            self._found = self._merged()
+
+    def _merged(self) -> dict[tuple[Kind, str], Provided]:
+        found: dict[tuple[Kind, str], Provided] = {}
+        for module in self._modules.values():
+            for each in module.provided:
+                before = found.get((each.kind, each.name))
+                if before is not None and not before.why:
+                    _log.warning(
+                        "'%s' is in %s already: that of %s is left out", each.name, before.origin, each.origin
+                    )
+                    continue
+                found[each.kind, each.name] = each
+        return found
+
+
+class _Module:
+    """One module or package of the folder."""
+
+    def __init__(self, path: Path, folder: Path) -> None:
+        self._path = path
+        self._origin = f"{folder.name}/{path.name}"
+        digest = hashlib.sha256(str(folder).encode()).hexdigest()[:8]
+        self._name = f"flowbuilder_plugins_{digest}_{path.stem}"
+        self.signature: Signature = ()
+        self.provided: list[Provided] = []
+
+    def load(self, signature: Signature) -> None:
+        """Import the module as it is now; one that worked before stays where the new one does not."""
+        first = not self.signature
+        self.signature = signature
+        try:
+            self.provided = self._things(self._import())
+        except Exception as error:  # a plug-in may raise anything, a syntax error among it
+            why = _why(error, self._path)
+            if first or not any(not each.why for each in self.provided):
+                self.provided = [
+                    Provided(kind, name, self._origin, None, why) for kind, name in self._promised()
+                ]
+                _log.warning("%s cannot be loaded and is left out: %s", self._origin, why)
+            else:
+                _log.warning("%s has changed and cannot be loaded; it stays as it was: %s", self._origin, why)
+            return
+        for each in self.provided:
+            if each.why:
+                _log.warning("'%s' of %s is left out: %s", each.name, each.origin, each.why)
+        if not first:
+            _log.info("%s has changed and was loaded anew", self._origin)
+
+    def _import(self) -> ModuleType:
+        package = self._path.is_dir()
+        file = self._path / "__init__.py" if package else self._path
+        for known in [
+            name for name in sys.modules if name == self._name or name.startswith(self._name + ".")
+        ]:
+            del sys.modules[known]
+        spec = importlib.util.spec_from_file_location(
+            self._name, file, submodule_search_locations=[str(self._path)] if package else None
+        )
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        with _from_source():
+            sys.modules[self._name] = module
+            try:
+                exec(compile(file.read_bytes(), str(file), "exec", dont_inherit=True), module.__dict__)
+            except BaseException:
+                sys.modules.pop(self._name, None)
+                raise
+        return module
+
+    def _things(self, module: ModuleType) -> list[Provided]:
+        """Return what a module adds."""
+        found: list[Provided] = []
+        for value in list(vars(module).values()):
+            spec = getattr(value, "spec", None)
+            if isinstance(spec, TaskSpec) and getattr(value, "__module__", self._name).startswith(self._name):
+                found.append(self._provided("tasks", spec.name, value))
+        declared = getattr(module, "PLUGINS", {})
+        for kind in GROUPS:
+            for name, value in declared.get(kind, {}).items():
+                found.append(self._provided(kind, name, value))
+        return found
+
+    def _provided(self, kind: Kind, name: str, value: Any) -> Provided:
+        try:
+            made = instance_of(kind, value)
+        except Exception as error:  # as above
+            return Provided(kind, name, self._origin, None, _why(error, self._path))
+        problem = problem_of(kind, name, made)
+        return Provided(kind, name, self._origin, None if problem else made, problem)
+
+    def _promised(self) -> list[tuple[Kind, str]]:
+        """Return the task types that a module which cannot be loaded seems to have, by its text."""
+        file = self._path / "__init__.py" if self._path.is_dir() else self._path
+        with contextlib.suppress(OSError):
+            names = _TYPE_NAME.findall(file.read_text("utf-8", errors="replace"))
+            if names:
+                return [("tasks", name) for name in dict.fromkeys(names)]
+        return [("tasks", self._path.stem)]
+
+
+def _modules_in(folder: Path) -> Iterator[tuple[Path, list[Path]]]:
+    """Yield the modules and packages of a folder, each with the files that it is made of."""
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError:
+        return
+    for path in entries:
+        if path.name.startswith((".", "_")):
+            continue
+        if path.suffix == ".py" and path.is_file():
+            yield path, [path]
+        elif (path / "__init__.py").is_file():
+            yield path, sorted(path.rglob("*.py"))
+
+
+def _signature(files: list[Path]) -> Signature:
+    found = []
+    for file in files:
+        with contextlib.suppress(OSError):
+            state = file.stat()
+            found.append((str(file), state.st_mtime_ns, state.st_size, state.st_ino))
+    return tuple(found)
+
+
+@contextlib.contextmanager
+def _from_source() -> Iterator[None]:
+    """Keep what is imported meanwhile from being kept compiled: a file that changes twice a second looks the same."""
+    before = sys.dont_write_bytecode
+    sys.dont_write_bytecode = True
+    try:
+        yield
+    finally:
+        sys.dont_write_bytecode = before
+
+
+def _why(error: BaseException, path: Path) -> str:
+    """Return what an import has raised, with the line of the plug-in that it came from."""
+    if isinstance(error, SyntaxError):
+        return f"{Path(error.filename or path).name}:{error.lineno}: {error.msg}"
+    root = str(path if path.is_dir() else path.parent) + os.sep
+    frames = [each for each in traceback.extract_tb(error.__traceback__) if each.filename.startswith(root)]
+    where = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}: " if frames else ""
+    return f"{where}{type(error).__name__}: {' '.join(str(error).split())[:300]}"
