@@ -35,3 +35,13 @@ def test_the_flow_in_python_runs_from_the_command_line_and_as_a_script(examples:
     assert json.loads(done.stdout)["outputs"] == EXPECTED, done.stderr
     assert json.loads(alone.stdout)["outputs"] == {"total": 0, "discounts": [], "said": "a day like others"}
     assert script.stdout == f"{EXPECTED}\n", script.stderr
+
+
+def test_a_task_type_of_the_project_runs_and_is_described(examples: Path) -> None:
+    folder = examples / "plugin"
+
+    done = flowbuilder("run", "flow.yaml", "--json", "--quiet", cwd=folder)
+    checked = flowbuilder("plugins", "check", cwd=folder)
+
+    assert json.loads(done.stdout)["outputs"] == {"words": 9, "longest": "quick"}, done.stderr
+    assert checked.stdout == "word_count: fine\n", checked.stderr

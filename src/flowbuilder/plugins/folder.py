@@ -23,12 +23,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from flowbuilder.core.catalogue import TaskSpec
 from flowbuilder.plugins.installed import instance_of
-from flowbuilder.plugins.kinds import GROUPS, Kind, Provided, problem_of
+from flowbuilder.plugins.kinds import FOLDER, GROUPS, Kind, Provided, problem_of
 
 if TYPE_CHECKING:
     from types import ModuleType
 
-FOLDER: Final = "plugins"
 LOOK_AGAIN: Final = 0.5
 """Seconds between two looks at whether a folder has changed."""
 

@@ -66,6 +66,9 @@ BUILT_IN: Final[Mapping[Kind, Mapping[str, str]]] = MappingProxyType(
 )
 """What comes with the engine, by kind and name; no plug-in takes its place."""
 
+FOLDER: Final = "plugins"
+"""The folder of a project that has its own plug-ins."""
+
 RESERVED: Final = frozenset({"auto", "worker"})
 """Names of executors that mean something else."""
 

@@ -9,19 +9,23 @@ from __future__ import annotations
 import threading
 import time
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from flowbuilder.core.errors import FlowBuilderError
 from flowbuilder.plugins import installed
-from flowbuilder.plugins.folder import ProjectPlugins
-from flowbuilder.plugins.kinds import BUILT_IN, TITLES, Kind, Provided
+from flowbuilder.plugins.kinds import BUILT_IN, FOLDER, TITLES, Kind, Provided
 from flowbuilder.plugins.project import find_project
+
+if TYPE_CHECKING:
+    from flowbuilder.plugins.folder import ProjectPlugins
 
 _KNOWN_FOR: Final = 5.0
 """Seconds for which a folder's project is not looked for again."""
 
 _lock: Final = threading.Lock()
 _projects: Final[dict[Path, ProjectPlugins]] = {}
+_folders: Final[dict[Path, tuple[float, Path]]] = {}
+"""The project of each folder that was asked about, and until when that is believed."""
 _project_of: Final[dict[Path, tuple[float, ProjectPlugins]]] = {}
 
 
@@ -41,14 +45,14 @@ class PluginBroken(FlowBuilderError):
 def provided(kind: Kind, folder: Path | None = None) -> dict[str, Provided]:
     """Return all that plug-ins add of a kind, by name, loaded; those that cannot be used say why."""
     found = {name: each for name in installed.names(kind) if (each := installed.get(kind, name)) is not None}
-    if folder is not None:
+    if folder is not None and has_own(folder):
         found |= {each.name: each for each in of_project(folder).all() if each.kind == kind}
     return dict(sorted(found.items()))
 
 
 def find(kind: Kind, name: str, folder: Path | None = None) -> Provided | None:
     """Return what plug-ins add under a name, whether it can be used or not; None if there is no such thing."""
-    if folder is not None and (own := of_project(folder).get(kind, name)) is not None:
+    if folder is not None and has_own(folder) and (own := of_project(folder).get(kind, name)) is not None:
         return own
     return installed.get(kind, name)
 
@@ -81,7 +85,9 @@ def of_project(folder: Path) -> ProjectPlugins:
     known = _project_of.get(folder)
     if known is not None and now < known[0]:
         return known[1]
-    project = find_project(folder)
+    from flowbuilder.plugins.folder import ProjectPlugins  # start-up time: most projects have none
+
+    project = _project(folder, now)
     with _lock:
         plugins = _projects.get(project)
         if plugins is None:
@@ -90,8 +96,25 @@ def of_project(folder: Path) -> ProjectPlugins:
     return plugins
 
 
+def has_own(folder: Path) -> bool:
+    """Tell whether the project that a folder belongs to has plug-ins of its own, or had some."""
+    project = _project(folder, time.monotonic())
+    return project in _projects or (project / FOLDER).is_dir()
+
+
+def _project(folder: Path, now: float) -> Path:
+    known = _folders.get(folder)
+    if known is not None and now < known[0]:
+        return known[1]
+    project = find_project(folder)
+    _folders[folder] = (now + _KNOWN_FOR, project)
+    return project
+
+
 def version(folder: Path) -> int:
     """Return a number that changes with the plug-ins of a folder's project."""
+    if not has_own(folder):
+        return 0
     plugins = of_project(folder)
     plugins.all()
     return plugins.version
@@ -103,3 +126,4 @@ def forget() -> None:
     with _lock:
         _projects.clear()
         _project_of.clear()
+        _folders.clear()
