@@ -14,7 +14,7 @@ import pytest
 import flowbuilder
 from flowbuilder import Engine, FlowError, InputError, RunFailed, flow, lang, load, map, task, types
 from flowbuilder.core.errors import NotFound
-from flowbuilder.testing import run_flow
+from flowbuilder.testing import FakeClock, run_flow
 from flowbuilder.testing.flows import load_text
 
 
@@ -385,6 +385,29 @@ async def test_handlers_and_keys_of_the_flow_are_options() -> None:
     assert view.status == "failed"
     assert view.tasks["on_failure:shout"].output == "OH!"
     assert view.tasks["finally:clean"].output == 2
+
+
+async def test_what_waits_loops_and_undoes_is_said_by_options() -> None:
+    @flow
+    def patient(n: int):
+        booked = shout("booked", undo=lambda output: shout(output, mark=" not"), cache={"key": n})
+        polled = add(lang.loop.state, 2, repeat={"until": lang.output >= 7, "max": 9, "state": n})
+        slept = flowbuilder.sleep("10m", needs=[polled])
+        said = flowbuilder.approval(
+            message=lang.text("is {n} right?", n=polled),
+            timeout="2h",
+            on_error={"value": {"by": None}},
+            needs=[slept],
+        )
+        flowbuilder.emit("asked", {"n": polled}, needs=[said])
+        loud = shout("after")
+        return {"booked": booked, "polled": polled, "by": said.by, "loud": loud}
+
+    clock = FakeClock()
+    view = await run_flow(patient.load(), {"n": 2}, clock=clock)
+
+    assert view.outputs == {"booked": "BOOKED!", "polled": 8, "by": None, "loud": "AFTER!"}
+    assert list(view.tasks) == ["shout", "shout~undo", "add", "sleep", "approval", "emit", "shout_2"]
 
 
 async def test_secrets_that_are_used_are_declared() -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from flowbuilder.compiler.collector import collector_paused
 from flowbuilder.core.diagnostics import Diagnostic
 from flowbuilder.core.errors import FlowBuilderError, FlowError
 from flowbuilder.sdk.pyflows import kinds
@@ -69,7 +70,8 @@ def build(flow: Flow[..., Any], *, tolerant: bool = False) -> Built:
         )
     token = _open.set((*outer, flow))
     try:
-        built = _build(flow)
+        with collector_paused():
+            built = _build(flow)
     finally:
         _open.reset(token)
     if built.problems and not tolerant:

@@ -216,10 +216,9 @@ def _undo(task: TaskRecord, value: Any) -> Any:
     place = task.places["undo"]
     graph = Graph(task.graph.recorder, task.graph, "what undoes another task")
     names = {key: Recorded(name(key), place) for key in ("output", "item")}
-    before = set(task.graph.recorder.ids)
+    before = task.graph.recorder.ids_now()
     body(value, names["output"], names, graph)
-    for id in set(task.graph.recorder.ids) - before:
-        del task.graph.recorder.ids[id]  # an undo has no id of its own
+    task.graph.recorder.forget_ids_since(before)  # an undo has no id of its own
     if len(graph.tasks) != 1:
         raise wrong(
             "FB292",

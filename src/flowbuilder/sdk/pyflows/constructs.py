@@ -162,7 +162,6 @@ def _map_body(function: Any, lists: tuple[Any, ...], words: Mapping[str, Any], p
     item, index = Recorded(name(alias), place), Recorded(name(f"{alias}_index"), place)
     inner = Graph(recorder_, graph, "a map, which has one of it for each element")
     recorder_.names |= {alias, f"{alias}_index"}
-    before = dict(recorder_.ids)
     elements = [item] if len(lists) == 1 else [item[i] for i in range(len(lists))]
     extra = {"index": index} if "index" in inspect.signature(function).parameters else {}
     try:
@@ -174,7 +173,6 @@ def _map_body(function: Any, lists: tuple[Any, ...], words: Mapping[str, Any], p
     if len(inner.tasks) == 1 and _is_all(given, inner.tasks[0]):
         return _hoisted(inner.tasks[0], graph, over, alias, options, place)
     if not inner.tasks:
-        recorder_.ids = before
         made = record("set", "map", given, options, place)
     else:
         made = record("group", _label(function, inner), None, options, place)

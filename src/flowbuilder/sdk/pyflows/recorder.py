@@ -101,6 +101,8 @@ class Recorder:
         self.folder = folder
         """Where the flow's text is said to be: paths of other flows start there."""
         self.ids: dict[str, Place] = {}
+        self._numbers: dict[str, int] = {}
+        """How many tasks each name has given its id to."""
         self.names: set[str] = set()
         """Names that are bound by maps around the place where we are."""
         self.bound = 0
@@ -108,6 +110,14 @@ class Recorder:
         self.sub_flows: dict[str, Any] = {}
         """Flows that are called, by the path under which their text is to be found."""
         self.problems: list[Diagnostic] = []
+
+    def forget_ids_since(self, before: tuple[dict[str, Place], dict[str, int]]) -> None:
+        """Give back the ids that were taken since `ids_now` said what there was."""
+        self.ids, self._numbers = before
+
+    def ids_now(self) -> tuple[dict[str, Place], dict[str, int]]:
+        """Return the ids that are taken, for `forget_ids_since`."""
+        return dict(self.ids), dict(self._numbers)
 
     def take_id(self, name: str, id: str | None, place: Place) -> str:
         """Return an id that no task has: the one that is asked for, or `name`, `name_2`, …"""
@@ -122,10 +132,12 @@ class Recorder:
         else:
             base = re.sub(r"[^A-Za-z0-9_]+", "_", name).strip("_") or "task"
             base = f"task_{base}" if base[0].isdigit() else base
-            id, number = base, 1
+            number = self._numbers.get(base, 0) + 1
+            id = base if number == 1 else f"{base}_{number}"
             while id in self.ids:
                 number += 1
                 id = f"{base}_{number}"
+            self._numbers[base] = number
         self.ids[id] = place
         return id
 
