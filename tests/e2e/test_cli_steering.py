@@ -73,6 +73,8 @@ def test_a_run_is_paused_beside_its_engine_and_goes_on_in_another(cli: Cli) -> N
         pass
     shown = cli.json("runs", "show", run, "--json")
     assert (shown["status"], shown["tasks"]["second"]["status"]) == ("paused", "pending")
+    assert shown["paused"]["reason"] == "a look first"
+    assert ": a look first" in cli("runs", "show", run).stdout
     assert deeds(cli) == ["first"]
 
     done = cli("runs", "resume", run)

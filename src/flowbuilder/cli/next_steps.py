@@ -36,6 +36,8 @@ def next_steps(view: RunView, store: Path, *, left: bool = False) -> list[tuple[
             return [(typed(logs, store), "what the task wrote"), show]
         case "cancelled":
             return [show]
+        case "paused":
+            resume = (typed(f"runs resume {run}", store), "let it go on")
         case _ if left:
             resume = (typed(f"runs resume {run}", store), "carry it on")
         case _:

@@ -26,6 +26,8 @@ Handler = Callable[["RunState", Any], object]
 
 AGAIN = 1.0
 """Seconds after which a command is tried again that could not be carried out."""
+SOON = 0.05
+"""Seconds from a ring to a look at what nobody drives: a thousand rings are one look."""
 BATCH = 500
 """Commands that are settled at once."""
 
@@ -36,6 +38,7 @@ class Commands:
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
         self._reading = False
+        self._looking = False
         self._handlers: dict[str, Handler] = {}
         self.listeners: tuple[Callable[[], None], ...] = ()
         """Called whenever somebody has rung: there may be more to look at than commands."""
@@ -58,8 +61,14 @@ class Commands:
         commands = await machine.in_thread(machine.store.receive)
         for start in range(0, len(commands), BATCH):
             await self._obey(commands[start : start + BATCH])
-        if machine.takes_over:  # something may have been changed in the store that is to be carried on
-            await machine.recovery.take_over()
+        if machine.takes_over and not self._looking:
+            self._looking = True
+            machine.loop.call_later(SOON, self._look)
+
+    def _look(self) -> None:
+        """Carry on what was changed in the store: a run was resumed, or cancelled, that nobody drives."""
+        self._looking = False
+        self._machine.recovery.in_background(self._machine.recovery.take_over())
 
     async def _obey(self, commands: list[Command]) -> None:
         """Carry commands out; those are settled whose doing is on disk, the rest is tried again."""

@@ -101,6 +101,8 @@ class RunView(msgspec.Struct):
     (tasks that were kept although they rest on what was edited); `trigger`, …"""
     forks: list[str] = []
     """Runs that were begun from this one."""
+    paused: dict[str, Any] | None = None
+    """Since when (`at`), and why (`reason`), where somebody has paused it."""
 
     def _repr_html_(self) -> str:
         """Return the run as a table: what a notebook shows."""
@@ -130,6 +132,8 @@ class RunView(msgspec.Struct):
                 "labels": self.labels,
                 "forks": self.forks,
             }
+            if self.paused is not None:
+                shown["paused"] = {"at": iso(self.paused["at"]), "reason": self.paused["reason"]}
             shown |= {name: values.to_json(self.about[name]) for name in LINKS if name in self.about}
         return shown
 
@@ -202,6 +206,7 @@ def view(store: Store, row: RunRow, plan: FlowPlan | None, live: RunState | None
         elements=known,
         about=values.decode(row.about) if row.about is not None else {},
         forks=forks_of(store, row.id),
+        paused=_pause_of(row, recovered),
     )
 
 
@@ -210,6 +215,13 @@ def _live_rounds(live: RunState | None) -> dict[str, int]:
     if live is None or live.ended or live.history is None:
         return {}
     return {path: loop.round + 1 for path, loop in list(live.history.loops.items())}
+
+
+def _pause_of(row: RunRow, recovered: Recovered) -> dict[str, Any] | None:
+    paused = recovered.paused
+    if paused is None or row.status != "paused":
+        return None
+    return {"at": paused.at, "reason": paused.reason}
 
 
 def known_paths(plan: FlowPlan | None) -> Iterator[str]:

@@ -73,6 +73,9 @@ def _show_run(view: RunView, bars: list[Bar]) -> None:
         lines.append(f"took     {format_time(duration)}")
     if view.error:
         lines.append(f"error    {error_line(view.error)}")
+    if view.paused:
+        why = f": {view.paused['reason']}" if view.paused["reason"] else ""
+        lines.append(f"paused   {_moment(view.paused['at'])}{why}")
     lines += not_undone(view)
     if view.labels:
         lines.append(f"labels   {as_text(view.labels)}")
