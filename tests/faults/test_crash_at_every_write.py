@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from world import World
 
 FLOWS = Path(__file__).parent / "crashes"
-IN_FLIGHT = {"all": 1, "sorry": 2, "fan": 6, "undone": 1, "loops": 3}
+IN_FLIGHT = {"all": 1, "sorry": 2, "fan": 6, "undone": 1, "loops": 3, "sealed": 1}
 """How many effects a flow has in flight at once, at most."""
 
 
@@ -114,11 +114,16 @@ def effect(path: str) -> str:
 
 
 @pytest.mark.parametrize("make", [in_memory, in_a_file])
-@pytest.mark.parametrize("name", ["all", "sorry", "fan", "undone", "loops"])
+@pytest.mark.parametrize("name", ["all", "sorry", "fan", "undone", "loops", "sealed"])
 @pytest.mark.timeout(300)
 async def test_a_crash_at_any_write_changes_nothing_that_anybody_sees(
-    name: str, make: Callable[[Path], Place], world: World, tmp_path: Path
+    name: str,
+    make: Callable[[Path], Place],
+    world: World,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("FLOWBUILDER_ENCRYPTION_KEY", "0a" * 32)
     counting = CrashingStore(make(tmp_path / "whole").make())
     whole = await run_flow(load(FLOWS / f"{name}.yaml"), key="k", store=counting)
     once = collections.Counter(world.calls)

@@ -121,6 +121,7 @@ TABLE: Final[Mapping[str, str]] = {
     "approvals reject": "approvals_reject",
     "connections list": "connections_list",
     "connections test": "connections_test",
+    "keys new": "keys_new",
     "doctor": "doctor",
     "config": "config",
     "version": "version",
@@ -136,6 +137,7 @@ GROUPS: Final[Mapping[str, str]] = {
     "events": "Emit events, and see which there were",
     "approvals": "See what is to be decided, and decide it",
     "connections": "Look at what flows connect to, and try it",
+    "keys": "Keys for what is sensitive",
 }
 
 

@@ -38,7 +38,9 @@ def gather_inputs(
         UsageError: for a pair without `=`, a name that is no input, a file that cannot be used.
         InputError: for texts that are no values of their input's type, with all else that is wrong.
     """
+    declared = list(declared)
     schemas = {one.name: one.schema for one in declared}
+    hidden = {one.name for one in declared if one.sensitive}
     inputs = _from_file(file) if file else {}
     violations: list[tuple[str, str]] = []
     for pair in pairs:
@@ -51,7 +53,10 @@ def gather_inputs(
         try:
             inputs[name] = from_text(text, schemas[name])
         except ValueError as error:
-            violations.append((f"$.{name}", str(error)))
+            what = (
+                str(error) if name not in hidden else "does not fit its type (it is sensitive, and not shown)"
+            )
+            violations.append((f"$.{name}", what))
     if violations:
         raise InputError([*violations, *_others(inputs, {path for path, _ in violations}, check)])
     return inputs

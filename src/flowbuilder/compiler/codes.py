@@ -96,6 +96,7 @@ CHECK_CODES: Final[Mapping[str, str]] = MappingProxyType(
         "FB285": "A flow that starts itself without end",
         "FB286": "A webhook's secret that is not declared",
         "FB287": "A trigger has nothing of this name",
+        "FB277": "A sensitive value that is shown",
     }
 )
 

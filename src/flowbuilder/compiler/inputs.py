@@ -116,7 +116,7 @@ def input_checker(flow: Flow) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
                 continue
             if not validator.is_valid(shown):
                 violations += [
-                    (_path(entry.name, e.instance_path), e.message[:300])
+                    (_path(entry.name, e.instance_path), _message(e, entry))
                     for e in validator.iter_errors(shown)
                 ]
             else:
@@ -199,6 +199,13 @@ def _unknown(name: str, flow: Flow) -> tuple[str, str]:
 def _about(entry: Input) -> str:
     description = entry.schema.get("description") or entry.schema.get("title")
     return f": {description}" if isinstance(description, str) else ""
+
+
+def _message(error: Any, entry: Input) -> str:
+    """Return what is wrong; the validator's own words may show the value."""
+    return (
+        "does not fit its schema (it is sensitive, and not shown)" if entry.sensitive else error.message[:300]
+    )
 
 
 def _path(name: str, steps: list[str | int]) -> str:

@@ -199,6 +199,8 @@ class Task(msgspec.Struct, frozen=True):
     on_error: OnError | None = None
     undo: Graph | None = None
     """One task, of the id `core.plan.UNDO`, that reverses this one; it sees `output`."""
+    sensitive: bool = False
+    """Its output is encrypted in the store; so are those of the tasks inside of it."""
     priority: int = 50
     env: Expr | None = None
     """A `Dict` of extra environment; values are texts."""
@@ -253,6 +255,7 @@ class Input(msgspec.Struct, frozen=True):
     schema: Mapping[str, Any]
     required: bool
     default: Any = None
+    sensitive: bool = False
 
 
 class Needed(msgspec.Struct, frozen=True):

@@ -215,6 +215,8 @@ class TaskPlan:
     undoes: bool = False
     """It has an undo, or a task inside of it has."""
     wait: WaitPlan | None = None
+    sensitive: bool = False
+    """Its output is encrypted in the store and masked wherever people look."""
     env: Function | None = None
     idempotency_key: Function | None = None
     on_crash: OnCrash = "rerun"
@@ -329,6 +331,10 @@ class FlowPlan:
     """Of a scope that has the context only: seconds or a duration from when a run was asked for, or a moment."""
     caches_for_run: bool = False
     """A task keeps outputs for one run only, which nobody needs behind its end."""
+    sensitive_inputs: frozenset[str] = frozenset()
+    """Inputs that are encrypted in the store."""
+    seals: bool = False
+    """Something of it is sensitive: it needs a key."""
     folder: Path = dataclasses.field(default_factory=Path)
     """The flow file's folder: relative paths and `cwd` start there."""
     lanes: LanesPlan | None = None

@@ -22,6 +22,8 @@ import msgspec
 
 from flowbuilder.core.errors import OutputError
 from flowbuilder.core.failure import writable
+from flowbuilder.core.masking import MASK
+from flowbuilder.core.sealed import Sealed
 
 MAX_DEPTH = 64
 """Lists and mappings inside each other."""
@@ -34,8 +36,10 @@ NULL_BYTES = b"\xc0"
 BLOB_BYTES = 64 * 1024
 """An encoded value above this goes to the blob store."""
 
-_DATE, _DATETIME, _DURATION = 1, 2, 3
+_DATE, _DATETIME, _DURATION, _SEALED = 1, 2, 3, 4
 _INT_MIN, _INT_MAX = -(2**63), 2**63 - 1
+_EXTENSIONS = frozenset({b"\xc7", b"\xc8", b"\xc9"})
+"""What an extension of any length begins with."""
 _PLAIN = frozenset({str, bool, type(None)})
 _SCALARS = frozenset({str, bool, type(None), int, float})
 _INTEGERS = {int}
@@ -93,6 +97,11 @@ def _is_flat(mapping: dict[Any, Any]) -> bool:
         if type(key) is not str:
             return False
     return True
+
+
+def is_sealed(data: bytes | msgspec.Raw) -> bool:
+    """Tell whether an encoded value is a sealed one."""
+    return bytes(memoryview(data)[:1]) in _EXTENSIONS and type(decode(data)) is Sealed
 
 
 def decode(data: bytes | msgspec.Raw) -> Any:
@@ -262,6 +271,8 @@ class _Preparation:
             return msgspec.msgpack.Ext(_DURATION, str(micros).encode())
         if isinstance(value, bytes | bytearray | memoryview):
             return bytes(value)
+        if type(value) is Sealed:
+            return msgspec.msgpack.Ext(_SEALED, value.data)
         return (
             self._other_kind(value, depth)
             if self.nodes < _MANY
@@ -337,6 +348,8 @@ def _datetime_from(text: str) -> dt.datetime:
 
 def from_extension(code: int, data: memoryview) -> Any:
     """Return the value of an extension type: the hook for decoders that hold values."""
+    if code == _SEALED:
+        return Sealed(bytes(data))
     text = str(data, "ascii")
     if code == _DATE:
         return dt.date.fromisoformat(text)
@@ -370,6 +383,8 @@ def to_json(value: Any) -> Any:
         return duration_text(value)
     if isinstance(value, dt.datetime | dt.date):
         return value.isoformat()
+    if kind is Sealed:
+        return MASK
     return value
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from flowbuilder.core import values
 from flowbuilder.core.errors import ExpressionError, OutputError
 from flowbuilder.core.failure import writable
+from flowbuilder.core.masking import MASK
 from flowbuilder.core.plan import CONTEXT, UNSET, TaskPlan
 from flowbuilder.core.records import AttemptStarted, ClockStarted
 from flowbuilder.core.rules import CANCELLED, SUCCEEDED
@@ -283,7 +284,7 @@ class Attempts:
             run.plan.folder,
             env,
             tuple(run.context.secrets.values()) if run.masker is not None else (),
-            functools.partial(self.log, run, execution.path),
+            functools.partial(self.log if not task.sensitive else self._log_hidden, run, execution.path),
             self._services,
             None if task.timeout is None else self._machine.clock.monotonic() + task.timeout,
             NORMAL,
@@ -297,8 +298,15 @@ class Attempts:
         if run.masker is not None:
             message = run.masker.text(message)
             data = run.masker.value(data)
+        if run.veil is not None:
+            message = run.veil.text(message)
+            data = run.veil.value(data)
         encoded = None if data is None else values.encode(values.plain_or_text(data))
         self._machine.store.submit(Log(run.id, path, self._now(), level, writable(message), encoded))
+
+    def _log_hidden(self, run: RunState, path: str, level: str, message: str, data: Any = None) -> None:
+        """Keep that a sensitive task wrote a line, and not what."""
+        self.log(run, path, level, MASK)
 
     # -- ending --------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ import msgspec
 
 from flowbuilder.core import values
 from flowbuilder.core.cache import KIND, Entry, decode_entry, digest_of, encode_entry, prefix_of, shown_key
-from flowbuilder.core.errors import ExpressionError, OutputError, StoreError
+from flowbuilder.core.errors import ExpressionError, FlowBuilderError, OutputError
 from flowbuilder.core.records import NULL
 from flowbuilder.core.rules import CACHED, SUCCEEDED
 from flowbuilder.runtime.attempts import FOR_TASKS
@@ -97,8 +97,9 @@ class Caches:
             return None
         try:
             entry = decode_entry(fact.value)
-            return bytes(entry.output) if entry.blob is None else self._machine.store.blobs().get(entry.blob)
-        except (StoreError, msgspec.DecodeError):
+            kept = bytes(entry.output) if entry.blob is None else self._machine.store.blobs().get(entry.blob)
+            return self._machine.sealing.opened(name, kept)
+        except (FlowBuilderError, msgspec.DecodeError):
             return None  # what cannot be read is made anew
 
     def _looked_up(self, flight: Flight, found: asyncio.Future[bytes | None]) -> None:
@@ -161,11 +162,14 @@ class Caches:
             cache.scope, run.row.flow, cache.path, run.id, now, flight.key, NULL, None, len(encoded)
         )
         self._fresh[flight.name] = (encoded, expires_at)
-        if len(encoded) <= values.BLOB_BYTES:
-            entry = msgspec.structs.replace(entry, output=msgspec.Raw(encoded))
+        kept = encoded
+        if execution.task.sensitive:
+            kept = self._machine.sealing.seal("", flight.name, encoded)
+        if len(kept) <= values.BLOB_BYTES:
+            entry = msgspec.structs.replace(entry, output=msgspec.Raw(kept))
             self._keep(run, flight.name, entry, expires_at)
         else:
-            self._keep_large(run, flight.name, entry, expires_at, encoded)
+            self._keep_large(run, flight.name, entry, expires_at, kept)
         self._of.pop(execution)
         self._machine.committer.touch(run)
         self._share(flight, encoded)

@@ -180,6 +180,15 @@ class QueueConfig(msgspec.Struct, frozen=True):
     """Attempts of one key that run at once.  Default: 0, which is no bound but `concurrency`."""
 
 
+class EncryptionConfig(msgspec.Struct, frozen=True):
+    """By which keys sensitive values are encrypted, where `FLOWBUILDER_ENCRYPTION_KEY` has none."""
+
+    key_file: str = ""
+    """A file of keys, one a line, each 32 bytes in base64 or hexadecimal, that nobody else may be able to
+    read.  Default: empty, which is none.  The first key encrypts; all of them decrypt.  A relative path
+    starts at the project's folder."""
+
+
 class Config(msgspec.Struct, frozen=True):
     """All settings."""
 
@@ -196,6 +205,8 @@ class Config(msgspec.Struct, frozen=True):
         """Return what bounds the files of a flow, and which queues it may name."""
         return dataclasses.replace(self.limits.for_compiler(), queues=frozenset(self.queues))
 
+    encryption: EncryptionConfig = EncryptionConfig()
+
 
 SECTIONS: Final[dict[str, type[msgspec.Struct]]] = {
     "store": StoreConfig,
@@ -205,6 +216,7 @@ SECTIONS: Final[dict[str, type[msgspec.Struct]]] = {
     "secrets": SecretsConfig,
     "resources": ResourcesConfig,
     "events": EventsConfig,
+    "encryption": EncryptionConfig,
 }
 """The sections of `flowbuilder.toml`, by name."""
 

@@ -25,6 +25,7 @@ from flowbuilder.runtime.commands import Commands
 from flowbuilder.runtime.committer import Committer
 from flowbuilder.runtime.config import Config
 from flowbuilder.runtime.deadlines import Deadlines
+from flowbuilder.runtime.encryption import Encryption
 from flowbuilder.runtime.events import EventBus
 from flowbuilder.runtime.executors.placer import Placer
 from flowbuilder.runtime.failures import Failures
@@ -46,6 +47,7 @@ from flowbuilder.runtime.profiles import Profiles
 from flowbuilder.runtime.recovery import Recovery
 from flowbuilder.runtime.runs import Runs
 from flowbuilder.runtime.scheduler import Scheduler
+from flowbuilder.runtime.sealing import Sealing
 from flowbuilder.runtime.services import EngineServices
 from flowbuilder.runtime.steering import Steering
 from flowbuilder.runtime.sub_flows import SubFlows
@@ -76,6 +78,7 @@ class EngineCore:
         store: not opened yet; the engine registers with it and closes it.
         config: the settings.
         secrets: values of secrets by name.
+        encryption: the keys by which sensitive values are kept; without it there are none.
         clock: the time; the machine's unless a test says otherwise.
         recover: take over runs whose engine is dead, and wake those that are due.
             An engine that only drives the runs it is given does not.
@@ -87,12 +90,14 @@ class EngineCore:
         config: Config | None = None,
         *,
         secrets: Mapping[str, str] | None = None,
+        encryption: Encryption | None = None,
         clock: Clock | None = None,
         recover: bool = True,
     ) -> None:
         self._store = store
         self._config = config or Config()
         self._secrets = {} if secrets is None else secrets  # one without names now may have some later
+        self._encryption = encryption or Encryption(None, {})
         self._clock = clock or SystemClock()
         self._recover = recover
         self._serving: list[asyncio.Task[Any]] = []
@@ -165,6 +170,7 @@ class EngineCore:
             bus=EventBus(),
             plans=Plans(config.limits.for_compiler(), config.limits.expression_steps),
             secrets=self._secrets,
+            sealing=Sealing(self._encryption),
             services=services,
             placer=Placer(services, config),
             profiles=profiles,

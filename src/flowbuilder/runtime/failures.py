@@ -20,6 +20,7 @@ from flowbuilder.core.records import AttemptFailed, RescueBegan
 from flowbuilder.core.rules import CONTINUED, FAILED
 from flowbuilder.runtime.attempts import FOR_TASKS
 from flowbuilder.runtime.events import TaskEvent
+from flowbuilder.runtime.sealing import hide
 from flowbuilder.runtime.state import inner_scope
 
 if TYPE_CHECKING:
@@ -82,6 +83,14 @@ class Failures:
         error = failure(kind, message, execution.path, execution.attempt, data)
         if run.masker is not None:
             error = run.masker.value(error)
+        if execution.task.sensitive:
+            error = hide(error)
+        if run.veil is not None:
+            error = {
+                **error,
+                "message": run.veil.text(error["message"]),
+                "data": run.veil.value(error["data"]),
+            }
         if execution.task.undo is not None:
             self._machine.undos.failed(execution, kind)
         if retry and self.retry(execution, error, retry_after):

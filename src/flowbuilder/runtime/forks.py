@@ -19,6 +19,7 @@ from flowbuilder.core.errors import CannotTakeOver, StoreCorrupt
 from flowbuilder.core.plan import FlowPlan
 from flowbuilder.core.records import NULL
 from flowbuilder.core.rules import SUCCEEDED
+from flowbuilder.core.sealed import Sealed
 from flowbuilder.runtime.recovered import replay
 from flowbuilder.runtime.start import Seed, Start
 from flowbuilder.runtime.taking_over import Asked, History, take_over
@@ -58,13 +59,17 @@ class Forks:
         """Start a run of the same flow with the same inputs, from the start; of `plan` where that is given."""
         old = await self._machine.in_thread(functools.partial(self._plan_of, source))
         how = self._start(source, how, {"rerun_of": source.id})
-        return await self._begin(source, plan or old, values.to_json(values.decode(source.inputs)), how)
+        return await self._begin(
+            source, plan or old, values.to_json(self._machine.sealing.inputs(source)), how
+        )
 
     async def anew(self, source: RunRow, edits: Edits, how: Start) -> RunRow:
         """Start a run with other inputs that takes over nothing."""
         old = await self._machine.in_thread(functools.partial(self._plan_of, source))
         how = self._start(source, how, {"forked_from": source.id, "edited": list(edits.inputs)})
-        return await self._begin(source, edits.flow or old, edited_inputs(source, edits.inputs), how)
+        return await self._begin(
+            source, edits.flow or old, edited_inputs(self._machine.sealing.inputs(source), edits.inputs), how
+        )
 
     async def fork(
         self,
@@ -95,7 +100,9 @@ class Forks:
         work = functools.partial(self._prepare, source, tuple(again), edits, only_failed)
         plan, seed, about = await self._machine.in_thread(work)
         how = self._start(source, how, {link: source.id, **about}, seed)
-        return await self._begin(source, plan, edited_inputs(source, edits.inputs), how)
+        return await self._begin(
+            source, plan, edited_inputs(self._machine.sealing.inputs(source), edits.inputs), how
+        )
 
     @staticmethod
     def _start(source: RunRow, how: Start, about: dict[str, Any], seed: Seed | None = None) -> Start:
@@ -145,6 +152,9 @@ class Forks:
                 store.blobs().renew(record.blob)  # nobody sweeps it before the new run refers to it
         seed = [records.TakenOver(source.id, now, True), *kept, records.TakenOver(source.id, now, False)]
         found = replay([records.encode(seed)], store.blobs().get)
+        if sealed := [path for path, ended in found.ended.items() if type(ended.output) is Sealed]:
+            what = "is encrypted for the run before, and cannot be taken over; rerun it from the start"
+            raise CannotTakeOver(f"the output of '{sealed[0]}' {what}")
         about: dict[str, Any] = {"again": taken.again[:MOST_NAMED]}
         if edited := [*edits.inputs, *edits.outputs]:
             about["edited"] = edited
@@ -157,7 +167,8 @@ class Forks:
         if not edits:
             return {}
         store = self._machine.store
-        recorded = replay(store.journal(source.id), store.blobs().get).ended
+        open = self._machine.sealing.opener(source.id)
+        recorded = replay(store.journal(source.id), store.blobs().get, open).ended
         outputs: dict[str, Any] = {}
         for name, value in edits.items():
             path, found, rest = name.partition(".output")
@@ -206,9 +217,9 @@ def _kept(journal: Sequence[records.Record], paths: Mapping[str, str]) -> Iterat
 # -- paths into values -------------------------------------------------------------
 
 
-def edited_inputs(source: RunRow, edits: Mapping[str, Any]) -> dict[str, Any]:
+def edited_inputs(given: Mapping[str, Any], edits: Mapping[str, Any]) -> dict[str, Any]:
     """Return a run's inputs with some of them, or parts of them, replaced; as JSON, to be checked again."""
-    inputs: Any = values.to_json(values.decode(source.inputs))
+    inputs: Any = values.to_json(dict(given))
     for path, value in edits.items():
         inputs = put(inputs, steps_of("." + path), value, f"inputs.{path}")
     return dict(inputs)

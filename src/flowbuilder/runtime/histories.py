@@ -16,7 +16,8 @@ import msgspec
 from flowbuilder.core import records, values
 from flowbuilder.core.errors import StoreError
 from flowbuilder.core.records import Armed, Collected, Compacted, Ended, Record, RegionEnded, RoundEnded
-from flowbuilder.core.rounds import is_superseded, loops_around
+from flowbuilder.core.rounds import is_superseded, loops_around, round_path
+from flowbuilder.core.values import is_sealed
 from flowbuilder.storage.api import Compact
 
 if TYPE_CHECKING:
@@ -82,11 +83,12 @@ class Histories:
         if kept:
             run.records = [record for record in run.records if not _is_superseded(record, kept)]
 
-    @staticmethod
-    def write_collected(run: RunState, loop: Loop) -> None:
+    def write_collected(self, run: RunState, loop: Loop) -> None:
         """Record what was collected and is not recorded yet."""
         if loop.covered > loop.written:
             part = values.encode(loop.collected[loop.written : loop.covered])
+            if loop.sensitive:
+                part = self._machine.sealing.seal(run.id, round_path(loop.path, loop.round), part)
             run.records.append(Collected(loop.path, loop.round, msgspec.Raw(part)))
             loop.written = loop.covered
 
@@ -178,10 +180,11 @@ def _merged(left: list[Record]) -> Iterator[Record]:
     for mine in pieces.values():
         some: list[Collected] = []
         for piece in mine:
-            if piece.blob is not None or sum(len(one.output) for one in some) > PIECE:
+            alone = piece.blob is not None or is_sealed(piece.output)
+            if alone or sum(len(one.output) for one in some) > PIECE:
                 yield from _as_one(some)
                 some = []
-            if piece.blob is not None:
+            if alone:
                 yield piece
             else:
                 some.append(piece)

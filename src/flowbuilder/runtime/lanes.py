@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from flowbuilder.core import records, values
+from flowbuilder.core import records
 from flowbuilder.core.errors import FlowBuilderError, KeyConflict, StoreError
 from flowbuilder.core.limits import key_text
 from flowbuilder.core.plan import HEADER
@@ -191,7 +191,7 @@ class RunLanes:
         if lanes is None or lanes.concurrency is None:
             return True
         waiting = msgspec.structs.replace(row)
-        entry = self._enter_entry(plan, values.decode(row.inputs), waiting, known=True)
+        entry = self._enter_entry(plan, self._machine.sealing.inputs(row), waiting, known=True)
         entered = await self._enter(entry)
         await self._tell(entered)
         found = entered.row

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from flowbuilder.core import values
 from flowbuilder.core.approvals import KIND as APPROVALS
 from flowbuilder.core.approvals import approval_key
 from flowbuilder.core.errors import FlowBuilderError, StoreCorrupt, StoreError
@@ -111,7 +110,7 @@ class Loading:
 
         What cannot be read is told as an error in place of a plan.
         """
-        store = self._machine.store
+        machine, store = self._machine, self._machine.store
         try:
             now = store.run(row.id)  # it may have ended since it was claimed
             if now is None or now.status not in LIVE or now.owner != self._machine.id:
@@ -122,7 +121,7 @@ class Loading:
             plan = self._machine.plans.of_definition(row.flow_hash, definition)
             self._machine.weighing.at_first(plan)
             batches = store.journal(row.id)
-            recovered = replay(batches, store.blobs().get)
+            recovered = replay(batches, store.blobs().get, machine.sealing.opener(row.id))
             return Loaded(row, plan, recovered, recovered.compacted + len(batches))
         except Exception as error:  # one that cannot be read keeps no other from being carried on
             return Loaded(row, error, None, 0)
@@ -138,7 +137,7 @@ class Loading:
             return
         plan: FlowPlan = item.plan
         try:
-            run = machine.runs.enter(row, plan, values.decode(row.inputs))
+            run = machine.runs.enter(row, plan, machine.sealing.inputs(row))
         except FlowBuilderError as error:
             _log.error("run %s cannot be carried on: %s", row.id, error)
             return

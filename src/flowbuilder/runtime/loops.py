@@ -48,6 +48,7 @@ class Loop:
         "recent",
         "round",
         "round_at",
+        "sensitive",
         "spins",
         "state",
         "turning",
@@ -74,6 +75,7 @@ class Loop:
         """Rounds recorded since the last flush."""
         self.is_undone = False
         """What its rounds have done may have to be undone, so that all of them are kept."""
+        self.sensitive = False
         self.spins = False
         """Its rounds only compute, and are carried out without a step between."""
         self.recent: deque[tuple[int, Any]] = deque(maxlen=rounds_kept)
@@ -100,7 +102,7 @@ class Loops:
         repeat = task.repeat
         assert repeat is not None
         loop = Loop(execution.path, self._kept)
-        loop.is_undone = task.undoes
+        loop.is_undone, loop.sensitive = task.undoes, task.sensitive
         known = run.recovered.rounds.pop(loop.path, None) if run.recovered is not None else None
         if known is not None:
             loop.round, loop.state, loop.moment = known.round, known.output, known.next_at
@@ -296,12 +298,16 @@ class Loops:
             loop.covered = len(loop.collected) - 1
             self._machine.histories.write_collected(run, loop)
             loop.written = loop.covered = len(loop.collected)
+            if loop.sensitive:
+                encoded = self._machine.sealing.seal(run.id, round_path(loop.path, loop.round + 1), encoded)
             self._machine.runs.keep_blob(run, Collected(loop.path, loop.round + 1), encoded)
 
     def _record(self, execution: Execution, number: int, encoded: bytes, now: float) -> None:
         """Write down that a round has ended well."""
         loop, run = execution.loop, execution.frame.run
         assert loop is not None
+        if loop.sensitive:
+            encoded = self._machine.sealing.seal(run.id, round_path(loop.path, number), encoded)
         small = len(encoded) <= values.BLOB_BYTES
         record = RoundEnded(
             loop.path,

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from flowbuilder.runtime.recovery import Recovery
     from flowbuilder.runtime.runs import Runs
     from flowbuilder.runtime.scheduler import Scheduler
+    from flowbuilder.runtime.sealing import Sealing
     from flowbuilder.runtime.services import EngineServices
     from flowbuilder.runtime.steering import Steering
     from flowbuilder.runtime.sub_flows import SubFlows
@@ -64,6 +65,7 @@ class Machine:
     bus: EventBus
     plans: Plans
     secrets: Mapping[str, str]
+    sealing: Sealing
     services: EngineServices
     placer: Placer
     profiles: Profiles

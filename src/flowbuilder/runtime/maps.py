@@ -12,6 +12,7 @@ import msgspec
 from flowbuilder.core import values
 from flowbuilder.core.errors import ExpressionError, OutputError
 from flowbuilder.core.failure import failure
+from flowbuilder.core.masking import MASK
 from flowbuilder.core.plan import INDEX, ITEM
 from flowbuilder.core.records import NULL, Ended, MapStarted
 from flowbuilder.core.rules import CANCELLED, CONTINUED, FAILED, STATUS, SUCCEEDED
@@ -235,6 +236,9 @@ class Maps:
             map.outputs[execution.element] = value
             if encoded is not None:
                 map.output_bytes += len(encoded)
+                if map.task.sensitive:
+                    self._machine.sealing.veil(run, value)
+                    encoded = self._machine.sealing.seal(run.id, execution.path, encoded)
         ended = self._now()
         if code != CANCELLED:
             small = encoded is None or len(encoded) <= values.BLOB_BYTES
@@ -271,6 +275,8 @@ class Maps:
                 "kind": error["kind"],
                 "message": error["message"],
             }
+            if map.task.sensitive:
+                entry["item"] = MASK
             masker = map.frame.run.masker
             map.errors.append(entry if masker is None else masker.value(entry))
             if map.task.tolerate is not None and map.failed is None:

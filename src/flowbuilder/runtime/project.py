@@ -44,6 +44,13 @@ def store_path(project: Path, config: Config, environ: Mapping[str, str]) -> Pat
     return project / FOLDER / STORE
 
 
+def key_file(project: Path, config: Config) -> Path | None:
+    """Return the file of keys that the settings name, if they do."""
+    if not config.encryption.key_file:
+        return None
+    return project / Path(config.encryption.key_file).expanduser()
+
+
 def secrets_path(project: Path, config: Config) -> Path:
     """Return the file that values of secrets are read from, whether it is there or not."""
     if config.secrets.file:

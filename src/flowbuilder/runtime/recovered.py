@@ -10,9 +10,13 @@ from flowbuilder.core import records, values
 from flowbuilder.core.errors import StoreCorrupt
 from flowbuilder.core.rounds import round_path
 from flowbuilder.core.rules import SUCCEEDED
+from flowbuilder.core.sealed import Sealed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+    Open = Callable[[str, Sealed], Any]
+    """Returns what is sealed, by the path that it belongs to."""
 
 
 class EndedTask(msgspec.Struct, gc=False):
@@ -57,18 +61,24 @@ class Rounds:
         """Take in what some rounds gave to the list."""
         self._collected.append(record)
 
-    def complete(self, blob: Callable[[str], bytes]) -> None:
+    def complete(self, blob: Callable[[str], bytes], open: Open | None = None) -> None:
         """Decode what the next round rests on."""
         if self.recent:
-            self.output = output_of(self.recent[-1][0], blob)
+            self.output = output_of(self.recent[-1][0], blob, open)
         for record in self._collected:
-            self.values += output_of(record, blob)
+            part = output_of(record, blob, open)
+            self.values += part if type(part) is list else [part]  # what stays sealed is one value
         self._collected.clear()
 
 
-def output_of(record: records.RoundEnded | records.Collected, blob: Callable[[str], bytes]) -> Any:
-    """Return the value of a record that may lie in the blob store."""
-    return values.decode(blob(record.blob) if record.blob is not None else record.output)
+def output_of(
+    record: records.RoundEnded | records.Collected, blob: Callable[[str], bytes], open: Open | None = None
+) -> Any:
+    """Return the value of a record that may lie in the blob store, and may be sealed."""
+    value = values.decode(blob(record.blob) if record.blob is not None else record.output)
+    if open is not None and type(value) is Sealed:
+        return open(round_path(record.path, record.round), value)
+    return value
 
 
 class Recovered:
@@ -88,6 +98,7 @@ class Recovered:
         "got",
         "maps",
         "nudges",
+        "open",
         "pauses",
         "phases",
         "place",
@@ -141,6 +152,7 @@ class Recovered:
         """Of each loop that had ended a round."""
         self.blob: Callable[[str], bytes] = _no_blob
         """Returns a large output by its content hash."""
+        self.open: Open | None = None
         self.compacted = 0
         """How many batches the first one stands for, besides itself."""
         self.sizes = (0, 0)
@@ -171,18 +183,23 @@ def _no_blob(content_hash: str) -> bytes:
     raise StoreCorrupt(f"there is no blob {content_hash}")
 
 
-def replay(batches: Iterable[bytes], blob: Callable[[str], bytes]) -> Recovered:
+def replay(
+    batches: Iterable[bytes],
+    blob: Callable[[str], bytes],
+    open: Open | None = None,
+) -> Recovered:
     """Fold a journal into what it says of each task.
 
     Args:
         batches: the journal, oldest first.
         blob: returns a large output by its content hash.
+        open: returns what is sealed, by the path that it is the output of; without it, it stays sealed.
 
     Raises:
         StoreCorrupt: if a large output is missing or damaged.
     """
     found = Recovered()
-    found.blob = blob
+    found.blob, found.open = blob, open
     ended = found.ended
     taking = False
     for batch in batches:
@@ -202,7 +219,7 @@ def replay(batches: Iterable[bytes], blob: Callable[[str], bytes]) -> Recovered:
                             place=found.place,
                         )
                 case records.Ended():
-                    ended[record.path] = _ended(record, found, blob)
+                    ended[record.path] = _ended(record, found, blob, open)
                 case records.AttemptStarted():
                     found.starts[record.path] = record
                 case records.AttemptFailed():
@@ -263,7 +280,7 @@ def replay(batches: Iterable[bytes], blob: Callable[[str], bytes]) -> Recovered:
                     found.sizes = (len(batch), 0)
     for path, rounds in found.rounds.items():
         if path not in ended:
-            rounds.complete(blob)
+            rounds.complete(blob, open)
     return found
 
 
@@ -284,11 +301,18 @@ def _round_ended(found: Recovered, record: records.RoundEnded) -> None:
     found.began[record.path] = record.began_at
 
 
-def _ended(record: records.Ended, found: Recovered, blob: Callable[[str], bytes]) -> EndedTask:
+def _ended(
+    record: records.Ended,
+    found: Recovered,
+    blob: Callable[[str], bytes],
+    open: Open | None,
+) -> EndedTask:
     if record.count is not None and record.code == SUCCEEDED:
         output = _map_output(record, found.ended)
     else:
         output = values.decode(blob(record.blob) if record.blob is not None else record.output)
+        if open is not None and type(output) is Sealed:
+            output = open(record.path, output)
     return EndedTask(
         record.code,
         output,

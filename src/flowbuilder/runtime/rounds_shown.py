@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowbuilder.core.rounds import round_path
 from flowbuilder.core.rules import SUCCEEDED
+from flowbuilder.core.sealed import shown
 from flowbuilder.runtime.recovered import output_of
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def history_of(rounds: Rounds, blob: Callable[[str], bytes]) -> list[dict[str, A
             "started_at": record.started_at,
             "duration": record.ended_at - record.started_at,
             "attempts": record.attempts,
-            "output": output_of(record, blob),
+            "output": shown(output_of(record, blob)),
         }
         for record, _ in rounds.recent[-SHOWN:]
     ]

@@ -83,6 +83,7 @@ class Runs:
             KeyConflict: the key's run has other inputs.
             ProfileError: the project's profile lacks a connection that the flow needs.
             SecretsMissing: the flow names secrets that nobody provides.
+            EncryptionKeyMissing: the flow has sensitive values, and there is no key.
             StoreError: the run was not accepted.
             EngineStopped: the engine is being closed.
         """
@@ -91,6 +92,8 @@ class Runs:
             checked, how = machine.profiles.settle(plan, inputs, how)
         else:
             checked = plan.check_inputs(inputs)
+        if plan.seals:
+            machine.sealing.check(plan)
         how.check()
         if machine.stopping:
             raise EngineStopped
@@ -156,7 +159,7 @@ class Runs:
                         return run.row
             finally:
                 self._starting.pop((plan.name, key), None)
-        if values.decode(known.inputs) != inputs:
+        if self._machine.sealing.inputs(known) != inputs:
             raise KeyConflict(key, known.id)
         live = self.live.get(known.id)
         if live is not None:
@@ -215,13 +218,14 @@ class Runs:
     def make_row(self, plan: FlowPlan, inputs: dict[str, Any], how: Start) -> RunRow:
         """Make the row of a new run, which begins now."""
         now = self._machine.clock.now()
+        run_id = self._ids.make(now)
         return RunRow(
-            id=self._ids.make(now),
+            id=run_id,
             flow=plan.name,
             flow_hash=plan.content_hash,
             status="running",
             created_at=now,
-            inputs=values.encode(inputs),
+            inputs=values.encode(inputs) if not plan.sensitive_inputs else self._sealed(run_id, plan, inputs),
             key=how.key,
             priority=plan.priority if how.priority is None else how.priority,
             started_at=now,
@@ -230,6 +234,9 @@ class Runs:
             labels={**plan.labels, **(how.labels or {})} if how.labels or plan.labels else _NO_LABELS,
             about=None if how.about is None else values.encode(dict(how.about)),
         )
+
+    def _sealed(self, run_id: str, plan: FlowPlan, inputs: dict[str, Any]) -> bytes:
+        return self._machine.sealing.seal_inputs(run_id, plan, inputs)
 
     def enter(self, row: RunRow, plan: FlowPlan, inputs: dict[str, Any]) -> RunState:
         """Make the state of a run in memory; nothing of it has begun yet."""
@@ -242,6 +249,8 @@ class Runs:
         if plan.connections:
             hidden = self._machine.profiles.secrets_of(plan, context.profile)
             run.masker = Masker({**context.secrets, **hidden}) or None
+        if plan.sensitive_inputs:
+            self._machine.sealing.veil_inputs(run, plan, inputs)
         if plan.timeout is not None:
             stop = functools.partial(self._machine.cancellation.time_is_up, run)
             started = row.started_at or row.created_at

@@ -322,6 +322,8 @@ class Scheduler:
         ended = self._now()
         if started is None:
             started, attempts = ended, 0
+        if task.sensitive and encoded is not None:
+            encoded = self._machine.sealing.seal(frame.run.id, path, encoded)
         raw = NULL if encoded is None or len(encoded) > values.BLOB_BYTES else msgspec.Raw(encoded)
         record = Ended(path, code, started, ended, raw, attempts, error, reason, None, errors, keys, count)
         self.record(frame.run, record, encoded)
@@ -357,6 +359,8 @@ class Scheduler:
         scope[CODES][slot] = code
         if code == SUCCEEDED:
             scope[HEADER + slot] = output
+            if task.sensitive:
+                self._machine.sealing.veil(frame.run, output)
         if error is not None or errors:
             known = scope[ERRORS]
             if known is NO_ERRORS:

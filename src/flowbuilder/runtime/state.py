@@ -185,6 +185,8 @@ class RunState:
         "taken",
         "timer",
         "undo",
+        "veil",
+        "veiled",
         "waiters",
         "without_undo",
     )
@@ -221,6 +223,9 @@ class RunState:
         """Given up by this engine: it left memory, or its journal could not be written."""
         self.recovered: Recovered | None = None
         self.masker: Masker | None = None
+        self.veil: Masker | None = None
+        """Of sensitive values, for logs and errors; outputs keep them."""
+        self.veiled: dict[str, str] | None = None
         self.timer: Timer | None = None
         """Of the run's own timeout."""
         self.taken: Taken | None = None

@@ -137,7 +137,7 @@ def _of_rounds(task: TaskPlan, scope: Scope, path: str, journal: Recovered) -> I
     for record, place in rounds.recent if rounds is not None else ():
         last = record.round
         inner = _scope_of_round(scope, state, last)
-        state = output_of(record, journal.blob)
+        state = output_of(record, journal.blob, journal.open)
         if task.undo is not None:
             yield Undoable(round_path(path, last), task, inner, state, (False, place))
         yield from _of_body(task, inner, round_path(path, last), record.attempts, journal)

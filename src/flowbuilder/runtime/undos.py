@@ -12,7 +12,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any, Final
 
-from flowbuilder.core.errors import ExpressionError, StoreError
+from flowbuilder.core.errors import ExpressionError, FlowBuilderError, StoreError
 from flowbuilder.core.failure import failure
 from flowbuilder.core.globs import kind_matches
 from flowbuilder.core.plan import ERROR, OUTPUT, UNDO
@@ -188,12 +188,17 @@ class Undos:
         self._machine.committer.when_on_disk(run, on_disk)
 
     async def _read(self, run: RunState, gather: Gather, done: Callable[[RunState], None]) -> None:
-        store = self._machine.store
+        store, open = self._machine.store, self._machine.sealing.opener(run.id)
         try:
-            journal = await self._machine.in_thread(lambda: replay(store.journal(run.id), store.blobs().get))
+            journal = await self._machine.in_thread(
+                lambda: replay(store.journal(run.id), store.blobs().get, open)
+            )
         except StoreError as error:
             if not run.lost:
                 self._machine.recovery.lost([run], error)
+            return
+        except FlowBuilderError as error:  # a key that is no longer there
+            self._machine.phases.broken(run, error)
             return
         if run.lost:
             return

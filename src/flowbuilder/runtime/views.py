@@ -10,6 +10,7 @@ import msgspec
 from flowbuilder.core import values
 from flowbuilder.core.plan import UNDO
 from flowbuilder.core.rules import CACHED, PENDING, RUNNING, STATUS, WAITING
+from flowbuilder.core.sealed import shown
 from flowbuilder.runtime.attempts import FOR_TASKS
 from flowbuilder.runtime.forks import forks_of
 from flowbuilder.runtime.recovered import EndedTask, Recovered, replay
@@ -191,7 +192,7 @@ def view(store: Store, row: RunRow, plan: FlowPlan | None, live: RunState | None
         run_id=row.id,
         flow=row.flow,
         status=row.status,
-        inputs=values.decode(row.inputs),
+        inputs=shown(values.decode(row.inputs)),
         outputs=result if succeeded else None,
         error=None if succeeded else result,
         created_at=row.created_at,
@@ -261,7 +262,7 @@ def _ended(ended: EndedTask) -> TaskView:
     return TaskView(
         status=STATUS[ended.code],
         reason=ended.reason,
-        output=ended.output,
+        output=shown(ended.output),
         error=ended.error,
         attempts=ended.attempts,
         started_at=ended.started_at if began else None,

@@ -12,10 +12,11 @@ import msgspec
 
 from flowbuilder.core.errors import NotFound
 from flowbuilder.core.plan import FlowPlan
+from flowbuilder.runtime.encryption import Encryption
 from flowbuilder.runtime.engine import EngineCore
 from flowbuilder.runtime.forks import Edits
 from flowbuilder.runtime.plans import file_of
-from flowbuilder.runtime.project import find_project, secrets_path
+from flowbuilder.runtime.project import find_project, key_file, secrets_path
 from flowbuilder.runtime.secrets import Secrets
 from flowbuilder.runtime.settings import read_settings
 from flowbuilder.runtime.start import PLAIN, Start
@@ -77,6 +78,9 @@ class Engine:
             self._store,
             config,
             secrets=Secrets(secrets_path(project, config), project=project) if secrets is None else secrets,
+            encryption=Encryption(
+                key_file(project, config), os.environ, lost_anyway=store is None and path == ":memory:"
+            ),
             clock=clock,
             recover=recover,
         )

@@ -38,7 +38,7 @@ _LINGER: Final = 1.0
 _UNKILLABLE: Final = 5.0
 """Seconds to wait for a killed child; one that hangs in the kernel is left to it."""
 _CHUNK: Final = 256 * 1024
-_SECRET: Final = "FLOWBUILDER_SECRET_"
+_SECRET: Final = ("FLOWBUILDER_SECRET_", "FLOWBUILDER_ENCRYPTION_KEY")
 
 
 class Child(msgspec.Struct, frozen=True):

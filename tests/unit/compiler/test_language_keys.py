@@ -45,20 +45,6 @@ def test_a_key_of_a_flow_is_taken(line: str) -> None:
     assert codes(flow(SET, line + "\n")) == []
 
 
-@pytest.mark.parametrize(
-    "key",
-    [
-        *("sensitive: true",),
-    ],
-)
-def test_a_key_of_a_task_that_comes_later_says_so(key: str) -> None:
-    (found,) = said(flow(f"a: {{type: set, with: 1, {key}}}"))
-
-    assert found.code == "FB205"
-    assert key.partition(":")[0] in found.what
-    assert any("until then" in hint for hint in found.hints)
-
-
 @pytest.mark.parametrize("name", ["wasm", "llm", "agent", "retrieve"])
 def test_a_task_type_that_comes_later_says_so(name: str) -> None:
     (found,) = said(flow(f"a: {{type: {name}, with: {{x: 1}}}}"))

@@ -16,6 +16,7 @@ from flowbuilder.compiler.checks.queues import check_queues
 from flowbuilder.compiler.checks.retried_writes import check_retried_writes
 from flowbuilder.compiler.checks.secret_paths import check_secret_paths
 from flowbuilder.compiler.checks.secrets import check_unused_secrets
+from flowbuilder.compiler.checks.sensitive import check_sensitive
 from flowbuilder.compiler.checks.shadowing import check_shadowing
 from flowbuilder.compiler.checks.subject import Subject
 from flowbuilder.compiler.checks.triggers import check_triggers
@@ -47,6 +48,7 @@ CHECKS: tuple[Check, ...] = (
     check_queues,
     check_undos,
     check_triggers,
+    check_sensitive,
 )
 
 __all__ = ["CHECKS", "Check", "Subject"]

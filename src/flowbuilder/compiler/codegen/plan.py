@@ -70,6 +70,7 @@ class _FlowGenerator:
         self._module = Module(flow.at.file, steps)
         self._variables = {var.name: number for number, var in enumerate(flow.vars)}
         self._workspaces = False
+        self._sensitive = False
         self._secret_vars = _vars_that(flow, mentions_secrets)
         self._queues: dict[str, Span] = {}
         self._caches_for_run = False
@@ -104,6 +105,8 @@ class _FlowGenerator:
             fail_fast=flow.fail_fast,
             priority=flow.priority,
             durability=flow.durability,
+            sensitive_inputs=frozenset(entry.name for entry in flow.inputs if entry.sensitive),
+            seals=self._sensitive or any(entry.sensitive for entry in flow.inputs),
             weigh=lambda _figures: None,
             list_code=str,
             lanes=self._lanes(),
@@ -172,6 +175,7 @@ class _FlowGenerator:
 
     def _task(self, task: ir.Task, level: Level, prefix: str, fused: bool) -> TaskPlan:
         path = prefix + task.id
+        self._sensitive = self._sensitive or task.sensitive
         expressions = _expressions(task)
         plan = TaskPlan(
             id=task.id,
@@ -188,6 +192,7 @@ class _FlowGenerator:
             retry=task.retry.policy if task.retry is not None else None,
             on_crash=task.on_crash,
             priority=task.priority,
+            sensitive=task.sensitive,
             uses_now=any(map(uses_now, expressions)),
             uses_secrets=bool(self._flow.secrets) and any(map(self._is_secret, expressions)),
         )

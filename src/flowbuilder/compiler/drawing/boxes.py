@@ -107,6 +107,8 @@ def _box(task: Task, prefix: str, waits: tuple[int, ...], extra: Mapping[str, st
         words.append(f"when {task.run_when}")
     if task.pruned is not None:
         words.append("never runs")
+    if task.sensitive:
+        words.append("sensitive")
     if task.undo is not None:
         words.append(f"undone by {type_of(task.undo.tasks[0])}")
     if path in extra:

@@ -158,6 +158,8 @@ def _limits(task: Task) -> Iterator[Detail]:
         yield "On error", _on_error(task.on_error)
     if task.limits is not None:
         yield from _bounds(task.limits)
+    if task.sensitive:
+        yield "Output", "sensitive: encrypted in the store"
     if task.on_crash == "fail":
         yield "On crash", "fail: its start is on disk first, so it runs at most once"
 

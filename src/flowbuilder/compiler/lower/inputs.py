@@ -47,13 +47,19 @@ def _read_input(ctx: Context, name: Scalar, node: Node, what: str, whole: str) -
     if type(schema) is not dict:
         return anything
     check_keywords(ctx, node, "FB240")
+    sensitive = schema.pop("sensitive", False)
+    if type(sensitive) is not bool:
+        ctx.expected("true or false", node.pairs["sensitive"][1], f"{key}.sensitive")
+    elif sensitive and what != "input":
+        where = node.pairs["sensitive"][0]
+        ctx.error("FB211", f"a {what} cannot be 'sensitive'", where, "keep such values in `secrets`")
     required = "default" not in schema
     default = schema.pop("default", None)
     if not check_schema(ctx, node, schema, "FB240"):
-        return ir.Input(name.text, at, {}, required, default)
+        return ir.Input(name.text, at, {}, required, default, sensitive is True)
     if not required:
         _check_default(ctx, f"{what} '{name.text}'", node, schema, default)
-    return ir.Input(name.text, at, schema, required, default)
+    return ir.Input(name.text, at, schema, required, default, sensitive is True)
 
 
 def _check_default(ctx: Context, name: str, node: Mapping, schema: dict[str, Any], default: Any) -> None:

@@ -26,6 +26,7 @@ from flowbuilder.compiler.lower.fields import (
 )
 from flowbuilder.compiler.lower.json_schema import read_schema
 from flowbuilder.compiler.lower.record import Key, Table, read_record
+from flowbuilder.compiler.lower.sensitive import spread_sensitive, take_on_sensitive
 from flowbuilder.compiler.lower.undo import FIELD as UNDO_FIELD
 from flowbuilder.compiler.lower.undo import lower_undo
 from flowbuilder.compiler.lower.values import MARK, lower_scalar, lower_value
@@ -163,6 +164,7 @@ TASK: Final = Table(
         "on_error": Key(on_error.FIELD, "What happens instead when it fails."),
         "undo": Key(UNDO_FIELD, "A task that reverses this one, if the run fails or is cancelled."),
         "schema": Key(Field(_read_schema, {"type": "object"}), "The JSON Schema that its output must fit."),
+        "sensitive": Key(BOOLEAN, "Whether its output is encrypted in the store, and `***` in views."),
         "priority": Key(integer(0, 100), "More goes first; 50 unless given."),
         "executor": Key(EXECUTOR, "Where it runs."),
         "effect": Key(EFFECT, "What it does to the world outside of its output."),
@@ -181,9 +183,7 @@ TASK: Final = Table(
         "outputs": Key(_NODE, "The outputs of a group."),
         "workspace": Key(BOOLEAN, "Whether the tasks of a group share a folder, which is gone when it ends."),
     },
-    later={
-        "sensitive": "until then keep such values in `secrets`",
-    },
+    later={},
     elsewhere={
         "depends_on": "it is called `needs`",
         "dependsOn": "it is called `needs`",
@@ -265,6 +265,10 @@ def lower_task(ctx: Context, key: Scalar, node: Node) -> Draft:
     if "undo" in values:
         fields["undo"] = lower_undo(ctx, key, *pairs["undo"], fields["work"])
     _layers(values, fields, mentions)
+    if values.get("sensitive"):
+        spread_sensitive(fields)
+    else:
+        take_on_sensitive(fields)
     fields["on_crash"] = ctx.on_crash
     for name in ("priority", "name", "description", "tags"):
         if name in values:

@@ -95,6 +95,7 @@ def _is_fusible(task: Task, secret: frozenset[str]) -> bool:
         and task.retry is None
         and task.on_error is None
         and task.undo is None
+        and not task.sensitive
         and task.timeout is None
         and task.deadline is None
         and task.env is None

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _PR_SET_PDEATHSIG: Final = 1
-_SECRET: Final = "FLOWBUILDER_SECRET_"
+_SECRET: Final = ("FLOWBUILDER_SECRET_", "FLOWBUILDER_ENCRYPTION_KEY")
 
 
 def initialize() -> None:

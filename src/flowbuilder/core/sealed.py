@@ -1,0 +1,35 @@
+"""A value that is encrypted: what a journal and a run's row hold of what is sensitive.
+
+Whoever has no key, or no need, sees a `Sealed` where the value stands, and
+shows it as `***`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from flowbuilder.core.masking import MASK
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Sealed:
+    """An encrypted value."""
+
+    data: bytes
+    """The key's id, the nonce, the ciphertext with its tag: see `runtime.sealing`."""
+
+
+def shown(value: Any) -> Any:
+    """Return a value as people may see it: what is sealed in it as `***`.
+
+    A value that was decoded has something sealed in it at its top, as an
+    element of a map's output, or as an input.
+    """
+    if type(value) is Sealed:
+        return MASK
+    if type(value) is list:
+        return [MASK if type(item) is Sealed else item for item in value]
+    if type(value) is dict:
+        return {key: MASK if type(item) is Sealed else item for key, item in value.items()}
+    return value

@@ -1,0 +1,159 @@
+"""What is sensitive is sealed before it is handed to the store, and opened when it comes back.
+
+It is plain in the memory of the engine that drives the run, and nowhere else.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any, Final
+
+from flowbuilder.core import values
+from flowbuilder.core.globs import kind_matches
+from flowbuilder.core.masking import MASK, SHORTEST, Masker
+from flowbuilder.core.sealed import Sealed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from flowbuilder.core.plan import FlowPlan
+    from flowbuilder.runtime.encryption import Encryption
+    from flowbuilder.runtime.state import RunState
+    from flowbuilder.storage.api import RunRow
+
+OUR_WORDS: Final = (
+    "timeout",
+    "cancelled",
+    "engine.*",
+    "executor.crashed",
+    "expression.*",
+    *("output.type", "output.size", "output.depth", "repeat.max"),
+    "shell.missing",
+)
+"""Kinds of error whose messages are the engine's own, and show no values."""
+
+MOST_TEXTS: Final = 50
+"""Sensitive texts of one run that are looked for in its logs and errors."""
+
+
+class Sealing:
+    """Seals and opens what belongs to runs."""
+
+    def __init__(self, encryption: Encryption) -> None:
+        self._encryption = encryption
+
+    def check(self, plan: FlowPlan) -> None:
+        """See that there is a key, if the flow has anything sensitive.
+
+        Raises:
+            EncryptionKeyMissing, EncryptionKeyUnusable.
+        """
+        if plan.seals:
+            self._encryption.keys(
+                f"flow '{plan.name}' has sensitive values, and there is no key to encrypt them"
+            )
+
+    def seal(self, run_id: str, place: str, encoded: bytes) -> bytes:
+        """Return an encoded value as it may be kept: encoded again, and sealed."""
+        keys = self._encryption.keys(f"'{place}' is sensitive, and there is no key to encrypt it")
+        return values.encode(keys.seal(encoded, run_id, place), max_bytes=len(encoded) + values.BLOB_BYTES)
+
+    def open(self, run_id: str, place: str, sealed: Sealed) -> Any:
+        """Return the value that was sealed for a place in a run.
+
+        Raises:
+            EncryptionKeyMissing, EncryptionKeyUnusable.
+        """
+        keys = self._encryption.keys(
+            f"'{place}' of run {run_id} is encrypted, and there is no key to decrypt it"
+        )
+        return values.decode(keys.open(sealed, run_id, place))
+
+    def opened(self, place: str, encoded: bytes) -> bytes:
+        """Return an encoded value that was kept beyond its run, opened if it is sealed.
+
+        Raises:
+            EncryptionKeyMissing, EncryptionKeyUnusable.
+        """
+        if not values.is_sealed(encoded):
+            return encoded
+        keys = self._encryption.keys(f"'{place}' is encrypted, and there is no key to decrypt it")
+        return keys.open(values.decode(encoded), "", place)
+
+    def opener(self, run_id: str) -> Callable[[str, Sealed], Any]:
+        """Return what opens the outputs of a run, by path."""
+        return functools.partial(self.open, run_id)
+
+    def seal_inputs(self, run_id: str, plan: FlowPlan, inputs: dict[str, Any]) -> bytes:
+        """Return a run's inputs as its row keeps them."""
+        if not plan.sensitive_inputs:
+            return values.encode(inputs)
+        keys = self._encryption.keys(
+            f"flow '{plan.name}' has sensitive inputs, and there is no key to encrypt them"
+        )
+        return values.encode(
+            {
+                name: keys.seal(values.encode(value), run_id, _input(name))
+                if name in plan.sensitive_inputs
+                else value
+                for name, value in inputs.items()
+            }
+        )
+
+    def inputs(self, row: RunRow) -> dict[str, Any]:
+        """Return a run's inputs, from its row.
+
+        Raises:
+            EncryptionKeyMissing, EncryptionKeyUnusable.
+        """
+        found: dict[str, Any] = values.decode(row.inputs)
+        for name, value in found.items():
+            if type(value) is Sealed:
+                found[name] = self.open(row.id, _input(name), value)
+        return found
+
+    # -- what people may see -----------------------------------------------------------
+
+    @staticmethod
+    def veil(run: RunState, value: Any) -> None:
+        """Have the texts in a sensitive value masked in what the run logs and reports from here on."""
+        texts = run.veiled
+        if texts is None:
+            texts = run.veiled = {}
+        before = len(texts)
+        for text in _texts(value):
+            if len(texts) >= MOST_TEXTS:
+                break
+            texts[text] = text
+        if len(texts) > before:
+            run.veil = Masker(texts) or None
+
+    def veil_inputs(self, run: RunState, plan: FlowPlan, inputs: Mapping[str, Any]) -> None:
+        """Have the texts in sensitive inputs masked."""
+        for name in plan.sensitive_inputs:
+            self.veil(run, inputs.get(name))
+
+
+def hide(error: dict[str, Any]) -> dict[str, Any]:
+    """Return an error of a sensitive task as it may be kept: what the task itself said is not."""
+    if kind_matches(error["kind"], OUR_WORDS):
+        return error
+    return {**error, "message": MASK, "data": None}
+
+
+def _input(name: str) -> str:
+    return f"inputs.{name}"
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Yield the texts in a value that are long enough to be masked."""
+    stack = [value]
+    while stack:
+        part = stack.pop()
+        if type(part) is str:
+            if len(part) >= SHORTEST:
+                yield part
+        elif type(part) is dict:
+            stack += reversed(part.values())
+        elif type(part) is list:
+            stack += reversed(part)
