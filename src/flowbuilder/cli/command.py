@@ -95,6 +95,12 @@ TABLE: Final[Mapping[str, str]] = {
     "plugins check": "plugins_check",
     "test": "test",
     "up": "up",
+    "backfill": "backfill",
+    "schedules list": "schedules_list",
+    "schedules next": "schedules_next",
+    "schedules pause": "schedules_pause",
+    "schedules resume": "schedules_resume",
+    "schedules trigger": "schedules_trigger",
     "runs list": "runs_list",
     "runs show": "runs_show",
     "runs watch": "runs_watch",
@@ -138,6 +144,7 @@ GROUPS: Final[Mapping[str, str]] = {
     "approvals": "See what is to be decided, and decide it",
     "connections": "Look at what flows connect to, and try it",
     "keys": "Keys for what is sensitive",
+    "schedules": "Look at triggers, and act on them",
 }
 
 

@@ -69,6 +69,11 @@ class Cron:
         """Return the first moment behind one, in seconds since 1970 UTC; None if there is none."""
         return self._fixed_after(moment) if self._fixed else self._shown_after(moment)
 
+    def names(self, local: dt.datetime) -> bool:
+        """Tell whether the clock on the wall shows a time that the expression names, at a moment in its zone."""
+        shown = local.replace(tzinfo=None, fold=0)
+        return next(self._from(shown - _SECOND), None) == shown
+
     def _fixed_after(self, moment: float) -> float | None:
         """Go through the times that a calendar without a zone has, and place each in ours."""
         local = dt.datetime.fromtimestamp(moment // 1, self._zone).replace(tzinfo=None, fold=0)

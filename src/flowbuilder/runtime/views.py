@@ -135,7 +135,9 @@ class RunView(msgspec.Struct):
             }
             if self.paused is not None:
                 shown["paused"] = {"at": iso(self.paused["at"]), "reason": self.paused["reason"]}
-            shown |= {name: values.to_json(self.about[name]) for name in LINKS if name in self.about}
+            shown |= {
+                name: values.to_json(self.about[name]) for name in (*LINKS, "trigger") if name in self.about
+            }
         return shown
 
 

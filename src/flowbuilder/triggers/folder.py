@@ -72,9 +72,11 @@ class Folder:
     Args:
         root: the folder; or a file, which is then the only flow.
         plans: compiles them.
+        mentioning: only files in which this stands are read.
     """
 
-    def __init__(self, root: Path, plans: Plans) -> None:
+    def __init__(self, root: Path, plans: Plans, *, mentioning: bytes = b"") -> None:
+        self._mentioning = mentioning
         self.root = Path(os.path.abspath(root))
         self._plans = plans
         self.flows: dict[str, Loaded] = {}
@@ -149,6 +151,8 @@ class Folder:
         except OSError as error:
             return Broken(path, f"it cannot be read: {error.strerror}", states=states)
         if path != self.root and not is_flow(path, head):
+            return None
+        if self._mentioning not in head:
             return None
         try:
             checked = self._plans.compile_file(path)

@@ -55,7 +55,7 @@ class Project:
         self._looking: asyncio.Task[Any] | None = None
         self._look_again = False
         self._held: list[Happening] = []
-        self.triggers = Triggers(machine, self._tell)
+        self.triggers = Triggers(machine, self._tell, watches=watch)
 
     async def open(self) -> None:
         """Read all flows, and put their triggers in force.
@@ -177,6 +177,8 @@ class Project:
                 if not any(loaded.path == path for loaded in changes.loaded):
                     name = next((n for n, one in self._folder.flows.items() if one.path == path), None)
                     self._say("reloaded", name, message=f"{self._folder.shown(path)} is as it was before")
+        if not self._watch:
+            self.triggers.look_for_files()
 
     def _put_in_force(self, loaded: Loaded, *, new: bool) -> None:
         plan = loaded.plan
@@ -199,6 +201,7 @@ class Project:
     # -- telling ----------------------------------------------------------------------------
 
     def _on_end(self, row: RunRow) -> None:
+        self.triggers.run_ended(row)
         if row.status not in _ENDED:
             return
         at = row.ended_at or self._machine.clock.now()

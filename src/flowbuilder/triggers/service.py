@@ -12,10 +12,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from flowbuilder.core.errors import EngineStopped, StoreError
 from flowbuilder.triggers.armed import Armed, Fired
+from flowbuilder.triggers.events import Heard
+from flowbuilder.triggers.files import Arrivals
+from flowbuilder.triggers.flows import LOOK_EVERY, Ends
 from flowbuilder.triggers.happenings import Happening, What
 from flowbuilder.triggers.keeper import Keeper
-from flowbuilder.triggers.state import ASK, PAUSE, SCHEDULE, Ask, Pause, Progress, all_of
-from flowbuilder.triggers.timed import SET_BACK, Timed, calendar_of, has_ended, in_zone
+from flowbuilder.triggers.source import Source, make_source, source_class
+from flowbuilder.triggers.state import ARRIVAL, ASK, PAUSE, SCHEDULE, Ask, Pause, Progress, all_of, fact
+from flowbuilder.triggers.timed import SET_BACK, calendar_of, has_ended, in_zone
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -23,6 +27,7 @@ if TYPE_CHECKING:
     from flowbuilder.core.plan import FlowPlan
     from flowbuilder.runtime.machine import Machine
     from flowbuilder.storage.api import RunRow
+    from flowbuilder.storage.events import Event
 
 _log = logging.getLogger("flowbuilder.triggers")
 
@@ -43,13 +48,18 @@ class Triggers:
     Args:
         machine: the engine.
         listen: is told what happens.
+        watches: folders of files are watched; else `look_for_files` looks.
     """
 
-    def __init__(self, machine: Machine, listen: Callable[[Happening], None]) -> None:
+    def __init__(
+        self, machine: Machine, listen: Callable[[Happening], None], *, watches: bool = True
+    ) -> None:
         self.machine = machine
+        self.watches = watches
         self.keeper = Keeper(machine)
         self.pauses: dict[str, Pause] = {}
-        self.timed: dict[str, Timed] = {}
+        self.sources: dict[str, Source] = {}
+        """Those at work, by full name."""
         self.armed: dict[str, Armed] = {}
         """All that are in force, by full name."""
         self.firing = 0
@@ -60,6 +70,10 @@ class Triggers:
         self._progress: dict[str, Progress] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._waiting: set[asyncio.Task[Any]] = set()
+        self._of_flow: dict[str, frozenset[str]] = {}
+        self._by_flow: dict[str, dict[str, Ends]] = {}
+        self._by_event: dict[str, dict[str, Heard]] = {}
+        self._looks_for_ends = self._hears = False
         self._looking = False
         self._offset = 0.0
         self._closed = False
@@ -69,6 +83,8 @@ class Triggers:
         store = self.machine.store
         self._progress = await self.machine.in_thread(functools.partial(all_of, store, SCHEDULE, Progress))
         self.pauses = await self.machine.in_thread(functools.partial(all_of, store, PAUSE, Pause))
+        forget = functools.partial(store.facts().forget, ARRIVAL, expired_at=self.machine.clock.now())
+        await self.machine.in_thread(forget)
         commands = self.machine.commands
         commands.listeners = (*commands.listeners, self._on_wake)
         self._offset = self._clock_offset()
@@ -79,8 +95,8 @@ class Triggers:
         self._closed = True
         commands = self.machine.commands
         commands.listeners = tuple(one for one in commands.listeners if one != self._on_wake)
-        for timed in self.timed.values():
-            timed.close()
+        for source in self.sources.values():
+            source.close()
         tasks = [*self._waiting, *self._tasks]
         for task in self._waiting:
             task.cancel()
@@ -92,35 +108,89 @@ class Triggers:
     def arm(self, plan: FlowPlan, file: str) -> None:
         """Put the triggers of a version of a flow in force, in place of those of the version before."""
         wanted = {one.name: one for one in (Armed(plan, trigger, file) for trigger in plan.triggers)}
-        prefix = f"{plan.name}/"
-        for name in [name for name in self.armed if name.startswith(prefix) and name not in wanted]:
+        for name in self._of_flow.get(plan.name, frozenset()) - wanted.keys():
             self._drop(name)
+        self._of_flow[plan.name] = frozenset(wanted)
         for name, armed in wanted.items():
             self.armed[name] = armed
-            self._arm_timed(name, armed)
+            self._arm(name, armed)
 
-    def _arm_timed(self, name: str, armed: Armed) -> None:
-        timed = self.timed.get(name)
-        if calendar_of(armed.trigger) is None:
-            if timed is not None:
-                timed.close()
-                del self.timed[name]
-        elif timed is None:
-            self.timed[name] = Timed(self, armed, self._progress.pop(name, None))
+    def _arm(self, name: str, armed: Armed) -> None:
+        source, kind = self.sources.get(name), source_class(armed)
+        if source is not None and type(source) is kind:
+            self._unlist(name, source)
+            source.replace(armed)
         else:
-            timed.replace(armed)
+            if source is not None:
+                self._unlist(name, source)
+                source.close()
+                del self.sources[name]
+            source = make_source(self, armed, self._progress.pop(name, None))
+        if source is None:
+            self.warn(name, "webhooks come with the server, in a later release; nothing starts it here")
+            return
+        self.sources[name] = source
+        if type(source) is Ends:
+            for flow in source.flows:
+                self._by_flow.setdefault(flow, {})[name] = source
+            if not self._looks_for_ends:
+                self._looks_for_ends = True
+                self.waiting(self._look_for_ends())
+        elif type(source) is Heard:
+            self._by_event.setdefault(source.event, {})[name] = source
+            if not self._hears:
+                self._hears = True
+                self.machine.hearing.listen(self._hear)
+
+    def _unlist(self, name: str, source: Source) -> None:
+        if type(source) is Ends:
+            for flow in source.flows:
+                self._by_flow.get(flow, {}).pop(name, None)
+        elif type(source) is Heard:
+            self._by_event.get(source.event, {}).pop(name, None)
 
     def disarm(self, flow: str) -> None:
         """Take the triggers of a flow out of force; what is known of them is forgotten."""
-        for name in [name for name in self.armed if name.startswith(f"{flow}/")]:
+        for name in self._of_flow.pop(flow, frozenset()):
             self._drop(name)
 
     def _drop(self, name: str) -> None:
         del self.armed[name]
-        timed = self.timed.pop(name, None)
-        if timed is not None:
-            timed.close()
+        source = self.sources.pop(name, None)
+        if source is not None:
+            self._unlist(name, source)
+            source.close()
         self.keeper.forget(SCHEDULE, name)
+
+    # -- what happens ---------------------------------------------------------------
+
+    def _hear(self, events: list[Event]) -> None:
+        """Tell triggers of events what has come."""
+        if self._closed:
+            return
+        for name in {event.name for event in events if event.run_id is None}:
+            for heard in list(self._by_event.get(name, {}).values()):
+                heard.look_soon()
+
+    def run_ended(self, row: RunRow) -> None:
+        """Tell triggers of flows that a run of this engine has ended."""
+        for ends in list(self._by_flow.get(row.flow, {}).values()):
+            ends.hear(row)
+
+    async def _look_for_ends(self) -> None:
+        """Look now and then for runs that end in other engines."""
+        while True:
+            await self.machine.clock.sleep(LOOK_EVERY)
+            for source in {
+                id(one): one for found in self._by_flow.values() for one in found.values()
+            }.values():
+                source.look_soon()
+
+    def look_for_files(self) -> None:
+        """Have triggers of files look, whatever the system tells of folders."""
+        for source in self.sources.values():
+            if type(source) is Arrivals:
+                source.look_soon()
 
     # -- what people ask for -----------------------------------------------------------
 
@@ -136,13 +206,13 @@ class Triggers:
         pauses = await self.machine.in_thread(functools.partial(all_of, store, PAUSE, Pause))
         before, self.pauses = self.pauses, pauses
         for name in before.keys() - pauses.keys():
-            if name in self.timed:
-                self.timed[name].pass_over()
+            if name in self.sources:
+                self.sources[name].pass_over()
             if name in self.armed:
                 self.tell("resumed", self.armed[name])
         for name in pauses.keys() - before.keys():
-            if name in self.timed:
-                self.timed[name].look_at_clock()
+            if name in self.sources:
+                self.sources[name].look_at_clock()
             if name in self.armed:
                 self.tell("paused", self.armed[name], message=f"by {pauses[name].by}")
         for key, ask in (await self.machine.in_thread(functools.partial(all_of, store, ASK, Ask))).items():
@@ -154,12 +224,14 @@ class Triggers:
     async def fire_now(self, armed: Armed, key: str, by: str) -> Fired:
         """Start a run of a trigger because somebody asks for it; once for each `key`."""
         seen = armed.view(f"hand:{by}")
-        if armed.name in self.timed or calendar_of(armed.trigger) is not None:
+        if calendar_of(armed.trigger) is not None:
             seen["scheduled_at"] = in_zone(self.machine.clock.now(), armed.trigger.timezone)
         fired = await self.fire(armed, seen, f"hand-{key}", conditional=False)
-        timed = self.timed.get(armed.name)
-        if timed is not None:
-            timed.count(fired)
+        source = self.sources.get(armed.name)
+        if source is not None:
+            run = fired.row.id if fired.row is not None else None
+            source.progress.count(fired.outcome, run, self.machine.clock.now())
+            self.keeper.keep(fact(SCHEDULE, armed.name, source.progress))
         return fired
 
     async def fire(
@@ -185,8 +257,8 @@ class Triggers:
             await self.machine.clock.sleep(CLOCK_CHECK)
             offset = self._clock_offset()
             if offset < self._offset - SET_BACK:
-                for timed in list(self.timed.values()):
-                    timed.look_at_clock()
+                for source in list(self.sources.values()):
+                    source.look_at_clock()
             self._offset = offset
             self._on_wake()
 
@@ -224,7 +296,7 @@ class Triggers:
 
     # -- telling ------------------------------------------------------------------------------
 
-    def tell(self, what: What, of: Timed | Armed, *, run: str | None = None, message: str = "") -> None:
+    def tell(self, what: What, of: Armed, *, run: str | None = None, message: str = "") -> None:
         """Tell whoever watches what happens."""
         flow = of.name.partition("/")[0]
         now = self.machine.clock.now()
@@ -254,9 +326,9 @@ class Triggers:
         """Do something that is over soon; `settled` waits for it.  None where all is being closed."""
         return self._begin(work, self._tasks)
 
-    def waiting(self, work: Coroutine[Any, Any, Any]) -> None:
+    def waiting(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any] | None:
         """Do something that mostly waits."""
-        self._begin(work, self._waiting)
+        return self._begin(work, self._waiting)
 
     def _begin(
         self, work: Coroutine[Any, Any, Any], among: set[asyncio.Task[Any]]
@@ -297,5 +369,8 @@ class Triggers:
 
     @property
     def queued(self) -> bool:
-        """Whether moments wait until the run before has ended."""
-        return any(timed.progress.queue for timed in self.timed.values())
+        """Whether moments wait until the run before has ended, or files until they have not changed for a while."""
+        return any(
+            source.waits if type(source) is Arrivals else bool(source.progress.queue)
+            for source in self.sources.values()
+        )

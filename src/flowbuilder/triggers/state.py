@@ -50,6 +50,20 @@ class Progress(msgspec.Struct, omit_defaults=True):
     file: str = ""
     """The flow's file."""
     next: float | None = None
+    number: int | None = None
+    """Of events: the number of the last one that was seen to."""
+    low: float | None = None
+    """Of other flows: the oldest start among their runs that were live at the last look."""
+
+    def count(self, outcome: str, run: str | None, now: float) -> None:
+        """Note what came of a firing."""
+        if run is not None:
+            self.run = run
+        if outcome in ("started", "refused"):
+            self.runs += 1
+            self.fired_at = now
+        elif outcome == "condition":
+            self.skipped += 1
 
 
 class Pause(msgspec.Struct):

@@ -206,7 +206,7 @@ class Timed:
         self.progress.skipped += 1
         since = in_zone(first, self.armed.trigger.timezone).isoformat()
         rest = f"; {len(chosen)} made up for" if chosen else ""
-        self._service.tell("skipped", self, message=f"moments from {since} on were missed{rest}")
+        self._service.tell("skipped", self.armed, message=f"moments from {since} on were missed{rest}")
 
     def _due(self, now: float) -> tuple[list[float], float | None]:
         """Return moments that are due and not seen to, the newest at the end, and the newest of all."""
@@ -243,7 +243,7 @@ class Timed:
         if overlap == "skip" or (overlap == "queue" and len(self.progress.queue) >= MOST_QUEUED):
             self.progress.skipped += 1
             why = "is still live" if overlap == "skip" else f"is live, and {MOST_QUEUED} moments wait already"
-            self._service.tell("skipped", self, run=run_id, message=f"the run before, {run_id}, {why}")
+            self._service.tell("skipped", self.armed, run=run_id, message=f"the run before, {run_id}, {why}")
             return
         if overlap == "cancel":
             self.progress.queue = [moment]
@@ -262,14 +262,8 @@ class Timed:
 
     def count(self, fired: Fired) -> None:
         """Note what came of a firing."""
-        progress = self.progress
-        if fired.row is not None:
-            progress.run = fired.row.id
-        if fired.outcome in ("started", "refused"):
-            progress.runs += 1
-            progress.fired_at = self._machine.clock.now()
-        elif fired.outcome == "condition":
-            progress.skipped += 1
+        run_id = fired.row.id if fired.row is not None else None
+        self.progress.count(fired.outcome, run_id, self._machine.clock.now())
 
     async def _is_live(self) -> bool:
         run_id = self.progress.run

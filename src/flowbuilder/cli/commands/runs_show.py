@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flowbuilder.cli.command import JSON, RUN, STORE, Argument, Command
 from flowbuilder.cli.exits import DONE
@@ -26,6 +26,7 @@ from flowbuilder.cli.workspace import reader_here
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Mapping
 
     from flowbuilder.runtime.timeline import Bar
     from flowbuilder.runtime.views import RunView, TaskView
@@ -77,6 +78,8 @@ def _show_run(view: RunView, bars: list[Bar]) -> None:
         why = f": {view.paused['reason']}" if view.paused["reason"] else ""
         lines.append(f"paused   {_moment(view.paused['at'])}{why}")
     lines += not_undone(view)
+    if trigger := view.about.get("trigger"):
+        lines.append(f"trigger  {_started_by(trigger)}")
     if view.labels:
         lines.append(f"labels   {as_text(view.labels)}")
     lines += _links(view)
@@ -111,6 +114,22 @@ def _links(view: RunView) -> list[str]:
     if children:
         lines.append(f"children {', '.join(children[:5])}{' …' if len(children) > 5 else ''}")
     return lines
+
+
+def _started_by(trigger: Mapping[str, Any]) -> str:
+    """Return what started a run, in words."""
+    match trigger:
+        case {"scheduled_at": moment}:
+            about = f" for {moment.isoformat()}"
+        case {"file": {"path": path}}:
+            about = f" for {path}"
+        case {"event": {"id": event}}:
+            about = f" for event {event}"
+        case {"run": {"id": run, "flow": flow, "status": status}}:
+            about = f" as run {run} of {flow} {status}"
+        case _:
+            about = ""
+    return f"{trigger.get('name')} ({str(trigger.get('by')).replace('_', ' ')}){about}"
 
 
 def _show_task(task: TaskView, name: str, *, json: bool) -> None:

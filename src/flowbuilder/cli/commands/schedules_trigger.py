@@ -1,0 +1,69 @@
+"""`flowbuilder schedules trigger`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flowbuilder.cli.command import JSON, QUIET, STORE, Command, Option
+from flowbuilder.cli.exits import DONE
+from flowbuilder.cli.next_steps import typed
+from flowbuilder.cli.results import as_json, exit_code, show_result
+from flowbuilder.cli.schedules import FOLDER, NAME, schedules_of, who
+from flowbuilder.cli.terminal import data, say
+
+if TYPE_CHECKING:
+    import argparse
+
+    from flowbuilder.cli.workspace import Workspace
+    from flowbuilder.sdk.engine import Engine
+    from flowbuilder.sdk.run import Run
+    from flowbuilder.sdk.schedules import Schedule
+
+COMMAND = Command(
+    name="schedules trigger",
+    summary="Start a run of a trigger now",
+    description=(
+        "Its inputs, labels and priority are the trigger's; its `if`, and whether it is paused, count for "
+        "nothing. Where an engine is up that has the trigger, it starts the run, whose id is printed. "
+        "Otherwise the run goes on here, as with `flowbuilder run`."
+    ),
+    arguments=(NAME,),
+    options=(
+        Option(("--as",), "Who asks; the login name unless given", "NAME"),
+        FOLDER,
+        STORE,
+        JSON,
+        QUIET,
+    ),
+)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Have the run started by whoever is up, or here."""
+    workspace, schedules = schedules_of(arguments)
+    schedule = schedules.one(arguments.name)
+    by = getattr(arguments, "as") or who()
+    run_id = schedules.ask(schedule, by)
+    if run_id is None:
+        return _here(workspace, schedule, by, arguments)
+    if arguments.json:
+        data(as_json({"run_id": run_id}))
+        return DONE
+    data(run_id)
+    if not arguments.quiet:
+        say(
+            f"  runs in the engine that is up; follow it with: {typed(f'runs watch {run_id}', workspace.store)}"
+        )
+    return DONE
+
+
+def _here(workspace: Workspace, schedule: Schedule, by: str, arguments: argparse.Namespace) -> int:
+    from flowbuilder.cli.driving import drive  # start-up time: only where no engine is up
+    from flowbuilder.sdk.backfill import fire_by_hand
+
+    async def begin(engine: Engine) -> list[Run]:
+        return [await fire_by_hand(engine, schedule.armed, by)]
+
+    (view,), interrupted = drive(workspace, begin, shown=not arguments.quiet)
+    show_result(view, workspace.store, json=arguments.json, quiet=arguments.quiet, left=interrupted)
+    return exit_code(view, interrupted=interrupted)

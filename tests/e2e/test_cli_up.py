@@ -1,0 +1,308 @@
+"""`flowbuilder up` as a process: what it starts, what it reads again, how it ends, and who comes after it."""
+
+import itertools
+import json
+import os
+import signal
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from command_line import PATIENCE, Cli
+
+if TYPE_CHECKING:
+    import subprocess
+
+TICK = """
+    flow: tick
+    triggers:
+      - every: 200ms
+        name: often
+    tasks:
+      a: {type: set, with: "${{ trigger.scheduled_at }}"}
+"""
+LATER = """
+    flow: later
+    inputs:
+      day: {type: string, format: date}
+    triggers:
+      - cron: "0 6 * * *"
+        timezone: Europe/Berlin
+        name: daily
+        with: {day: "${{ trigger.scheduled_at | date }}"}
+    tasks:
+      a: {type: set, with: "${{ inputs.day }}"}
+    outputs: {day: "${{ tasks.a.output }}"}
+"""
+
+
+class Up:
+    """An `up` in a project, and what it has told."""
+
+    def __init__(self, cli: Cli, *words: str) -> None:
+        self.process: subprocess.Popen[str] = cli.start("up", ".", "--json", *words)
+        self.told: list[dict[str, Any]] = []
+
+    def until(self, what: str, test: Callable[[dict[str, Any]], bool] = lambda _: True) -> dict[str, Any]:
+        """Read what is told until something happens."""
+        assert self.process.stdout is not None
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            line = self.process.stdout.readline()
+            assert line, f"it has ended: {self.process.stderr.read() if self.process.stderr else ''}"
+            one = json.loads(line)
+            self.told.append(one)
+            if one["what"] == what and test(one):
+                return one
+        raise AssertionError(f"never told: {what}")
+
+    def stop(self, number: int = signal.SIGTERM) -> list[dict[str, Any]]:
+        """Stop it in order, and return what it told at the end."""
+        self.process.send_signal(number)
+        stdout, stderr = self.process.communicate(timeout=PATIENCE)
+        assert self.process.returncode == 0, stderr
+        assert "Traceback" not in stderr
+        return [json.loads(line) for line in stdout.splitlines()]
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.communicate(timeout=PATIENCE)
+
+
+def starts(cli: Cli, flow: str) -> list[str]:
+    """The keys of all runs of a flow."""
+    listed = cli.json("runs", "list", "--flow", flow, "--json", "-n", "1000")["runs"]
+    return [row["key"] for row in listed]
+
+
+def test_up_fires_triggers_and_ends_in_order(cli: Cli) -> None:
+    cli.flow(TICK, "tick.yaml")
+    up = Up(cli)
+    ready = up.until("ready")
+    fired = up.until("fired")
+    up.until("ended", lambda one: one["run"] == fired["run"])
+
+    rest = up.stop()
+
+    assert "1 flows, 1 triggers" in ready["message"]
+    assert fired["trigger"] == "tick/often"
+    assert [one["what"] for one in rest][-2:] == ["stopping", "stopped"]
+    shown = cli.json("runs", "show", fired["run"], "--json")
+    assert shown["trigger"]["name"] == "often"
+    assert "trigger  often (schedule) for 2" in cli("runs", "show", fired["run"]).stdout
+
+
+def test_a_broken_file_is_left_out_and_a_broken_edit_keeps_the_last_good_version(cli: Cli) -> None:
+    cli.flow(TICK, "tick.yaml")
+    cli.flow("flow: wrong\ntaks: 1\n", "wrong.yaml")
+    cli.flow("just: data\n", "data.yaml")
+    up = Up(cli)
+    broken = up.until("broken")
+    up.until("ready")
+
+    cli.flow("flow: tick\ntriggers: [{every: 0s}]\n", "tick.yaml")
+    edit = up.until("broken")
+    up.until("fired")
+    cli.flow(TICK.replace("often", "renamed"), "tick.yaml")
+    up.until("reloaded")
+    up.until("fired", lambda one: one["trigger"] == "tick/renamed")
+    cli.flow(LATER, "later.yaml")
+    up.until("loaded", lambda one: one["flow"] == "later")
+    (cli.folder / "tick.yaml").unlink()
+    up.until("removed", lambda one: one["flow"] == "tick")
+    up.stop()
+
+    assert broken["message"] == "wrong.yaml is left out"
+    assert "FB201" in broken["error"]
+    assert edit["message"] == "tick.yaml keeps its last good version"
+
+
+def test_what_was_killed_goes_on_and_each_moment_has_one_run(cli: Cli) -> None:
+    cli.flow(TICK.replace("name: often", "name: often\n        catch_up: all"), "tick.yaml")
+    for _ in range(3):
+        up = Up(cli)
+        up.until("fired")
+        up.until("fired")
+        up.kill()
+    up = Up(cli)
+    up.until("fired")
+    up.until("fired")
+    up.stop(signal.SIGINT)
+
+    keys = starts(cli, "tick")
+    seconds = sorted(_seconds(key.removeprefix("often@")) for key in keys)
+    assert len(set(keys)) == len(keys)
+    assert all(abs(b - a - 0.2) < 0.01 for a, b in itertools.pairwise(seconds)), keys
+
+
+def _seconds(moment: str) -> float:
+    import datetime as dt
+
+    return dt.datetime.fromisoformat(moment).timestamp()
+
+
+def test_a_second_signal_does_not_wait_for_what_runs(cli: Cli) -> None:
+    cli.fifo("began")
+    cli.flow(
+        """
+        flow: slow
+        triggers: [{every: 200ms, overlap: skip}]
+        tasks:
+          a: {run: "trap '' TERM; echo started > began; sleep 100 & wait; sleep 100"}
+        """,
+        "slow.yaml",
+    )
+    up = Up(cli)
+    assert (cli.folder / "began").read_text() == "started\n"
+    began = time.monotonic()
+
+    up.process.send_signal(signal.SIGTERM)
+    up.until("stopping")
+    up.process.send_signal(signal.SIGTERM)
+    up.process.communicate(timeout=PATIENCE)
+
+    assert time.monotonic() - began < 9
+    assert {row["status"] for row in cli.json("runs", "list", "--json")["runs"]} == {"running"}
+
+
+def test_triggers_are_paused_resumed_and_fired_by_hand_while_an_engine_is_up(cli: Cli) -> None:
+    cli.flow(LATER, "later.yaml")
+    up = Up(cli)
+    up.until("ready")
+
+    assert cli("schedules", "pause", "later", "--as", "anna", "--reason", "holiday").returncode == 0
+    paused = up.until("paused")
+    (listed,) = cli.json("schedules", "list", "--json")["schedules"]
+    run = cli.json("schedules", "trigger", "daily", "--as", "anna", "--json")["run_id"]
+    fired = up.until("fired")
+    assert cli("schedules", "resume", "later/daily").returncode == 0
+    up.until("resumed")
+    up.stop()
+
+    assert paused["message"] == "by anna"
+    assert (listed["status"], listed["paused"]["by"], listed["paused"]["reason"]) == (
+        "paused",
+        "anna",
+        "holiday",
+    )
+    assert listed["next"] is None
+    assert fired["run"] == run
+    assert cli.json("runs", "show", run, "--json")["trigger"]["by"] == "hand:anna"
+    (listed,) = cli.json("schedules", "list", "--json")["schedules"]
+    assert (listed["status"], listed["runs"], listed["last_run"]) == ("on", 1, run)
+
+
+def test_without_an_engine_a_trigger_is_fired_here_and_pauses_are_kept(cli: Cli) -> None:
+    cli.flow(LATER, "later.yaml")
+
+    assert cli("schedules", "pause", "later").returncode == 0
+    done = cli.json("schedules", "trigger", "later", "--json", "--quiet")
+
+    assert done["status"] == "succeeded"
+    assert cli.json("schedules", "list", "--json")["schedules"][0]["status"] == "paused"
+    missing = cli("schedules", "next", "latr")
+    assert missing.returncode == 5
+    assert "did you mean 'later" in missing.stderr
+
+
+def test_once_starts_what_is_due_and_leaves(cli: Cli) -> None:
+    cli.flow(TICK.replace("200ms", "1h"), "tick.yaml")
+    inbox = cli.folder / "inbox"
+    inbox.mkdir()
+    (inbox / "a.csv").write_text("1")
+    cli.flow("flow: load\ntriggers: [{file: 'inbox/*.csv'}]\ntasks: {a: {type: set, with: 1}}\n", "load.yaml")
+
+    for _ in range(2):
+        done = cli("up", ".", "--once", "--json")
+        assert done.returncode == 0, done.stderr
+
+    assert len(starts(cli, "load")) == 1
+    assert starts(cli, "tick") == []
+
+
+def test_a_file_that_arrives_while_up_runs_starts_its_flow(cli: Cli) -> None:
+    cli.flow(
+        "flow: load\ntriggers: [{file: 'inbox/*.csv', stable: 100ms}]\n"
+        "tasks: {a: {type: set, with: '${{ trigger.file.name }}'}}\n",
+        "load.yaml",
+    )
+    (cli.folder / "inbox").mkdir()
+    up = Up(cli)
+    up.until("ready")
+
+    (cli.folder / "inbox" / "new.csv").write_text("1")
+    fired = up.until("fired")
+    up.until("ended")
+    up.stop()
+
+    assert cli.json("runs", "show", fired["run"], "--json")["tasks"]["a"]["output"] == "new.csv"
+
+
+@pytest.mark.parametrize("words", [["nowhere"], ["--nothing"]])
+def test_what_up_is_given_wrongly_is_said(cli: Cli, words: list[str]) -> None:
+    done = cli("up", *words)
+
+    assert done.returncode in (2, 5)
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_backfill_runs_each_moment_of_the_range_once(cli: Cli) -> None:
+    cli.flow(LATER, "later.yaml")
+    span = ("--from", "2026-03-27", "--to", "2026-03-31")
+
+    planned = cli("backfill", "later", *span, "--dry-run").stdout.split()
+    first = cli.json("backfill", "later.yaml", *span, "--json", "--quiet")
+    second = cli.json(
+        "backfill", "later", "--trigger", "daily", "--from", "2026-03-30", "--to", "2026-04-02", "--json"
+    )
+    again = cli.json("backfill", "later", *span, "--again", "--reverse", "--concurrency", "2", "--json")
+
+    assert planned == [f"2026-03-{day}T06:00:00+0{1 if day < 29 else 2}:00" for day in range(27, 32)]
+    assert (first["started"], first["there"], first["failed"]) == (5, 0, 0)
+    assert (second["started"], second["there"]) == (2, 2)
+    assert again["started"] == 5
+    assert len(starts(cli, "later")) == 12
+
+
+def test_a_backfill_that_is_interrupted_goes_on_with_the_same_command(cli: Cli) -> None:
+    cli.fifo("began")
+    cli.flow(
+        LATER.replace(
+            'a: {type: set, with: "${{ inputs.day }}"}',
+            'a: {run: "echo $DAY >> days; echo started > began; cat go", env: {DAY: "${{ inputs.day }}"}}',
+        ).replace("outputs: {day", "x-outputs: {day"),
+        "later.yaml",
+    )
+    cli.fifo("go")
+    words = (
+        "backfill",
+        "later",
+        "--from",
+        "2026-01-01",
+        "--to",
+        "2026-01-03",
+        "--concurrency",
+        "1",
+        "--json",
+    )
+    process = cli.start(*words)
+    assert (cli.folder / "began").read_text() == "started\n"
+    process.send_signal(signal.SIGINT)
+    stderr = process.stderr
+    assert stderr is not None
+    while "stopping" not in stderr.readline():
+        pass
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=PATIENCE)
+    os.unlink(cli.folder / "began")
+    os.unlink(cli.folder / "go")
+    (cli.folder / "go").write_text("")
+
+    done = cli.json(*words)
+
+    assert process.returncode == 130
+    assert (done["failed"], done["left"]) == (0, 0)
+    assert [row["status"] for row in done["runs"]] == ["succeeded"] * 3
+    assert len(starts(cli, "later")) == 3
