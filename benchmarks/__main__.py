@@ -29,6 +29,7 @@ QUESTIONS = (
     "compiling",
     "command",
     "idle",
+    "schedules",
     "store",
     "growth",
     "limits",
