@@ -38,6 +38,8 @@ LOOK_SELDOM: Final = 15.0
 """Seconds between two looks at a run that another engine drives."""
 
 
+PATIENCE: Final = 0.5
+"""Seconds that a start has to come to its end when all is closed; it is made again by the next engine."""
 _TURNS: Final = 20
 """Turns of the loop within which a timer acts whose moment has come."""
 
@@ -97,8 +99,12 @@ class Triggers:
         commands.listeners = tuple(one for one in commands.listeners if one != self._on_wake)
         for source in self.sources.values():
             source.close()
-        tasks = [*self._waiting, *self._tasks]
         for task in self._waiting:
+            task.cancel()
+        if self._tasks:  # what is being started, unless it waits for room or for a disk that is gone
+            await asyncio.wait(set(self._tasks), timeout=PATIENCE)
+        tasks = [*self._waiting, *self._tasks]
+        for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self.keeper.close()
