@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final
 from flowbuilder.storage.api import Forget, Keep
 
 if TYPE_CHECKING:
+    import asyncio
+
     from flowbuilder.core.errors import StoreError
     from flowbuilder.runtime.machine import Machine
     from flowbuilder.storage.api import Fact
@@ -52,6 +54,24 @@ class Keeper:
                 self._machine.loop.call_soon_threadsafe(self._failed, changed)
 
         self._machine.store.hand_over(_writes(changed), done)
+
+    async def written(self) -> None:
+        """Return when what has changed so far is on disk, or the store has refused it: then it is tried again."""
+        kept: asyncio.Future[None] = self._machine.loop.create_future()
+        changed, self._changed = self._changed, {}
+
+        def settled(error: StoreError | None) -> None:
+            if error is not None:
+                self._failed(changed)
+            if not kept.done():
+                kept.set_result(None)
+
+        def done(error: StoreError | None) -> None:
+            self._machine.loop.call_soon_threadsafe(settled, error)
+
+        if changed and not self._machine.stopping:
+            self._machine.store.hand_over(_writes(changed), done)
+            await kept
 
     def _failed(self, lost: dict[tuple[str, str], Fact | None]) -> None:
         self._changed = {**lost, **self._changed}
