@@ -37,10 +37,9 @@ ROUND = 0.25
 class Driver:
     """The process that forks engines, and the one that it has forked last."""
 
-    def __init__(self) -> None:
-        kills = Path(__file__).parent / "kills"
+    def __init__(self, script: Path = Path(__file__).parent / "kills" / "drive.py") -> None:
         self.process = subprocess.Popen(
-            [sys.executable, str(kills / "drive.py")],
+            [sys.executable, str(script)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             bufsize=0,
