@@ -8,6 +8,7 @@ import pytest
 
 from flowbuilder.core.errors import StoreError
 from flowbuilder.storage.api import Append
+from flowbuilder.storage.sqlite import writer as writing
 from flowbuilder.storage.sqlite.group import Group
 from flowbuilder.storage.sqlite.writer import Contended, Writer
 from flowbuilder.testing.store_under_test import Waiting
@@ -50,6 +51,12 @@ class Recorder:
     def close(self) -> None: ...
 
 
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no commit count as long because the machine has other things to do."""
+    monkeypatch.setattr(writing, "_SHORT", 10.0)
+
+
 @pytest.fixture
 def recorder() -> Recorder:
     return Recorder()
@@ -86,7 +93,10 @@ def test_who_is_not_alone_leaves_it_to_the_writer(writer: Writer, recorder: Reco
     assert recorder.where == [THERE]
 
 
-def test_after_a_long_commit_the_writer_has_the_next_ones(writer: Writer, recorder: Recorder) -> None:
+def test_after_a_long_commit_the_writer_has_the_next_ones(
+    writer: Writer, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writing, "_SHORT", 0.001)
     recorder.takes = 0.02
     hand_over(writer, recorder)
     recorder.takes = 0.0
