@@ -204,7 +204,7 @@ def test_the_bash_completion_completes(cli: Cli) -> None:
     import subprocess
 
     script = cli("completion", "bash").stdout
-    ask = script + 'COMP_WORDS=(flowbuilder runs re); COMP_CWORD=2; _flowbuilder; echo "${COMPREPLY[@]}"\n'
+    ask = script + 'COMP_WORDS=(flowbuilder runs res); COMP_CWORD=2; _flowbuilder; echo "${COMPREPLY[@]}"\n'
     ask += (
         'COMP_WORDS=(flowbuilder validate --format s); COMP_CWORD=3; _flowbuilder; echo "${COMPREPLY[@]}"\n'
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -17,9 +18,10 @@ from flowbuilder.compiler.passes.graphs import all_tasks
 from flowbuilder.core import values
 from flowbuilder.core.errors import FlowBuilderError, InputError
 from flowbuilder.core.failure import failure
-from flowbuilder.runtime.config import Config
 from flowbuilder.runtime.plans import Definition
+from flowbuilder.runtime.project import find_project
 from flowbuilder.runtime.recovered import replay
+from flowbuilder.runtime.settings import read_settings
 from flowbuilder.runtime.start import Start
 from flowbuilder.runtime.views import RunView
 from flowbuilder.sdk.engine import Engine
@@ -34,6 +36,7 @@ from flowbuilder.testing.fake_clock import FakeClock
 if TYPE_CHECKING:
     from flowbuilder.compiler import ir
     from flowbuilder.core.plan import FlowPlan
+    from flowbuilder.runtime.config import Config
     from flowbuilder.sdk.load import LoadedFlow
     from flowbuilder.sdk.run import Run
     from flowbuilder.testing.cases.case import Case
@@ -77,15 +80,25 @@ async def run_case(case: Case) -> Outcome:
         FlowError: the flow is wrong.
         NotFound: there is no such flow.
     """
-    loaded = load(case.flow)
+    config = settings_of(case.flow)
+    loaded = load(case.flow, config.for_compiler())
     began = time.perf_counter()
     problems = unknown_mocks(case, loaded.flow)
     if problems:
         return Outcome("not run", problem="; ".join(problems))
     clock = FakeClock() if case.clock is None else FakeClock(case.clock)
-    outcome = await _run(case, loaded, clock)
+    outcome = await _run(case, loaded, clock, config)
     outcome.seconds = time.perf_counter() - began
     return outcome
+
+
+def settings_of(flow: Path) -> Config:
+    """Return the settings of the project that a flow belongs to: its queues, its limits.
+
+    Raises:
+        ConfigError: they are wrong.
+    """
+    return read_settings(find_project(flow.absolute().parent), os.environ).config
 
 
 def plan_of(case: Case, loaded: LoadedFlow) -> FlowPlan:
@@ -120,10 +133,10 @@ def unknown_mocks(case: Case, flow: ir.Flow) -> list[str]:
     return problems
 
 
-async def _run(case: Case, loaded: LoadedFlow, clock: FakeClock) -> Outcome:
+async def _run(case: Case, loaded: LoadedFlow, clock: FakeClock, config: Config) -> Outcome:
     mocks = Mocks(case.mocks, clock)
     plan = plan_of(case, loaded)
-    engine = Engine(":memory:", Config(), clock=clock, secrets=_secrets(case, loaded))
+    engine = Engine(":memory:", config, clock=clock, secrets=_secrets(case, loaded))
     started_at = clock.now()
     try:
         async with asyncio.timeout(case.timeout), engine:

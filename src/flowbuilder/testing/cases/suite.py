@@ -12,7 +12,7 @@ from flowbuilder.core.errors import FlowBuilderError, FlowError
 from flowbuilder.sdk.load import load
 from flowbuilder.testing.cases.case import Case
 from flowbuilder.testing.cases.coverage import FlowCoverage, coverage_of, take_in
-from flowbuilder.testing.cases.drive import Outcome, run_case
+from flowbuilder.testing.cases.drive import Outcome, run_case, settings_of
 from flowbuilder.testing.cases.judge import judge
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def coverage(results: Sequence[Result]) -> list[FlowCoverage]:
     for result in results:
         path = result.case.flow
         try:
-            flow = load(path).flow
+            flow = load(path, settings_of(path).for_compiler()).flow
         except FlowBuilderError:
             continue
         known = found.setdefault(path, coverage_of(path, flow))
