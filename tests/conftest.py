@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from world import World, renew
+
+# how long one example takes is the machine's affair: a loaded one must not fail a test
+hypothesis.settings.register_profile("flowbuilder", deadline=None)
+hypothesis.settings.load_profile("flowbuilder")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,6 +12,7 @@ from flowbuilder.runtime.config import LimitsConfig
 from flowbuilder.runtime.histories import compacted
 from flowbuilder.runtime.recovered import replay
 from flowbuilder.storage.memory import MemoryStore
+from flowbuilder.tasks.python import name_function
 from flowbuilder.testing.fake_clock import FakeClock
 from flowbuilder.testing.flows import load_text, run_flow
 from world import until
@@ -209,15 +211,28 @@ tasks:
 """
 
 
-async def test_the_journal_keeps_the_last_rounds_while_the_run_goes_on(world: World) -> None:
+async def test_the_journal_keeps_the_last_rounds_while_the_run_goes_on() -> None:
     store = MemoryStore()
     config = Config(limits=LimitsConfig(loop_rounds=3))
-    run = await run_flow(LONG, {"n": 3000}, store=store, config=config)
-    assert run.status == "succeeded", run.error
-    assert run.tasks["g"].output == list(range(3000))
-    assert world.count("b") == 3000
-    journal = sum(map(len, MemoryStore(store.place).place.journals[run.run_id].values()))
-    assert journal < 300_000, "the journal grew with each round"
+    async with Engine(":memory:", config, store=store, secrets={}) as engine:
+        live = engine.core.machine.runs.live
+
+        async def in_step(value: int) -> int:
+            """Let the compacting come to its end: how far it lags behind is the machine's affair."""
+            while any(run.history is not None and run.history.busy for run in live.values()):  # noqa: ASYNC110
+                await asyncio.sleep(0)
+            return value
+
+        name_function("in_step", in_step)
+        text = LONG.replace("executor: inline, ", "").replace(
+            "{call: act, args: {name: b,", "{call: in_step, args: {"
+        )
+        run = await engine.start(load_text(text), {"n": 3000})
+        view = await run.wait(60)
+    assert view.status == "succeeded", view.error
+    assert view.tasks["g"].output == list(range(3000))
+    journal = sum(map(len, MemoryStore(store.place).place.journals[run.id].values()))
+    assert journal < 100_000, "the journal grew with each round"
 
 
 async def test_a_compacted_journal_says_what_the_whole_one_said(world: World) -> None:

@@ -166,7 +166,13 @@ async def test_two_engines_of_one_store_share_a_limit(tmp_path: Path, world: Wor
         Engine(path, clock=clock, secrets={}) as one,
         Engine(path, clock=clock, secrets={}) as other,
     ):
-        runs = [(each, await each.start(flow, {"n": 3})) for each in (one, other)]
+        runs = []
+        for each in (
+            one,
+            other,
+        ):  # the one has its moments before the other asks: the clock goes by one at a time
+            runs.append((each, await each.start(flow, {"n": 3})))
+            await until(each.core.only_waits)
         for each, run in runs:
             await finish(each, run, clock)
         views = [await each.show(run.id) for each, run in runs]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from flowbuilder.cli import exits
 from flowbuilder.cli.commands.schedules_next import moment_of
 from flowbuilder.cli.parsing import UsageError, nearest
+from flowbuilder.cli.profiles import named
 from flowbuilder.cli.results import MARKS, as_json, format_time
 from flowbuilder.cli.schedules import schedules_of
 from flowbuilder.cli.terminal import data, say
@@ -46,6 +47,7 @@ def fill(arguments: argparse.Namespace) -> int:
     moments = _moments(arguments, armed)
     if arguments.reverse:
         moments.reverse()
+    named(workspace, arguments.profile)
     if arguments.concurrency < 1:
         raise UsageError("--concurrency is 1 or more", _NAME)
     if not moments:
@@ -130,7 +132,8 @@ class _Filling:
         for number in (signal.SIGINT, signal.SIGTERM):
             with contextlib.suppress(NotImplementedError):  # Windows has no such handlers
                 loop.add_signal_handler(number, self._on_signal)
-        async with Engine(self._workspace.store, self._workspace.config, recover=False) as engine:
+        place, config, profile = self._workspace.store, self._workspace.config, self._arguments.profile
+        async with Engine(place, config, recover=False, profile=profile) as engine:
             done = await backfill(
                 engine,
                 self._armed,

@@ -40,13 +40,18 @@ class Fork(msgspec.Struct):
     outputs: dict[str, Any] = {}
     flow: str | None = None
     key: str | None = None
+    profile: str | None = None
     is_fork: bool = False
 
     async def start(self, engine: Engine) -> Run:
         """Start the new run."""
         if not self.is_fork:
             return await engine.rerun(
-                self.run, failed=self.failed, from_tasks=self.from_tasks, latest=self.latest
+                self.run,
+                failed=self.failed,
+                from_tasks=self.from_tasks,
+                latest=self.latest,
+                profile=self.profile,
             )
         return await engine.fork(
             self.run,
@@ -55,6 +60,7 @@ class Fork(msgspec.Struct):
             outputs=self.outputs,
             flow=self.flow,
             key=self.key,
+            profile=self.profile,
         )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from flowbuilder.core.connections import is_sensitive, shown_url
-from flowbuilder.core.errors import InputError, ProfileError
+from flowbuilder.core.errors import ProfileError
 from flowbuilder.runtime.profiles import Profiles
 from flowbuilder.runtime.project import secrets_path
 from flowbuilder.runtime.secrets import Secrets
@@ -31,15 +31,19 @@ def check_profile(workspace: Workspace, plan: FlowPlan, name: str) -> None:
     Raises:
         ProfileError: with all of it.
     """
-    profiles = profiles_of(workspace)
-    profile = profiles.profile(plan.folder, name)
-    problems = list(profiles.problems(plan, profile))
-    try:
-        profiles.config_of(plan, profile)
-    except InputError as error:
-        problems += [(profile.where, f"{path}: {what}", "") for path, what in error.violations]
-    if problems:
+    if problems := profiles_of(workspace).lacking(plan, name):
         raise ProfileError(problems)
+
+
+def named(workspace: Workspace, name: str | None) -> str | None:
+    """Return the profile that a command names, if it names one, and its project has it.
+
+    Raises:
+        ProfileError: it does not, or the file is wrong.
+    """
+    if name is not None:
+        profiles_of(workspace).profile(workspace.project, name)
+    return name
 
 
 def shown(described: Mapping[str, Any]) -> dict[str, Any]:

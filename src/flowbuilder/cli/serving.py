@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from flowbuilder.cli import exits
 from flowbuilder.cli.happenings import as_object, line_of
+from flowbuilder.cli.profiles import named
 from flowbuilder.cli.results import as_json
 from flowbuilder.cli.terminal import data, flush_data, say
 from flowbuilder.cli.workspace import workspace_at
@@ -54,6 +55,7 @@ class _Server:
     def __init__(self, workspace: Workspace, folder: Path, arguments: argparse.Namespace) -> None:
         self._workspace = workspace
         self._folder = folder
+        self._profile = named(workspace, arguments.profile)
         self._once = arguments.once
         self._reload = not arguments.no_reload and not arguments.once
         self._json = arguments.json
@@ -67,7 +69,8 @@ class _Server:
         """Serve."""
         logging.getLogger("flowbuilder.triggers").propagate = False  # what it warns of is told as it happens
         with self._listening():
-            async with Engine(self._workspace.store, self._workspace.config) as engine:
+            place, config = self._workspace.store, self._workspace.config
+            async with Engine(place, config, profile=self._profile) as engine:
                 project = await engine.up(self._folder, watch=self._reload, on=self._tell)
                 if self._once:
                     await self._until_idle(engine, project)

@@ -82,6 +82,7 @@ class EngineCore:
         clock: the time; the machine's unless a test says otherwise.
         recover: take over runs whose engine is dead, and wake those that are due.
             An engine that only drives the runs it is given does not.
+        profile: of the project, for what names none.
     """
 
     def __init__(
@@ -93,8 +94,10 @@ class EngineCore:
         encryption: Encryption | None = None,
         clock: Clock | None = None,
         recover: bool = True,
+        profile: str | None = None,
     ) -> None:
         self._store = store
+        self._profile = profile
         self._config = config or Config()
         self._secrets = {} if secrets is None else secrets  # one without names now may have some later
         self._encryption = encryption or Encryption(None, {})
@@ -158,7 +161,7 @@ class EngineCore:
 
     def _assemble(self, loop: asyncio.AbstractEventLoop, id: str, unique: int) -> Machine:
         config = self._config
-        profiles = Profiles(self._secrets)
+        profiles = Profiles(self._secrets, chosen=self._profile)
         services = EngineServices(self._clock, config, self._store, profiles)
         machine = Machine(
             id=id,

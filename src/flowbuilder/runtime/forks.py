@@ -87,7 +87,7 @@ class Forks:
             source: the run to begin from; what of it is on disk by now counts.
             again: tasks to be done again, with all that follows them.
             edits: what is to be other than before.
-            how: key, priority and labels, if not those of the run before.
+            how: key, priority, labels and profile, if not those of the run before.
             link: how the new run says where it comes from.
             only_failed: refuse a run of which everything has ended well, or that has not ended.
 
@@ -107,12 +107,14 @@ class Forks:
     @staticmethod
     def _start(source: RunRow, how: Start, about: dict[str, Any], seed: Seed | None = None) -> Start:
         before = values.decode(source.about) if source.about is not None else {}
-        carried = {name: before[name] for name in _CARRIED if name in before}
+        other = dict(how.about or {})  # another profile: its own config, then
+        left = ("config", "profile") if "profile" in other else ()
+        carried = {name: before[name] for name in _CARRIED if name in before and name not in left}
         return msgspec.structs.replace(
             how,
             priority=source.priority if how.priority is None else how.priority,
             labels={**source.labels, **(how.labels or {})} or None,
-            about={**carried, **about},
+            about={**carried, **other, **about},
             seed=seed,
         )
 

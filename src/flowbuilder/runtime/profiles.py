@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 VARIABLE: Final = "FLOWBUILDER_PROFILE"
 DEFAULT: Final = "default"
+NAMED: Final = "named"
 _SECRET: Final = re.compile(r"\$\{\s*secrets\.([A-Za-z_][A-Za-z0-9_]*)\s*\}")
 _KEYS: Final = ("config", "connections")
 
@@ -55,6 +56,8 @@ class Profile(msgspec.Struct, frozen=True):
     project: Path
     config: Mapping[str, Any] = {}
     connections: Mapping[str, Mapping[str, Any]] = {}
+    source: str = ""
+    """Who has chosen it, in words."""
 
     @property
     def where(self) -> str:
@@ -69,10 +72,18 @@ class Profiles:
     Args:
         secrets: values of secrets by name.
         environ: the environment; the process's unless a test says otherwise.
+        chosen: the one that holds where a run names none, in place of the environment's and the file's.
     """
 
-    def __init__(self, secrets: Mapping[str, str], environ: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        secrets: Mapping[str, str],
+        environ: Mapping[str, str] | None = None,
+        *,
+        chosen: str | None = None,
+    ) -> None:
         self._secrets = secrets
+        self.chosen = chosen
         self._environ = os.environ if environ is None else environ
         self._projects: dict[Path, Path] = {}
         self._files: dict[Path, tuple[tuple[int, int, int], dict[str, Any]]] = {}
@@ -106,6 +117,41 @@ class Profiles:
         if profile.name is not None:
             about["profile"] = profile.name
         return checked, msgspec.structs.replace(how, about=about)
+
+    def about(self, plan: FlowPlan, name: str | None = None) -> dict[str, Any]:
+        """Return what a run of a plan keeps of its profile, before there is a run.
+
+        Args:
+            plan: the flow's.
+            name: the profile; else the one that holds.
+
+        Raises:
+            InputError: with every violation of `config`.
+            ProfileError: there is none of this name, or the file is wrong.
+        """
+        name = name or self.chosen
+        about: dict[str, Any] = {} if name is None else {"profile": name}
+        if plan.check_config is None:
+            return about
+        profile = self.profile(plan.folder, name)
+        if profile.name is not None:
+            about["profile"] = profile.name
+        about["config"] = self.config_of(plan, profile)
+        return about
+
+    def lacking(self, plan: FlowPlan, name: str | None = None) -> list[Problem]:
+        """Return all that a flow needs and a profile does not give, or gives wrongly.
+
+        Raises:
+            ProfileError: there is no such profile, or the file is wrong.
+        """
+        profile = self.profile(plan.folder, name)
+        found = list(self.problems(plan, profile))
+        try:
+            self.config_of(plan, profile)
+        except InputError as error:
+            found += [(profile.where, f"{path}: {what}", "") for path, what in error.violations]
+        return found
 
     @staticmethod
     def config_of(plan: FlowPlan, profile: Profile) -> dict[str, Any] | None:
@@ -207,8 +253,8 @@ class Profiles:
 
         Args:
             folder: a flow's.
-            name: which; else the one of `FLOWBUILDER_PROFILE`, else the file's `profile`, else the only one
-                or the one called `default`.
+            name: which; else the one that was chosen for all, else that of `FLOWBUILDER_PROFILE`, else the
+                file's `profile`, else the only one or the one called `default`.
 
         Raises:
             ProfileError: there is none of this name, or the file is wrong.
@@ -218,24 +264,30 @@ class Profiles:
             project = self._projects[folder] = find_project(folder)
         data = self._read(project / SETTINGS)
         profiles = data.get("profiles", {})
-        source = "" if name else VARIABLE
-        name = name or self._environ.get(VARIABLE) or None
-        if name is None:
-            source, name = f"'profile' in {SETTINGS}", data.get("profile")
-        if name is None and len(profiles) == 1:
-            name = next(iter(profiles))
-        elif name is None and DEFAULT in profiles:
-            name = DEFAULT
+        name, source = self._choice(name, data)
         if name is None:
             return Profile(None, project)
         if name not in profiles:
             hint = _near(name, profiles) or (
                 "there are " + ", ".join(profiles) if profiles else f"add [profiles.{name}.config]"
             )
-            by = f" ({source} names it)" if source else ""
+            by = f" ({source} names it)" if source not in (NAMED, "") else ""
             raise ProfileError([(str(project / SETTINGS), f"there is no profile '{name[:80]}'{by}", hint)])
         found = profiles[name]
-        return Profile(name, project, found.get("config", {}), found.get("connections", {}))
+        return Profile(name, project, found.get("config", {}), found.get("connections", {}), source)
+
+    def _choice(self, name: str | None, data: Mapping[str, Any]) -> tuple[str | None, str]:
+        """Return the name of the profile that holds, and who says so."""
+        if name or self.chosen:
+            return name or self.chosen, NAMED
+        if by_variable := self._environ.get(VARIABLE):
+            return by_variable, VARIABLE
+        if by_file := data.get("profile"):
+            return by_file, f"'profile' in {SETTINGS}"
+        profiles = data.get("profiles", {})
+        if len(profiles) == 1:
+            return next(iter(profiles)), "the only one"
+        return (DEFAULT, f"called '{DEFAULT}'") if DEFAULT in profiles else (None, "")
 
     def check(self, profile: Profile, name: str) -> Iterator[Problem]:
         """Yield what is wrong with the description of a connection."""

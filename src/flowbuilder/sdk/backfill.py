@@ -142,12 +142,13 @@ async def _ended(run: Run, stop: asyncio.Event | None) -> bool:
                     await one
 
 
-async def fire_by_hand(engine: Engine, armed: Armed, by: str) -> Run:
+async def fire_by_hand(engine: Engine, armed: Armed, by: str, *, profile: str | None = None) -> Run:
     """Start a run of a trigger now, whatever its schedule and its `if` say."""
     machine = engine.core.machine
     seen = armed.view(f"hand:{by}")
     if calendar_of(armed.trigger) is not None:
         seen["scheduled_at"] = in_zone(time.time(), armed.trigger.timezone)
-    fired = await armed.fire(machine, seen, f"hand-{base32(secrets.randbits(60), 12)}", conditional=False)
+    occasion = f"hand-{base32(secrets.randbits(60), 12)}"
+    fired = await armed.fire(machine, seen, occasion, conditional=False, profile=profile)
     assert fired.row is not None
     return Run(engine, fired.row)

@@ -56,6 +56,7 @@ class Engine:
         clock: the time; for tests.
         store: a store to use in place of the file's; for tests.
         secrets: values by name, in place of the environment's and the project's.
+        profile: of the project, for all runs that name none.
     """
 
     def __init__(
@@ -67,8 +68,10 @@ class Engine:
         clock: Clock | None = None,
         store: Store | None = None,
         secrets: Mapping[str, str] | None = None,
+        profile: str | None = None,
     ) -> None:
         self._path = path
+        self._profile = profile
         self._projects: list[Project] = []
         project = find_project(Path(path).parent if path != ":memory:" else Path.cwd())
         if config is None:
@@ -83,6 +86,7 @@ class Engine:
             ),
             clock=clock,
             recover=recover,
+            profile=profile,
         )
 
     @classmethod
@@ -145,7 +149,7 @@ class Engine:
         how = PLAIN
         if key is not None or priority is not None or labels is not None:
             how = Start(key=key, priority=priority, labels=labels)
-        if profile is not None:
+        if (profile := profile or self._profile) is not None:
             how = msgspec.structs.replace(how, about={**(how.about or {}), "profile": profile})
         row = await self.core.machine.runs.start(plan, inputs or {}, how)
         return Run(self, row)
@@ -207,16 +211,18 @@ class Engine:
         listing = functools.partial(self._store.runs, which or RunFilter())
         return await self.core.machine.in_thread(listing)  # type: ignore[no-any-return]
 
-    async def resume(self, run_ids: Sequence[str] | None = None) -> list[Run]:
+    async def resume(self, run_ids: Sequence[str] | None = None, *, profile: str | None = None) -> list[Run]:
         """Carry on runs that no living engine sees to: those named, else all; returns them.
 
         Those that sleep in the store are woken by this engine when their moment comes.  One that
-        is paused goes on if it is named.
+        is paused goes on if it is named.  With a `profile` as for `adopt`.
         """
         recovery = self.core.machine.recovery
         if run_ids is None:
             asleep = functools.partial(left_behind, self._store, self.core.machine.id)
             sleeping = await self.core.machine.in_thread(asleep)
+            if profile is not None:
+                await self._change_profile([row.id for row in sleeping], profile)
             if recovery.own is not None:
                 recovery.own.update(row.id for row in sleeping)
             taken = await recovery.take_over()
@@ -224,6 +230,8 @@ class Engine:
             asleep_or_queued = ("waiting", "queued")
             taken += [row.id for row in sleeping if row.id not in known and row.status in asleep_or_queued]
         else:
+            if profile is not None:
+                await self._change_profile([(await self.row(name)).id for name in run_ids], profile)
             taken = [id for name in run_ids if (id := await self._resume(name)) is not None]
         return [Run(self, await self.row(id)) for id in taken]
 
@@ -317,12 +325,27 @@ class Engine:
         await machine.in_thread(leave_voice)
         machine.hearing.wake()
 
-    async def adopt(self, run_ids: Sequence[str]) -> list[Run]:
-        """Carry on those of many runs that no living engine drives, and return them; all at once."""
+    async def adopt(self, run_ids: Sequence[str], *, profile: str | None = None) -> list[Run]:
+        """Carry on those of many runs that no living engine drives, and return them; all at once.
+
+        Args:
+            run_ids: whole ids.
+            profile: gives their connections from now on; the values of their `config` stay what they were.
+
+        Raises:
+            ProfileError: the profile lacks something; nothing is carried on.
+        """
         machine = self.core.machine
+        if profile is not None:
+            await self._change_profile(run_ids, profile)
         rows = await machine.in_thread(functools.partial(self._store.steering().claim, list(run_ids)))
         await machine.loading.carry_on(rows)
         return [Run(self, row) for row in rows]
+
+    async def _change_profile(self, run_ids: Sequence[str], profile: str) -> None:
+        from flowbuilder.sdk.profile_change import change_profile  # start-up time: seldom asked for
+
+        await change_profile(self.core.machine, run_ids, profile)
 
     async def _resume(self, name: str) -> str | None:
         """Carry on one run; its id if it is this engine's now."""
@@ -343,6 +366,7 @@ class Engine:
         key: str | None = None,
         priority: int | None = None,
         labels: Mapping[str, str] | None = None,
+        profile: str | None = None,
     ) -> Run:
         """Start a run with the same inputs, and the version of the flow that the run had.
 
@@ -355,6 +379,7 @@ class Engine:
             key: as for `start`.
             priority: that of the run otherwise.
             labels: added to those of the run.
+            profile: that of the run otherwise, with the values that its `config` had.
 
         Raises:
             NotFound: there is no such run or task, or its flow's file is gone.
@@ -362,7 +387,7 @@ class Engine:
         """
         row = await self.row(run_id)
         plan = self._latest(row) if latest else None if flow is None else _plan_of(flow)
-        how = Start(key=key, priority=priority, labels=labels)
+        how = Start(key=key, priority=priority, labels=labels, about=_about(profile))
         forks = self.core.machine.forks
         if failed or from_tasks:
             edits = Edits(flow=plan)
@@ -384,6 +409,7 @@ class Engine:
         key: str | None = None,
         priority: int | None = None,
         labels: Mapping[str, str] | None = None,
+        profile: str | None = None,
     ) -> Run:
         """Start a run that takes over the recorded outputs of what need not be done again.
 
@@ -399,6 +425,7 @@ class Engine:
             key: as for `start`.
             priority: that of the run otherwise.
             labels: added to those of the run.
+            profile: that of the run otherwise, with the values that its `config` had.
 
         Raises:
             NotFound: there is no such run or task.
@@ -406,7 +433,7 @@ class Engine:
             InputError: the edited inputs break their schemas.
         """
         row = await self.row(run_id)
-        how = Start(key=key, priority=priority, labels=labels)
+        how = Start(key=key, priority=priority, labels=labels, about=_about(profile))
         edits = Edits(inputs or {}, outputs or {}, None if flow is None else _plan_of(flow))
         if inputs and not (from_tasks or outputs or flow):
             started = await self.core.machine.forks.anew(row, edits, how)
@@ -442,6 +469,11 @@ class Engine:
             await asyncio.wait((ended,), timeout=delay)
             delay = min(delay * 1.2, LOOK_SELDOM)
         return ended.result()
+
+
+def _about(profile: str | None) -> dict[str, Any] | None:
+    """Return what a start says of a profile that is named."""
+    return None if profile is None else {"profile": profile}
 
 
 def _plan_of(flow: LoadedFlow | FlowPlan | Loadable | str | Path) -> FlowPlan:

@@ -165,7 +165,9 @@ class Schedules:
                 store.facts().change(PAUSE, name, lambda _old: None)
             store.facts().announce()
 
-    def ask(self, schedule: Schedule, by: str, timeout: float = 3.0) -> str | None:
+    def ask(
+        self, schedule: Schedule, by: str, timeout: float = 3.0, *, profile: str | None = None
+    ) -> str | None:
         """Ask the engine that has a trigger up for a run now; returns the run's id, None where there is no such engine.
 
         Either an engine has taken the request, or it is withdrawn.
@@ -176,7 +178,7 @@ class Schedules:
             if not any(engine.alive for engine in store.engines()):
                 return None
             key = base32(secrets.randbits(60), 12)
-            asked = Ask(schedule.name, by, time.time())
+            asked = Ask(schedule.name, by, time.time(), profile)
             store.facts().change(ASK, key, lambda _old: fact(ASK, key, asked))
             store.facts().announce()
             until = time.monotonic() + timeout

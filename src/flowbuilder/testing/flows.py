@@ -120,8 +120,12 @@ async def finish(engine: Engine, run: Run, clock: FakeClock) -> None:
             await asyncio.wait({ended}, timeout=LOOK_AGAIN)
             if ended.done() or not engine.core.only_waits():
                 continue
-            moment = engine.core.machine.timers.next_moment()
-            if moment is not None and (await engine.row(run.id)).status in LIVE and engine.core.only_waits():
+            if (await engine.row(run.id)).status not in LIVE or not engine.core.only_waits():
+                continue
+            moment = (
+                engine.core.machine.timers.next_moment()
+            )  # as it is now: while we looked one may have been set
+            if moment is not None:
                 clock.jump(moment)
         await ended
     finally:

@@ -81,6 +81,7 @@ class Armed:
         conditional: bool = True,
         labels: dict[str, str] | None = None,
         again: bool = False,
+        profile: str | None = None,
     ) -> Fired:
         """Start the run of one occasion, at most once however often this is called for it.
 
@@ -91,18 +92,20 @@ class Armed:
             conditional: whether `if` and `filter` are asked.
             labels: of the run, beside those of the trigger.
             again: start a run even if the occasion has one; `occasion` then tells this from others.
+            profile: the one that holds for the run; the engine's, or the project's, otherwise.
 
         Raises:
             StoreError: nothing was started; to be tried again.
             EngineStopped: the engine is being closed.
         """
         trigger, plan = self.trigger, self.plan
-        scope = self._scope(machine, seen, occasion)
         key = f"{trigger.name}@{occasion}"
-        about = {"trigger": seen}
         wanted = {**trigger.labels, **(labels or {})}
-        how = Start(key=key, priority=trigger.priority, labels=wanted or None, about=about)
+        how = Start(key=key, priority=trigger.priority, labels=wanted or None, about={"trigger": seen})
         try:
+            about = {"trigger": seen, **machine.profiles.about(plan, profile)}
+            how = msgspec.structs.replace(how, about=about)
+            scope = self._scope(machine, about, occasion)
             for condition in (trigger.filter, trigger.condition) if conditional else ():
                 if condition is not None and condition(scope) is not True:
                     return Fired("condition")
@@ -128,12 +131,12 @@ class Armed:
         row = await record_refused(machine, self.plan, how, "input", text)
         return Fired("refused", row, text)
 
-    def _scope(self, machine: Machine, seen: dict[str, Any], occasion: str) -> list[Any]:
+    def _scope(self, machine: Machine, about: dict[str, Any], occasion: str) -> list[Any]:
         now = machine.clock.now()
         place = f"{self.name}@{occasion}"
         row = RunRow(place, self.plan.name, self.plan.content_hash, "queued", now, b"")
         context = Context(self.plan, {}, row)
-        context.trigger = seen
+        context.trigger, context.config = about["trigger"], about.get("config", {})
         context.stand(place, now)
         scope: list[Any] = [None] * HEADER
         scope[CONTEXT] = context

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from flowbuilder.core.errors import FlowBuilderError, NotFound
+from flowbuilder.core.errors import FlowBuilderError, NotFound, ProfileError
 from flowbuilder.triggers.folder import Broken, Folder, Loaded, is_candidate, is_skipped
 from flowbuilder.triggers.happenings import Happening, What
 from flowbuilder.triggers.service import Triggers
@@ -192,6 +192,18 @@ class Project:
             version=plan.content_hash[:12],
             warnings=[f"{found.at}: {found.code} {found.what}" for found in loaded.warnings],
         )
+
+        self._check_profile(plan)
+
+    def _check_profile(self, plan: FlowPlan) -> None:
+        """Tell at once what the profile lacks: else one would learn of it at night."""
+        if plan.profiled:
+            try:
+                lacking = self._machine.profiles.lacking(plan)
+            except ProfileError as error:
+                lacking = list(error.problems)
+            for where, what, hint in lacking:
+                self._say("warning", plan.name, message=f"{where}: {what}" + (f"; {hint}" if hint else ""))
 
     def _report(self, broken: Broken) -> None:
         kept = next((name for name, one in self._folder.flows.items() if one.path == broken.path), None)

@@ -224,15 +224,15 @@ class Triggers:
         for key, ask in (await self.machine.in_thread(functools.partial(all_of, store, ASK, Ask))).items():
             armed = self.armed.get(ask.trigger)
             if armed is not None:
-                await self.fire_now(armed, key, ask.by)
+                await self.fire_now(armed, key, ask.by, profile=ask.profile)
                 await self.machine.in_thread(functools.partial(store.facts().forget, ASK, prefix=key))
 
-    async def fire_now(self, armed: Armed, key: str, by: str) -> Fired:
+    async def fire_now(self, armed: Armed, key: str, by: str, *, profile: str | None = None) -> Fired:
         """Start a run of a trigger because somebody asks for it; once for each `key`."""
         seen = armed.view(f"hand:{by}")
         if calendar_of(armed.trigger) is not None:
             seen["scheduled_at"] = in_zone(self.machine.clock.now(), armed.trigger.timezone)
-        fired = await self.fire(armed, seen, f"hand-{key}", conditional=False)
+        fired = await self.fire(armed, seen, f"hand-{key}", conditional=False, profile=profile)
         source = self.sources.get(armed.name)
         if source is not None:
             run = fired.row.id if fired.row is not None else None
@@ -241,12 +241,18 @@ class Triggers:
         return fired
 
     async def fire(
-        self, armed: Armed, seen: dict[str, Any], occasion: str, *, conditional: bool = True
+        self,
+        armed: Armed,
+        seen: dict[str, Any],
+        occasion: str,
+        *,
+        conditional: bool = True,
+        profile: str | None = None,
     ) -> Fired:
         """Start the run of an occasion, at most once, and tell of it; see `Armed.fire`."""
         self.firing += 1
         try:
-            fired = await armed.fire(self.machine, seen, occasion, conditional=conditional)
+            fired = await armed.fire(self.machine, seen, occasion, conditional=conditional, profile=profile)
             self.tell_fired(armed, fired)
             return fired
         finally:

@@ -81,6 +81,8 @@ class Ask(msgspec.Struct):
     """Its full name: `flow/trigger`."""
     by: str
     at: float
+    profile: str | None = None
+    """The one that is to hold for the run."""
 
 
 def full_name(flow: str, trigger: str) -> str:

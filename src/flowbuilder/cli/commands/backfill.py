@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flowbuilder.cli.command import JSON, QUIET, STORE, Argument, Command, Option
+from flowbuilder.cli.command import JSON, PROFILE, QUIET, STORE, Argument, Command, Option
 from flowbuilder.cli.schedules import FOLDER
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ COMMAND = Command(
         Option(("--dry-run",), "Show the moments, and start nothing"),
         Option(("--again",), "Start runs for moments that have one already"),
         FOLDER,
+        PROFILE,
         STORE,
         JSON,
         QUIET,

@@ -6,11 +6,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
-from flowbuilder.cli.command import JSON, Argument, Command, Option
+from flowbuilder.cli.command import JSON, PROFILE, Argument, Command, Option
 from flowbuilder.cli.exits import DONE
 from flowbuilder.cli.parsing import UsageError, nearest
+from flowbuilder.cli.profiles import profiles_of
+from flowbuilder.cli.results import as_json
 from flowbuilder.cli.tables import show_table
 from flowbuilder.cli.terminal import data, say
 from flowbuilder.cli.workspace import Workspace, workspace_at
@@ -21,15 +21,17 @@ from flowbuilder.runtime.settings import value_of as value_in
 if TYPE_CHECKING:
     import argparse
 
+    from flowbuilder.runtime.profiles import Profile
+
 COMMAND = Command(
     name="config",
     summary="Show each setting, its value and where it came from",
     description=(
         "Settings come from flowbuilder.toml in the project's folder, then from FLOWBUILDER_… variables "
-        "(with __ between section and name), then from flags; the later ones win."
+        "(with __ between section and name), then from flags; the later ones win. Below them stands the profile that holds, and who has chosen it."
     ),
     arguments=(Argument("SETTING", "Only this one, with what it means", count="optional"),),
-    options=(Option(("--describe",), "Say what each setting means"), JSON),
+    options=(Option(("--describe",), "Say what each setting means"), PROFILE, JSON),
     examples=(
         ("What one setting means", "flowbuilder config limits.tasks"),
         ("Set one for a single command", "FLOWBUILDER_LIMITS__TASKS=20000 flowbuilder run flow.yaml"),
@@ -42,13 +44,18 @@ def run(arguments: argparse.Namespace) -> int:
     workspace = workspace_at(Path.cwd())
     names = _chosen(workspace, arguments.setting)
     if arguments.json:
-        data(msgspec.json.encode(_as_object(workspace, names)).decode())
+        about = _as_object(workspace, names) | {"profile": _profile_as_object(workspace, arguments.profile)}
+        data(as_json(about))
     elif arguments.setting or arguments.describe:
         data("\n\n".join(_described(workspace, name) for name in names))
     else:
         rows = [(name, show_value(workspace, name), source_of(workspace, name)) for name in names]
         show_table(sys.stdout, ("setting", "value", "from"), rows)
-        say(f"project {workspace.project}\nstore   {workspace.store}")
+        profile = _profile(workspace, arguments.profile)
+        inside = f"  ({profile.source})" if profile.name is not None else ""
+        say(
+            f"project {workspace.project}\nstore   {workspace.store}\nprofile {profile.name or 'none'}{inside}"
+        )
     return DONE
 
 
@@ -77,6 +84,27 @@ def _chosen(workspace: Workspace, name: str | None) -> list[str]:
     if not inside:
         raise UsageError(f"there is no setting '{name}'", "config", nearest(name, known))
     return inside
+
+
+def _profile(workspace: Workspace, name: str | None) -> Profile:
+    """Return the profile that holds for the project's runs.
+
+    Raises:
+        ProfileError: there is none of the name that somebody gives, or the file is wrong.
+    """
+    return profiles_of(workspace).profile(workspace.project, name)
+
+
+def _profile_as_object(workspace: Workspace, name: str | None) -> dict[str, Any] | None:
+    profile = _profile(workspace, name)
+    if profile.name is None:
+        return None
+    return {
+        "name": profile.name,
+        "from": profile.source,
+        "config": profile.config,
+        "connections": sorted(profile.connections),
+    }
 
 
 def _as_object(workspace: Workspace, names: list[str]) -> dict[str, Any]:

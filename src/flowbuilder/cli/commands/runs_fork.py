@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flowbuilder.cli.command import JSON, QUIET, RUN, STORE, Command, Option
+from flowbuilder.cli.command import JSON, PROFILE, QUIET, RUN, STORE, Command, Option
 
 if TYPE_CHECKING:
     import argparse
@@ -42,6 +42,7 @@ COMMAND = Command(
         ),
         Option(("--key",), "Start at most one such run: the same key gives the same run again", "KEY"),
         Option(("--detach", "-d"), "Leave the run to a background engine as soon as its start is on disk"),
+        PROFILE,
         STORE,
         JSON,
         QUIET,
@@ -78,6 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
         outputs=outputs,
         flow=arguments.flow,
         key=arguments.key,
+        profile=arguments.profile,
         is_fork=True,
     )
     return run_forks(arguments, [fork])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flowbuilder.cli.choosing import CHOICE, choose
-from flowbuilder.cli.command import JSON, QUIET, SOME_RUNS, STORE, Command, Option
+from flowbuilder.cli.command import JSON, PROFILE, QUIET, SOME_RUNS, STORE, Command, Option
 from flowbuilder.cli.exits import DONE
 from flowbuilder.cli.results import ENDED_STATUSES
 from flowbuilder.cli.workspace import reader_here
@@ -33,6 +33,7 @@ COMMAND = Command(
         Option(("--latest",), "Of the version that is in the flow's file now"),
         Option(("--detach", "-d"), "Leave the run to a background engine as soon as its start is on disk"),
         *CHOICE,
+        PROFILE,
         STORE,
         JSON,
         QUIET,
@@ -53,7 +54,13 @@ def run(arguments: argparse.Namespace) -> int:
         return DONE
     again = vars(arguments)["from"]
     forks = [
-        Fork(run=row.id, from_tasks=again, failed=arguments.failed, latest=arguments.latest)
+        Fork(
+            run=row.id,
+            from_tasks=again,
+            failed=arguments.failed,
+            latest=arguments.latest,
+            profile=arguments.profile,
+        )
         for row in reversed(rows)
     ]
     return run_forks(arguments, forks)

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flowbuilder.cli.choosing import CHOICE, choose
-from flowbuilder.cli.command import QUIET, SOME_RUNS, STORE, Command, Option
+from flowbuilder.cli.command import PROFILE, QUIET, SOME_RUNS, STORE, Command, Option
 from flowbuilder.cli.exits import DONE
 from flowbuilder.cli.parsing import UsageError
+from flowbuilder.cli.profiles import named
 from flowbuilder.cli.results import exit_code, show_summary
 from flowbuilder.cli.terminal import say
 from flowbuilder.cli.workspace import reader_here, workspace_at
@@ -34,12 +35,14 @@ COMMAND = Command(
         "they began with; sleeping ones are woken when their moment comes. Tasks whose end is on disk are not "
         "executed again. A paused run goes on in the engine that drives it, in one that carries on whatever "
         "nobody drives, else here. Ctrl-C cancels the runs that are driven here in order, as for "
-        "`flowbuilder run`."
+        "`flowbuilder run`. With --profile their connections are those of that profile from now on; the values of "
+        "`config` stay what they were."
     ),
     arguments=(SOME_RUNS,),
     options=(
         Option(("--all",), "All that wait for an engine; paused ones are named or chosen"),
         *CHOICE,
+        PROFILE,
         STORE,
         QUIET,
     ),
@@ -64,7 +67,10 @@ def run(arguments: argparse.Namespace) -> int:
             return DONE
     elif arguments.run or arguments.flow or arguments.status:
         raise UsageError("--all stands alone", COMMAND.name)
-    views, interrupted = _resume(workspace, ids, shown=not arguments.quiet)
+    if arguments.profile is not None and elsewhere:
+        say("runs that go on in another engine keep the profile that they have")
+    profile = named(workspace, arguments.profile)
+    views, interrupted = _resume(workspace, ids, profile, shown=not arguments.quiet)
     if not arguments.quiet:
         for view in views:
             show_summary(view, workspace.store, left=interrupted)
@@ -96,11 +102,13 @@ def _let_go_on(
     return ours, elsewhere
 
 
-def _resume(workspace: Workspace, ids: list[str] | None, *, shown: bool) -> tuple[list[RunView], bool]:
+def _resume(
+    workspace: Workspace, ids: list[str] | None, profile: str | None, *, shown: bool
+) -> tuple[list[RunView], bool]:
     from flowbuilder.cli.driving import drive  # start-up time: a wrong id needs no engine
 
     async def begin(engine: Engine) -> list[Run]:
-        runs = await (engine.resume() if ids is None else engine.adopt(ids))
+        runs = await (engine.resume(profile=profile) if ids is None else engine.adopt(ids, profile=profile))
         if shown and len(runs) > 1:
             say(f"carrying on {len(runs)} runs")
         return runs

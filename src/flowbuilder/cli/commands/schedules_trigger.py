@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flowbuilder.cli.command import JSON, QUIET, STORE, Command, Option
+from flowbuilder.cli.command import JSON, PROFILE, QUIET, STORE, Command, Option
 from flowbuilder.cli.exits import DONE
 from flowbuilder.cli.next_steps import typed
+from flowbuilder.cli.profiles import check_profile
 from flowbuilder.cli.results import as_json, exit_code, show_result
 from flowbuilder.cli.schedules import FOLDER, NAME, schedules_of, who
 from flowbuilder.cli.terminal import data, say
@@ -31,6 +32,7 @@ COMMAND = Command(
     options=(
         Option(("--as",), "Who asks; the login name unless given", "NAME"),
         FOLDER,
+        PROFILE,
         STORE,
         JSON,
         QUIET,
@@ -43,7 +45,9 @@ def run(arguments: argparse.Namespace) -> int:
     workspace, schedules = schedules_of(arguments)
     schedule = schedules.one(arguments.name)
     by = getattr(arguments, "as") or who()
-    run_id = schedules.ask(schedule, by)
+    if arguments.profile is not None:
+        check_profile(workspace, schedule.armed.plan, arguments.profile)
+    run_id = schedules.ask(schedule, by, profile=arguments.profile)
     if run_id is None:
         return _here(workspace, schedule, by, arguments)
     if arguments.json:
@@ -62,7 +66,7 @@ def _here(workspace: Workspace, schedule: Schedule, by: str, arguments: argparse
     from flowbuilder.sdk.backfill import fire_by_hand
 
     async def begin(engine: Engine) -> list[Run]:
-        return [await fire_by_hand(engine, schedule.armed, by)]
+        return [await fire_by_hand(engine, schedule.armed, by, profile=arguments.profile)]
 
     (view,), interrupted = drive(workspace, begin, shown=not arguments.quiet)
     show_result(view, workspace.store, json=arguments.json, quiet=arguments.quiet, left=interrupted)

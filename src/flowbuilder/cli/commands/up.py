@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flowbuilder.cli.command import QUIET, STORE, Argument, Command, Option
+from flowbuilder.cli.command import PROFILE, QUIET, STORE, Argument, Command, Option
 
 if TYPE_CHECKING:
     import argparse
@@ -26,6 +26,7 @@ COMMAND = Command(
     options=(
         Option(("--once",), "Start what is due now, made-up moments among it, see it to its end, and leave"),
         Option(("--no-reload",), "Do not read files again that change"),
+        PROFILE,
         STORE,
         Option(("--json",), "Print one JSON object a line"),
         QUIET,

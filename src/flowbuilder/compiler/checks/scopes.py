@@ -22,7 +22,7 @@ EVERYWHERE: Final = frozenset({"inputs", "vars", "env", "secrets", "run", "trigg
 """Names that mean something in every expression."""
 BEFORE_A_RUN: Final = EVERYWHERE - {"run"}
 """Names that mean something before a run has begun."""
-OF_TRIGGERS: Final = frozenset({"trigger", "env"})
+OF_TRIGGERS: Final = frozenset({"trigger", "env", "config"})
 """Names that mean something in a trigger."""
 
 
