@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import datetime as dt
-import difflib
 import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final, NoReturn
@@ -58,6 +57,8 @@ def parse(command: Command, words: list[str]) -> argparse.Namespace:
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return the name that somebody may have meant, as a hint; empty where none is near."""
+    import difflib  # start-up time: only for a misspelt name
+
     close = difflib.get_close_matches(word, list(known), 1)
     return f"did you mean '{close[0]}'?" if close else ""
 

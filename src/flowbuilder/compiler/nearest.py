@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -32,5 +31,7 @@ def nearest(name: str, candidates: Iterable[str], findings: Findings | None = No
         fitting.sort(key=lambda c: c[:1].lower() != name[:1].lower())
     few = islice(fitting, _MOST_CANDIDATES)
     lowered = {c.lower(): c for c in few if findings is None or findings.pays_for(name, c)}
+    import difflib  # start-up time: only for a misspelt name
+
     found = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.6)
     return f"did you mean '{lowered[found[0]]}'?" if found else ""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_STEP = re.compile(r"(?:@(\d+))?(?=[.#!]|$)")
+_STEP = r"(?:@(\d+))?(?=[.#!]|$)"
 """Behind a task's path: its round, where something inside begins or the path ends."""
 
 
@@ -39,7 +39,7 @@ def is_superseded(path: str, kept: Mapping[str, int]) -> bool:
         >>> [is_superseded(p, kept) for p in ("build.a", "build@2.a", "build@3.a", "build", "built@1.a")]
         [True, True, False, False, False]
     """
-    for step in _STEP.finditer(path):
+    for step in re.finditer(_STEP, path):
         place = step.start()
         first = kept.get(path[:place])
         if first is None:
@@ -61,5 +61,5 @@ def loops_around(path: str) -> list[str]:
         >>> loops_around("build@3.poll@2")
         ['build', 'build@3', 'build@3.poll', 'build@3.poll@2']
     """
-    found = [path[: step.start()] for step in _STEP.finditer(path)]
+    found = [path[: step.start()] for step in re.finditer(_STEP, path)]
     return list(dict.fromkeys(found))

@@ -46,8 +46,8 @@ _COMMENT: Final[dict[Dialect, str]] = {
     "duckdb": r"--[^\n]*",
     "mysql": r"--(?=\s|$)[^\n]*|\#[^\n]*",
 }
-_DOLLAR: Final = re.compile(r"\$(?:[A-Za-z_\u0080-\U0010ffff]\w*)?\$")
-_BLOCK: Final = re.compile(r"/\*|\*/")
+_DOLLAR: Final = r"\$(?:[A-Za-z_\u0080-\U0010ffff]\w*)?\$"
+_BLOCK: Final = r"/\*|\*/"
 
 
 def tokens(sql: str, dialect: Dialect) -> Iterator[Token]:
@@ -61,7 +61,7 @@ def tokens(sql: str, dialect: Dialect) -> Iterator[Token]:
         elif (
             dialect in ("postgres", "duckdb")
             and sql[place] == "$"
-            and (opening := _DOLLAR.match(sql, place)) is not None
+            and (opening := re.compile(_DOLLAR).match(sql, place)) is not None
         ):
             closing = sql.find(opening[0], opening.end())
             token = Token("quoted", sql[place : closing + len(opening[0]) if closing >= 0 else len(sql)])
@@ -95,7 +95,7 @@ def _pattern(dialect: Dialect) -> re.Pattern[str]:
 
 def _end_of_comment(sql: str, start: int, *, nested: bool) -> int:
     depth = 0
-    for match in _BLOCK.finditer(sql, start):
+    for match in re.compile(_BLOCK).finditer(sql, start):
         if match[0] == "*/":
             depth -= 1
         elif depth == 0 or nested:
@@ -167,16 +167,14 @@ _READS: Final = frozenset(
     ]
 )
 _CHANGES: Final = frozenset(["INSERT", "UPDATE", "DELETE", "MERGE", "INTO", "CALL", "SET", "COPY", "LOCK"])
-_CHANGING: Final = re.compile(
+_CHANGING: Final = (
     r"nextval|setval|set_config|load_extension|writefile|get_lock|release_lock|release_all_locks"
     r"|pg_notify|pg_advisory\w*|pg_try_advisory\w*|pg_terminate_backend|pg_cancel_backend|pg_reload_conf"
-    r"|lo_\w+|dblink\w*|query_to_xml|pg_logical\w*|pg_create\w*|pg_drop\w*|edit|fts3_tokenizer",
-    re.IGNORECASE,
+    r"|lo_\w+|dblink\w*|query_to_xml|pg_logical\w*|pg_create\w*|pg_drop\w*|edit|fts3_tokenizer"
 )
-_PRAGMAS: Final = re.compile(
+_PRAGMAS: Final = (
     r"(table|index|foreign_key|database|function|module|collation|pragma|compile)_x?(info|list|options)"
-    r"|integrity_check|quick_check|foreign_key_check",
-    re.IGNORECASE,
+    r"|integrity_check|quick_check|foreign_key_check"
 )
 
 
@@ -204,7 +202,8 @@ def _only_reads(statement: Statement) -> bool:
     words = [token.text.upper() for token in meant if token.kind == "word"]
     if word == "PRAGMA":
         return all(token.text != "=" for token in meant) and (
-            all(token.text != "(" for token in meant) or any(_PRAGMAS.fullmatch(each) for each in words)
+            all(token.text != "(" for token in meant)
+            or any(re.fullmatch(_PRAGMAS, each, re.IGNORECASE) for each in words)
         )
     if word == "EXPLAIN" and "ANALYZE" not in words:
         return True
@@ -215,7 +214,7 @@ def _only_reads(statement: Statement) -> bool:
         name = token.text.upper()
         if token.kind == "word" and name in _CHANGES:
             return False
-        if following == "(" and _CHANGING.fullmatch(token.text.strip('"`[]')):
+        if following == "(" and re.fullmatch(_CHANGING, token.text.strip('"`[]'), re.IGNORECASE):
             return False
         if name in ("REPLACE", "FOR") and following.upper() in ("INTO", "SHARE", "NO", "KEY"):
             return False

@@ -75,7 +75,10 @@ class Attempts:
             execution.deadline = self._timers.at(at, functools.partial(self.stop, execution, DEADLINE))
         if task.cache is not None and self._machine.caches.begin(execution):
             return
-        self.go(execution)
+        if run.recovered is None and task.repeat is None:  # hot: benchmarks/calls.py
+            self.attempt(execution)
+        else:
+            self.go(execution)
 
     def go(self, execution: Execution) -> None:
         """Begin what lies inside the cache: the rounds, or the attempts."""

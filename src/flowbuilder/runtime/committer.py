@@ -122,18 +122,19 @@ class Committer:
 
     def when_durable(self, run: RunState, done: Callable[[Exception | None], None]) -> None:
         """Call `done` when all that the run has recorded is on disk; at once if nothing waits for it."""
-        if run.plan.durability == "none":
+        if run.plan.durability == "none" or run.durable == self.next_flush(run):
             done(None)
-        else:
-            self.when_on_disk(run, done)
+            return
+        if run.waiters is None:
+            run.waiters = []
+        run.waiters.append((self.next_flush(run), done))
 
     def when_on_disk(self, run: RunState, done: Callable[[Exception | None], None]) -> None:
         """Call `done` when all that the run has recorded is on disk, also where nothing waits for that."""
-        if run.durable == self.next_flush(run):
-            done(None)
+        if run.plan.durability != "none" or run.durable == self.next_flush(run):
+            self.when_durable(run, done)
             return
-        if run.plan.durability == "none":
-            self._loop.call_soon(self._flush_loose)
+        self._loop.call_soon(self._flush_loose)
         if run.waiters is None:
             run.waiters = []
         run.waiters.append((self.next_flush(run), done))

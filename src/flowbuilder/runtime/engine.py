@@ -16,27 +16,19 @@ from typing import TYPE_CHECKING, Any, Final
 
 from flowbuilder.core.errors import EngineStopped
 from flowbuilder.core.ids import base32
-from flowbuilder.runtime.approvals import Approvals
 from flowbuilder.runtime.attempts import Attempts
-from flowbuilder.runtime.caches import Caches
 from flowbuilder.runtime.cancellation import Cancellation
 from flowbuilder.runtime.clock import SystemClock
 from flowbuilder.runtime.commands import Commands
 from flowbuilder.runtime.committer import Committer
 from flowbuilder.runtime.config import Config
-from flowbuilder.runtime.deadlines import Deadlines
 from flowbuilder.runtime.encryption import Encryption
 from flowbuilder.runtime.events import EventBus
 from flowbuilder.runtime.executors.placer import Placer
 from flowbuilder.runtime.failures import Failures
-from flowbuilder.runtime.forks import Forks
 from flowbuilder.runtime.groups import Groups
 from flowbuilder.runtime.hearing import Hearing
-from flowbuilder.runtime.histories import Histories
-from flowbuilder.runtime.lanes import RunLanes
-from flowbuilder.runtime.limits import Limits
 from flowbuilder.runtime.loading import Loading
-from flowbuilder.runtime.loops import Loops
 from flowbuilder.runtime.machine import Machine
 from flowbuilder.runtime.maps import Maps
 from flowbuilder.runtime.observations import Observations
@@ -52,12 +44,9 @@ from flowbuilder.runtime.services import EngineServices
 from flowbuilder.runtime.steering import Steering
 from flowbuilder.runtime.sub_flows import SubFlows
 from flowbuilder.runtime.timers import Timers
-from flowbuilder.runtime.undos import Undos
 from flowbuilder.runtime.upkeep import ENGINE_FACT, Upkeep
-from flowbuilder.runtime.waiting import Waiting
 from flowbuilder.runtime.waits import Waits
 from flowbuilder.runtime.weighing import Weighing
-from flowbuilder.runtime.workspaces import Workspaces
 from flowbuilder.storage.api import Forget
 
 if TYPE_CHECKING:
@@ -188,25 +177,14 @@ class EngineCore:
         machine.committer = Committer(machine, machine.recovery.lost)
         machine.maps = Maps(machine)
         machine.groups = Groups(machine)
-        machine.loops = Loops(machine)
-        machine.histories = Histories(machine)
-        machine.caches = Caches(machine)
-        machine.deadlines = Deadlines(machine)
         machine.waits = Waits(machine)
         machine.hearing = Hearing(machine)
-        machine.waiting = Waiting(machine)
-        machine.approvals = Approvals(machine)
         machine.sub_flows = SubFlows(machine)
-        machine.undos = Undos(machine)
         machine.phases = Phases(machine)
         machine.cancellation = Cancellation(machine)
-        machine.limits = Limits(machine)
-        machine.lanes = RunLanes(machine)
         machine.pauses = Pauses(machine)
         machine.steering = Steering(machine)
-        machine.forks = Forks(machine)
         machine.observations = Observations(machine)
-        machine.workspaces = Workspaces(machine)
         machine.weighing = Weighing(machine)
         return machine
 
@@ -254,8 +232,10 @@ class EngineCore:
         for task in self._serving:
             task.cancel()
         await asyncio.gather(*self._serving, return_exceptions=True)
-        machine.lanes.close()
-        await machine.limits.close()
+        if machine.made("lanes"):
+            machine.lanes.close()
+        if machine.made("limits"):
+            await machine.limits.close()
         await machine.recovery.close()
         try:
             machine.observations.hand_over()
@@ -279,7 +259,8 @@ class EngineCore:
             await asyncio.gather(*handles, return_exceptions=True)
         await machine.placer.close()
         await machine.services.close()
-        machine.workspaces.close()
+        if machine.made("workspaces"):
+            machine.workspaces.close()
         if self._gc_threshold is not None:
             gc.set_threshold(*self._gc_threshold)
 

@@ -20,6 +20,7 @@ from flowbuilder.core.plan import FlowPlan
 from flowbuilder.core.records import NULL
 from flowbuilder.core.rules import SUCCEEDED
 from flowbuilder.core.sealed import Sealed
+from flowbuilder.runtime.forked import FORK_FACT
 from flowbuilder.runtime.recovered import replay
 from flowbuilder.runtime.start import Seed, Start
 from flowbuilder.runtime.taking_over import Asked, History, take_over
@@ -29,10 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from flowbuilder.runtime.machine import Machine
-    from flowbuilder.storage.api import RunRow, Store
+    from flowbuilder.storage.api import RunRow
 
-FORK_FACT: Final = "fork"
-"""The kind of facts, by `old run/new run`, that lead from a run to its reruns and forks."""
 MOST_NAMED: Final = 100
 """Tasks that a fork's row names."""
 _CARRIED: Final = ("trigger", "config", "profile")
@@ -191,11 +190,6 @@ class Forks:
             blob = self._machine.store.blobs().put(encoded) if large else None
             raw = NULL if large else msgspec.Raw(encoded)
             yield records.Ended(path, SUCCEEDED, now, now, raw, 0, None, "edited", blob)
-
-
-def forks_of(store: Store, run_id: str) -> list[str]:
-    """Return the runs that were begun from a run, oldest first."""
-    return [fact.key.partition("/")[2] for fact in store.facts().list(FORK_FACT, prefix=run_id + "/")]
 
 
 def _kept(journal: Sequence[records.Record], paths: Mapping[str, str]) -> Iterator[records.Record]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+import importlib
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     import asyncio
@@ -49,6 +50,21 @@ if TYPE_CHECKING:
     from flowbuilder.runtime.weighing import Weighing
     from flowbuilder.runtime.workspaces import Workspaces
     from flowbuilder.storage.api import Store
+
+_LATER: Final = {
+    "loops": "loops:Loops",
+    "histories": "histories:Histories",
+    "caches": "caches:Caches",
+    "deadlines": "deadlines:Deadlines",
+    "waiting": "waiting:Waiting",
+    "approvals": "approvals:Approvals",
+    "undos": "undos:Undos",
+    "limits": "limits:Limits",
+    "lanes": "lanes:RunLanes",
+    "forks": "forks:Forks",
+    "workspaces": "workspaces:Workspaces",
+}
+"""Parts that few runs need: each is loaded and made when it is asked for first, on the loop."""
 
 
 @dataclasses.dataclass(slots=True, eq=False)
@@ -103,6 +119,24 @@ class Machine:
     """It carries on whatever nobody drives, and not only what it was given."""
     stopping: bool = False
     """Nothing new starts; what runs may end."""
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            if name not in _LATER:
+                raise AttributeError(name)
+            module, _, kind = _LATER[name].partition(":")
+            part = getattr(importlib.import_module(f"flowbuilder.runtime.{module}"), kind)(self)
+            setattr(self, name, part)
+            return part
+
+    def made(self, name: str) -> bool:
+        """Tell whether a part that is made when it is first needed has been."""
+        try:
+            object.__getattribute__(self, name)
+        except AttributeError:
+            return False
+        return True
 
     async def in_thread(self, function: Any) -> Any:
         """Run a blocking function of the store on a thread."""

@@ -20,7 +20,6 @@ once, and none is ever journaled.
 from __future__ import annotations
 
 import datetime as dt
-import difflib
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -42,7 +41,7 @@ if TYPE_CHECKING:
 VARIABLE: Final = "FLOWBUILDER_PROFILE"
 DEFAULT: Final = "default"
 NAMED: Final = "named"
-_SECRET: Final = re.compile(r"\$\{\s*secrets\.([A-Za-z_][A-Za-z0-9_]*)\s*\}")
+_SECRET: Final = r"\$\{\s*secrets\.([A-Za-z_][A-Za-z0-9_]*)\s*\}"
 _KEYS: Final = ("config", "connections")
 
 Problem = tuple[str, str, str]
@@ -324,8 +323,8 @@ class Profiles:
         """Return an option with its secrets in it; within a URL they are percent-encoded."""
         if isinstance(value, str):
             if option == "url":
-                return _SECRET.sub(lambda match: quote(self._secrets.get(match[1]) or "", safe=""), value)
-            return _SECRET.sub(lambda match: self._secrets.get(match[1]) or "", value)
+                return re.sub(_SECRET, lambda match: quote(self._secrets.get(match[1]) or "", safe=""), value)
+            return re.sub(_SECRET, lambda match: self._secrets.get(match[1]) or "", value)
         if isinstance(value, dict):
             return {key: self._fill(inner, key) for key, inner in value.items()}
         if isinstance(value, list):
@@ -398,12 +397,12 @@ def shape_problems(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _with_secrets(config: Mapping[str, Any]) -> Iterator[str]:
     for name, value in config.items():
-        if any(_SECRET.search(text) for text in _texts(value)):
+        if any(re.search(_SECRET, text) for text in _texts(value)):
             yield name
 
 
 def _secret_names(described: Mapping[str, Any]) -> dict[str, None]:
-    return dict.fromkeys(name for text in _texts(described) for name in _SECRET.findall(text))
+    return dict.fromkeys(name for text in _texts(described) for name in re.findall(_SECRET, text))
 
 
 def _texts(value: Any) -> Iterator[str]:
@@ -436,5 +435,7 @@ def _as_json(value: Any) -> Any:
 
 
 def _near(name: str, known: Iterable[str]) -> str:
+    import difflib  # start-up time: only for a misspelt name
+
     close = difflib.get_close_matches(name, list(known), 1)
     return f"did you mean '{close[0]}'?" if close else ""

@@ -7,7 +7,6 @@ All that is wrong is reported at once.
 
 from __future__ import annotations
 
-import difflib
 import re
 import typing
 from collections.abc import Mapping
@@ -280,6 +279,8 @@ def _convert(value: Any, kind: Any) -> Any:
 
 
 def _near(name: str, known: Iterable[str]) -> str:
+    import difflib  # start-up time: only for a misspelt name
+
     close = difflib.get_close_matches(name, list(known), 1)
     return f"did you mean '{close[0]}'?" if close else ""
 

@@ -12,7 +12,7 @@ from flowbuilder.core.plan import UNDO
 from flowbuilder.core.rules import CACHED, PENDING, RUNNING, STATUS, WAITING
 from flowbuilder.core.sealed import shown
 from flowbuilder.runtime.attempts import FOR_TASKS
-from flowbuilder.runtime.forks import forks_of
+from flowbuilder.runtime.forked import forks_of
 from flowbuilder.runtime.recovered import EndedTask, Recovered, replay
 from flowbuilder.runtime.rounds_shown import history_of, present_path
 

@@ -14,7 +14,6 @@ from flowbuilder.core.errors import NotFound
 from flowbuilder.core.plan import FlowPlan
 from flowbuilder.runtime.encryption import Encryption
 from flowbuilder.runtime.engine import EngineCore
-from flowbuilder.runtime.forks import Edits
 from flowbuilder.runtime.plans import file_of
 from flowbuilder.runtime.project import find_project, key_file, secrets_path
 from flowbuilder.runtime.secrets import Secrets
@@ -385,6 +384,8 @@ class Engine:
             NotFound: there is no such run or task, or its flow's file is gone.
             CannotTakeOver: nothing of the run failed; or as for `fork`.
         """
+        from flowbuilder.runtime.forks import Edits  # start-up time: few runs begin where others have come to
+
         row = await self.row(run_id)
         plan = self._latest(row) if latest else None if flow is None else _plan_of(flow)
         how = Start(key=key, priority=priority, labels=labels, about=_about(profile))
@@ -432,6 +433,8 @@ class Engine:
             CannotTakeOver: what is asked for makes no sense, or the edited flow does not fit; says why.
             InputError: the edited inputs break their schemas.
         """
+        from flowbuilder.runtime.forks import Edits  # start-up time: few runs begin where others have come to
+
         row = await self.row(run_id)
         how = Start(key=key, priority=priority, labels=labels, about=_about(profile))
         edits = Edits(inputs or {}, outputs or {}, None if flow is None else _plan_of(flow))

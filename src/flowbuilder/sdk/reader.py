@@ -12,10 +12,8 @@ from flowbuilder.core.errors import NotFound
 from flowbuilder.runtime import orders
 from flowbuilder.runtime.config import Config
 from flowbuilder.runtime.plans import Plans
-from flowbuilder.runtime.timeline import timeline
 from flowbuilder.runtime.upkeep import ENGINE_FACT
 from flowbuilder.runtime.views import RunView, view
-from flowbuilder.sdk.archives import export_runs
 from flowbuilder.sdk.events import (
     decide,
     find_events,
@@ -171,10 +169,14 @@ class Reader:
         row = self.row(view.run_id)
         definition = self._store.flow(row.flow_hash)
         plan = self._plans.of_definition(row.flow_hash, definition) if definition is not None else None
+        from flowbuilder.runtime.timeline import timeline  # start-up time: seldom needed
+
         return timeline(view, journal, plan, time.time())
 
     def export(self, run_ids: Sequence[str], file: IO[bytes]) -> int:
         """Write runs with all that belongs to them to a file; returns how many."""
+        from flowbuilder.sdk.archives import export_runs  # start-up time: seldom needed
+
         return export_runs(self._store, run_ids, file)
 
     def runs(self, which: RunFilter | None = None) -> list[RunRow]:

@@ -6,12 +6,12 @@ import re
 from pathlib import Path
 from typing import Any, Final, Self
 
-_URL: Final = re.compile(r"[a-z][a-z0-9+.-]+://")
+_URL: Final = r"[a-z][a-z0-9+.-]+://"
 
 
 def is_url(place: str) -> bool:
     """Tell whether a place is a URL, not a file; a drive's letter is no scheme."""
-    return _URL.match(place) is not None
+    return re.match(_URL, place) is not None
 
 
 class StoreUrl(type(Path())):  # type: ignore[misc]  # the class of paths differs by platform

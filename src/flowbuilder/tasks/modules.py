@@ -7,7 +7,6 @@ the author's code and may take long, so nothing here belongs on the loop.
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import importlib
 import inspect
@@ -136,6 +135,8 @@ def _append_path(folder: Path) -> None:
 
 
 def _no_function(found: Any, module: str, name: str) -> TaskFailed:
+    import difflib  # start-up time: only for a misspelt name
+
     close = difflib.get_close_matches(name, [known for known in dir(found) if not known.startswith("_")], 1)
     hint = f"; did you mean '{close[0]}'?" if close else ""
     if not name:

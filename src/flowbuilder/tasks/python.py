@@ -70,13 +70,15 @@ class Python:
         elif found.look_at < time.monotonic():
             found.look(call)
         args = params.get("args")
-        if (type(args) is dict or type(args) is list) and has_references(args):
-            return self._with_files(found, args, call)
         if type(args) is dict:
+            if dict in map(type, args.values()) and has_references(args):  # hot: most arguments are plain
+                return self._with_files(found, args, call)
             return Work(found.function, _NO_ARGUMENTS, args, found.name, call)
         if args is None:
             return Work(found.function, _NO_ARGUMENTS, {}, found.name, call)
         if type(args) is list:
+            if has_references(args):
+                return self._with_files(found, args, call)
             return Work(found.function, tuple(args), {}, found.name, call)
         refuse("args", "a mapping or a list", args)
 

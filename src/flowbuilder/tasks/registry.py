@@ -7,7 +7,6 @@ has `spec`, and `run` or `work`.  What comes with the engine cannot be replaced.
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import threading
 from collections.abc import Iterator, Mapping
@@ -118,6 +117,8 @@ def task_type(name: str, folder: Path | None = None) -> TaskType | Placed:
         return found  # type: ignore[no-any-return]
     made = None if name in CATALOGUE else plugins.made("tasks", name, folder)
     if made is None:
+        import difflib  # start-up time: only for a misspelt name
+
         close = difflib.get_close_matches(name, [*_BUILT_IN, *plugins.provided("tasks", folder)], 1)
         raise NotFound("task type", name, f"did you mean '{close[0]}'?" if close else "")
     return made  # type: ignore[no-any-return]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
@@ -274,5 +273,7 @@ def _bound(expr: Expr) -> Iterator[Diagnostic]:
 
 
 def _near(name: str, known: Collection[str]) -> tuple[str, ...]:
+    import difflib  # start-up time: only for a misspelt name
+
     close = difflib.get_close_matches(name[:100], sorted(known)[:1000], n=1)
     return (f"did you mean '{close[0]}'?",) if close else ()

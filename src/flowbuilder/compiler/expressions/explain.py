@@ -7,7 +7,6 @@ in the order in which Python would, until the smallest one that fails is found.
 from __future__ import annotations
 
 import ast
-import difflib
 from typing import TYPE_CHECKING, Any, Final
 
 from flowbuilder.compiler.expressions.generate import BUDGET, GLOBALS, Generator, Names, weight
@@ -298,6 +297,8 @@ class _Search:
         if isinstance(name, str) and name in METHODS:
             return "expression.missing", f"there is no member '{name}'; did you mean `.{name}()`?"
         keys = [key for key, _ in zip(of, range(MOST_NEAR), strict=False) if len(key) <= MOST_NEAR]
+        import difflib  # start-up time: only for a misspelt name
+
         near = difflib.get_close_matches(str(name)[:MOST_NEAR], keys, n=1)
         hint = f"; did you mean '{near[0]}'?" if near else "; write `| default(…)` if it may be missing"
         return "expression.missing", f"there is no member '{name}'{hint}"

@@ -13,7 +13,7 @@ from flowbuilder.core.connections import CONNECTION_TYPES
 if TYPE_CHECKING:
     from flowbuilder.compiler.lower.context import Context
 
-_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,99}")
+_NAME: Final = r"[A-Za-z_][A-Za-z0-9_-]{0,99}"
 
 
 def read_connections(ctx: Context, node: Node, key: str) -> tuple[ir.Needed, ...]:
@@ -31,7 +31,7 @@ def read_connections(ctx: Context, node: Node, key: str) -> tuple[ir.Needed, ...
 
 
 def _check_name(ctx: Context, name: Scalar) -> bool:
-    if _NAME.fullmatch(name.text):
+    if re.fullmatch(_NAME, name.text):
         return True
     what = f"the connection '{name.text[:60]}' must consist of letters, digits, '_' and '-'"
     hint = "its URL stands in the project's flowbuilder.toml" if "://" in name.text else ""

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from flowbuilder.compiler.nodes import Node, Scalar
 
 KEYS: Final = ("rate_limit", "circuit_breaker", "queue", "resources")
-_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
+_NAME: Final = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}"
 _SIZE: Final = Field(read_size, {"type": "string", "examples": ["512MiB", "4GB"]})
 
 RATE_LIMIT: Final = Table(
@@ -137,7 +137,7 @@ def _read_queue(ctx: Context, node: Node, key: str) -> ir.Queue | None:
         name_node, name = node, TEXT.read(ctx, node, key)
     if name is None or name_node is None:
         return None
-    if not _NAME.fullmatch(name):
+    if not re.fullmatch(_NAME, name):
         what = f"'{name[:60]}' is no name of a queue: up to 64 letters, digits, '_', '-' and '.'"
         ctx.error("FB204", what, name_node)
         return None

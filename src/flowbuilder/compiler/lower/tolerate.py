@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from flowbuilder.compiler.nodes import Node
 
 _COUNT: Final = integer(0, 1_000_000_000)
-_SHARE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*%")
+_SHARE: Final = r"(\d+(?:\.\d+)?)\s*%"
 
 
 def read_tolerate(ctx: Context, node: Node, key: str) -> int | float | None:
     """Return a count, or a share as a number from 0.0 to 1.0."""
-    if type(node) is Scalar and (share := _SHARE.fullmatch(node.text.strip())):
+    if type(node) is Scalar and (share := re.fullmatch(_SHARE, node.text.strip())):
         percent = float(share[1])
         if percent <= 100:
             return percent / 100

@@ -38,9 +38,9 @@ from flowbuilder.core.triggers import (
 if TYPE_CHECKING:
     from flowbuilder.compiler.lower.context import Context
 
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-_FLOW_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
-_EVENT: Final = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
+_NAME: Final = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
+_FLOW_NAME: Final = r"[a-z0-9][a-z0-9_-]{0,63}"
+_EVENT: Final = r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*"
 _STATUSES: Final = ("succeeded", "failed", "cancelled")
 _LEAST: Final = 0.1
 """Seconds between two runs of an interval."""
@@ -77,7 +77,7 @@ def read_timezone(ctx: Context, node: Node, key: str) -> str | None:
 
 def _read_name(ctx: Context, node: Node, key: str) -> str | None:
     text = TEXT.read(ctx, node, key)
-    if text is None or _NAME.fullmatch(text):
+    if text is None or re.fullmatch(_NAME, text):
         return text  # type: ignore[no-any-return]
     better = re.sub(r"[^A-Za-z0-9_.-]+", "-", text).strip("-._")[:64]
     ctx.error(
@@ -128,7 +128,7 @@ def _read_pattern(ctx: Context, node: Node, key: str) -> str | None:
 
 def _read_event(ctx: Context, node: Node, key: str) -> str | None:
     text = TEXT.read(ctx, node, key)
-    if text is None or (_EVENT.fullmatch(text) and len(text) <= 200):
+    if text is None or (re.fullmatch(_EVENT, text) and len(text) <= 200):
         return text  # type: ignore[no-any-return]
     ctx.error("FB204", f"'{text[:60]}' is no name of an event", node, "names are dotted words: `order.paid`")
     return None
@@ -137,7 +137,7 @@ def _read_event(ctx: Context, node: Node, key: str) -> str | None:
 def _read_flows(ctx: Context, node: Node, key: str) -> tuple[str, ...] | None:
     names = []
     for scalar in read_scalars(ctx, node, key):
-        if _FLOW_NAME.fullmatch(scalar.text):
+        if re.fullmatch(_FLOW_NAME, scalar.text):
             names.append(scalar.text)
         else:
             hint = "write its name, not its file" if scalar.text.endswith((".yaml", ".yml", ".json")) else ""

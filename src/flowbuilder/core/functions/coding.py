@@ -6,7 +6,6 @@ import base64
 import binascii
 import hashlib
 import hmac
-import html
 import posixpath
 import urllib.parse
 import uuid
@@ -159,6 +158,8 @@ def html_escape(budget: Budget, value: Any) -> str:
     """Return a text in which HTML has no marks."""
     plain = text(value, "'html_escape'")
     charge(budget, (len(plain) >> 4) + 1)
+    import html  # start-up time: few flows write HTML
+
     made = html.escape(plain)
     bounded_text(len(made))
     return made

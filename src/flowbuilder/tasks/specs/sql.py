@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from flowbuilder.core.catalogue import TaskSpec
-from flowbuilder.core.sql import effect_of
 from flowbuilder.tasks.specs.shapes import TEXT, described, with_
 
 if TYPE_CHECKING:
@@ -17,6 +16,8 @@ MOST_ROWS: Final = 100_000
 
 
 def _effect(params: Mapping[str, Any]) -> Effect:
+    from flowbuilder.core.sql import effect_of  # start-up time: few flows ask a database
+
     query = params.get("query")
     return effect_of(query) if isinstance(query, str) else "write"
 

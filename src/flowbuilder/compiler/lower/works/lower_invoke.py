@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from flowbuilder.compiler import ir
 from flowbuilder.compiler.expressions.tree import Const, Expr
 from flowbuilder.compiler.lower.parameters import check_parameters
-from flowbuilder.compiler.lower.shell import lower_script
 from flowbuilder.compiler.lower.url import encode_values
 from flowbuilder.compiler.lower.values import lower_condition, lower_value, mapping_of
 from flowbuilder.compiler.nodes import Mapping, Node, Scalar
@@ -89,6 +88,8 @@ def _parameter(ctx: Context, spec: TaskSpec, name: str, node: Node) -> tuple[Exp
         )
         return value, ctx.unknown(node)
     if "shell" in roles and type(value) is not Const:
+        from flowbuilder.compiler.lower.shell import lower_script  # start-up time: most flows have no script
+
         return value, lower_script(ctx, value, node)
     if "url" in roles and type(value) is not Const:
         return value, encode_values(value)
