@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flowbuilder import Engine
+from flowbuilder.runtime.encryption import new_key
 from flowbuilder.runtime.upkeep import Upkeep
 from flowbuilder.storage.memory import MemoryStore
 from flowbuilder.storage.sqlite import SqliteStore
@@ -252,3 +253,20 @@ async def test_waiting_for_a_key_ends_with_the_deadline(world: World) -> None:
         assert (await first.wait()).status == "succeeded"
     assert any_["kind"] == "timeout"
     assert world.calls == ["a"]
+
+
+async def test_a_task_that_is_not_sensitive_never_has_the_output_of_one_that_is(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FLOWBUILDER_ENCRYPTION_KEY", new_key())
+    store = MemoryStore()
+    call = CALL % "x, scope: global"
+    secret = await run_flow(
+        flow(call.replace("type: python", "type: python, sensitive: true"), "one"), store=store
+    )
+    plain = await run_flow(flow(call, "two"), store=MemoryStore(store.place))
+    again = await run_flow(flow(call, "two"), store=MemoryStore(store.place))
+
+    assert [run.status for run in (secret, plain, again)] == ["succeeded"] * 3
+    assert world.calls == ["a", "a"]
+    assert (plain.tasks["a"].reason, again.tasks["a"].reason) == (None, "cached")

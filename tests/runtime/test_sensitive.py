@@ -356,3 +356,30 @@ outputs: {loop: "${{ [len(tasks.loop.output), len(tasks.spin.output), len(tasks.
 
     assert world.count("made") == 1
     assert TOKEN.encode() not in contents(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["[1][inputs.pin]", "{'a': 1}[inputs.name]"])
+@pytest.mark.parametrize("more", ["", "retry: 2", "for_each: [1]", "on_error: {value: VALUE, on: [none]}"])
+async def test_an_expression_that_fails_in_a_sensitive_task_does_not_quote_a_value(
+    text: str, more: str, key: str, tmp_path: Path
+) -> None:
+    flow = load_text(
+        f"""
+flow: t
+inputs: {{pin: {{type: integer, sensitive: true}}, name: {{type: string, sensitive: true}}}}
+tasks:
+  a:
+    type: set
+    sensitive: true
+    with: "${{{{ {text} }}}}"
+    {more.replace("VALUE", '"${{ ' + text + ' }}"')}
+""",
+        tmp_path,
+    )
+    run = await run_flow(flow, {"pin": 4711, "name": "eve"})
+
+    assert run.error is not None
+    assert run.error["kind"] == "expression.missing"
+    assert run.error["message"].endswith(": ***")
+    assert "4711" not in str(run)
+    assert "eve" not in str(run)

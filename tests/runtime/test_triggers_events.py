@@ -10,12 +10,13 @@ import pytest
 
 from flowbuilder import Config, Engine
 from flowbuilder.core import values
-from flowbuilder.storage.api import RunFilter
+from flowbuilder.core.sealed import Sealed
+from flowbuilder.storage.api import RunFilter, RunRow
 from flowbuilder.storage.memory import MemoryStore
 from flowbuilder.testing import pass_time
+from flowbuilder.triggers.flows import ended_run
 
 if TYPE_CHECKING:
-    from flowbuilder.storage.api import RunRow
     from flowbuilder.testing import FakeClock
 
 ECHO = "  a: {type: set, with: '${{ trigger }}'}\n"
@@ -270,3 +271,14 @@ async def test_chains_of_flows_go_on_by_themselves(engine: Engine, clock: FakeCl
     await pass_time(engine, clock, 1)
 
     assert len(await runs(engine, "three")) == 1
+
+
+def test_a_trigger_of_flows_sees_what_is_sensitive_as_stars() -> None:
+    sealed = Sealed(b"12345678" * 4)
+    row = RunRow("r", "f", "h", "succeeded", 1.0, values.encode({"pin": sealed, "name": "ada"}))
+    row.result = values.encode({"token": sealed, "n": 1})
+
+    seen = ended_run(row)
+
+    assert seen["inputs"] == {"pin": "***", "name": "ada"}
+    assert seen["outputs"] == {"token": "***", "n": 1}

@@ -70,9 +70,13 @@ def prefix_of(scope: CacheScope, *, flow: str = "", task: str = "", run_id: str 
             return f"run/{run_id}/" + (f"{task}/" if task else "")
 
 
-def digest_of(key: Any) -> str:
-    """Return what stands for a key in a name.  Equal values have equal digests, also across releases."""
-    return hashlib.sha256(values.encode(_sorted(key))).hexdigest()[:40]
+def digest_of(key: Any, *, sensitive: bool = False) -> str:
+    """Return what stands for a key in a name.  Equal values have equal digests, also across releases.
+
+    Outputs that are sensitive have names of their own: a task that is not never finds one.
+    """
+    digest = hashlib.sha256(values.encode(_sorted(key))).hexdigest()[:40]
+    return f"sensitive-{digest}" if sensitive else digest
 
 
 def shown_key(key: Any) -> str:

@@ -15,6 +15,7 @@ import msgspec
 from flowbuilder.core import values
 from flowbuilder.core.cache import KIND, Entry, decode_entry, digest_of, encode_entry, prefix_of, shown_key
 from flowbuilder.core.errors import ExpressionError, FlowBuilderError, OutputError
+from flowbuilder.core.masking import MASK
 from flowbuilder.core.records import NULL
 from flowbuilder.core.rules import CACHED, SUCCEEDED
 from flowbuilder.runtime.attempts import FOR_TASKS
@@ -66,8 +67,8 @@ class Caches:
         try:
             key = cache.key(execution.scope)
             prefix = prefix_of(cache.scope, flow=run.row.flow, task=cache.path, run_id=run.id)
-            name = prefix + digest_of(key)
-            shown = shown_key(key)
+            name = prefix + digest_of(key, sensitive=task.sensitive)
+            shown = shown_key(key) if not task.sensitive else MASK
         except (ExpressionError, OutputError) as error:
             execution.attempt = 1
             self._machine.failures.fail(execution, error.kind, str(error))

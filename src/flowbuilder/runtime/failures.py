@@ -20,7 +20,7 @@ from flowbuilder.core.records import AttemptFailed, RescueBegan
 from flowbuilder.core.rules import CONTINUED, FAILED
 from flowbuilder.runtime.attempts import FOR_TASKS
 from flowbuilder.runtime.events import TaskEvent
-from flowbuilder.runtime.sealing import hide
+from flowbuilder.runtime.sealing import as_kept
 from flowbuilder.runtime.state import inner_scope
 
 if TYPE_CHECKING:
@@ -81,16 +81,7 @@ class Failures:
         if execution.held is not None:
             self._machine.limits.failed(execution, kind)
         error = failure(kind, message, execution.path, execution.attempt, data)
-        if run.masker is not None:
-            error = run.masker.value(error)
-        if execution.task.sensitive:
-            error = hide(error)
-        if run.veil is not None:
-            error = {
-                **error,
-                "message": run.veil.text(error["message"]),
-                "data": run.veil.value(error["data"]),
-            }
+        error = as_kept(run, execution.task, error)
         if execution.task.undo is not None:
             self._machine.undos.failed(execution, kind)
         if retry and self.retry(execution, error, retry_after):
@@ -123,7 +114,8 @@ class Failures:
                 encoded = values.encode(value)
             except (ExpressionError, OutputError) as failure:
                 worse = {**error, "kind": failure.kind, "message": str(failure)}
-                self._attempts.end(execution, FAILED, None, None, worse, None)
+                kept = as_kept(execution.frame.run, execution.task, worse)
+                self._attempts.end(execution, FAILED, None, None, kept, None)
             else:
                 self._attempts.succeed(execution, value, encoded, error)
         else:

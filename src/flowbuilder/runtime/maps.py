@@ -19,6 +19,7 @@ from flowbuilder.core.rules import CANCELLED, CONTINUED, FAILED, STATUS, SUCCEED
 from flowbuilder.runtime.events import TaskEvent
 from flowbuilder.runtime.recovered import element_path
 from flowbuilder.runtime.scheduler import SLICE
+from flowbuilder.runtime.sealing import as_kept
 from flowbuilder.runtime.state import Execution, inner_scope
 
 if TYPE_CHECKING:
@@ -203,9 +204,7 @@ class Maps:
                 output = run.masker.value(output)
             encoded = values.encode(output)
         except (ExpressionError, OutputError) as error:
-            failed = failure(error.kind, str(error), execution.path, 1)
-            if run.masker is not None:
-                failed = run.masker.value(failed)
+            failed = as_kept(run, execution.task, failure(error.kind, str(error), execution.path, 1))
             self.element_ended(execution, FAILED, None, None, failed, None)
             return
         self.element_ended(execution, SUCCEEDED, output, encoded, None, None)

@@ -14,6 +14,7 @@ from flowbuilder.core.plan import CODES, ERROR
 from flowbuilder.core.records import PhaseEntered
 from flowbuilder.core.rules import SKIPPED
 from flowbuilder.runtime.scheduler import status_by_id
+from flowbuilder.runtime.sealing import as_kept
 from flowbuilder.runtime.state import Frame
 
 if TYPE_CHECKING:
@@ -129,8 +130,7 @@ class Phases:
                 result = self._outputs(run)
                 encoded = values.encode(result)
             except (ExpressionError, OutputError) as error:
-                told = failure(error.kind, f"outputs: {error}")
-                self._note(run, told if run.masker is None else run.masker.value(told))
+                self._note(run, as_kept(run, None, failure(error.kind, f"outputs: {error}")))
                 status = "failed"
         if status != "succeeded" and self._machine.undos.wanted(run):
             self._machine.undos.begin(run, functools.partial(self._end, run))

@@ -29,6 +29,7 @@ from flowbuilder.core.rules import (
     decide,
 )
 from flowbuilder.runtime.events import TaskEvent
+from flowbuilder.runtime.sealing import as_kept
 from flowbuilder.runtime.state import Execution, inner_scope
 
 if TYPE_CHECKING:
@@ -257,9 +258,7 @@ class Scheduler:
                 output = frame.run.masker.value(output)
             encoded = values.encode(output)
         except (ExpressionError, OutputError) as error:
-            failed = failure(error.kind, str(error), path, 1)
-            if frame.run.masker is not None:
-                failed = frame.run.masker.value(failed)
+            failed = as_kept(frame.run, task, failure(error.kind, str(error), path, 1))
             self.end(frame, task, path, FAILED, error=failed, started=started)
             return
         self.end(frame, task, path, SUCCEEDED, output=output, encoded=encoded, started=started)

@@ -6,6 +6,7 @@ It is plain in the memory of the engine that drives the run, and nowhere else.
 from __future__ import annotations
 
 import functools
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from flowbuilder.core import values
@@ -16,7 +17,8 @@ from flowbuilder.core.sealed import Sealed
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from flowbuilder.core.plan import FlowPlan
+    from flowbuilder.core.failure import Error
+    from flowbuilder.core.plan import FlowPlan, TaskPlan
     from flowbuilder.runtime.encryption import Encryption
     from flowbuilder.runtime.state import RunState
     from flowbuilder.storage.api import RunRow
@@ -26,11 +28,13 @@ OUR_WORDS: Final = (
     "cancelled",
     "engine.*",
     "executor.crashed",
-    "expression.*",
     *("output.type", "output.size", "output.depth", "repeat.max"),
     "shell.missing",
 )
 """Kinds of error whose messages are the engine's own, and show no values."""
+
+_PLACE: Final = re.compile(r"\S+?\.(?:ya?ml|json|py):\d+:\d+: ")
+"""What the message of an expression that failed begins with."""
 
 MOST_TEXTS: Final = 50
 """Sensitive texts of one run that are looked for in its logs and errors."""
@@ -134,10 +138,31 @@ class Sealing:
             self.veil(run, inputs.get(name))
 
 
-def hide(error: dict[str, Any]) -> dict[str, Any]:
-    """Return an error of a sensitive task as it may be kept: what the task itself said is not."""
+def as_kept(run: RunState, task: TaskPlan | None, error: Error) -> Error:
+    """Return an error of a task (None: of the run's outputs) as it may be kept and shown.
+
+    Secrets are masked in it, what is sensitive is hidden.  Every error goes through
+    here before it is recorded, of whichever way a task was carried out.
+    """
+    if run.masker is not None:
+        error = run.masker.value(error)
+    if task is not None and task.sensitive:
+        error = _hide(error)
+    if run.veil is not None:
+        message, data = run.veil.text(error["message"]), run.veil.value(error["data"])
+        error = {**error, "message": message, "data": data}
+    return error
+
+
+def _hide(error: Error) -> Error:
+    """Return an error of a sensitive task as it may be kept: what the task itself said is not.
+
+    Of an expression that failed is left where it stands: what is wrong with it may quote a value.
+    """
     if kind_matches(error["kind"], OUR_WORDS):
         return error
+    if kind_matches(error["kind"], ("expression.*",)) and (place := _PLACE.match(error["message"])):
+        return {**error, "message": place[0] + MASK, "data": None}
     return {**error, "message": MASK, "data": None}
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from flowbuilder.core import values
 from flowbuilder.core.errors import FlowBuilderError, StoreError
+from flowbuilder.core.sealed import shown
 from flowbuilder.core.triggers import FlowTrigger
 from flowbuilder.storage.api import LIVE, RunFilter
 from flowbuilder.triggers.state import SCHEDULE, Progress, fact
@@ -186,7 +187,7 @@ class Ends:
 def ended_run(row: RunRow) -> dict[str, Any]:
     """Return a run that has ended as expressions see it."""
     small = row.result is not None and len(row.result) <= LARGEST_OUTPUTS
-    result = values.decode(row.result) if small and row.result is not None else None
+    result = shown(values.decode(row.result)) if small and row.result is not None else None
     succeeded = row.status == "succeeded"
     return {
         "id": row.id,
@@ -203,7 +204,7 @@ def ended_run(row: RunRow) -> dict[str, Any]:
 
 def _inputs(row: RunRow) -> Any:
     try:
-        return values.decode(row.inputs) if len(row.inputs) <= LARGEST_OUTPUTS else None
+        return shown(values.decode(row.inputs)) if len(row.inputs) <= LARGEST_OUTPUTS else None
     except FlowBuilderError:
         return None
 
