@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from flowbuilder import Config, Engine, RunCancelled
-from flowbuilder.core.errors import FlowBuilderError, KeyConflict, RunFailed
+from flowbuilder.core.errors import FlowBuilderError, KeyConflict, RunFailed, StoreError
 from flowbuilder.storage.api import RunFilter
 from flowbuilder.storage.memory import MemoryStore
 from flowbuilder.storage.sqlite import SqliteStore
@@ -417,3 +418,29 @@ async def test_a_flow_alone_runs_after_its_wait(world: World) -> None:
 
     assert view.status == "succeeded"
     assert clock.slept == [10]
+
+
+async def test_those_who_come_while_the_store_refuses_others_are_taken_in(
+    engine: Engine, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lanes = engine.core.machine.lanes
+    enter, refusing, go = lanes._enter_some, threading.Event(), threading.Event()
+
+    def refuses_once(entries: Any) -> Any:
+        if refusing.is_set():
+            return enter(entries)
+        refusing.set()
+        assert go.wait(20)
+        raise StoreError("the disk is full")
+
+    monkeypatch.setattr(lanes, "_enter_some", refuses_once)
+    first = asyncio.ensure_future(engine.start(one(), {"name": "a"}))
+    await until(refusing.is_set)
+    second = asyncio.ensure_future(engine.start(one(), {"name": "b"}))
+    await until(lambda: lanes._coming)
+    go.set()
+
+    with pytest.raises(StoreError, match="the disk is full"):
+        await first
+    run = await asyncio.wait_for(second, 20)
+    await let_all_go(world, [run])

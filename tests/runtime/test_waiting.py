@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from flowbuilder import Engine, FlowError, InputError, NotFound
+from flowbuilder.core import values
 from flowbuilder.core.errors import RunEnded
+from flowbuilder.runtime.backlog import look
+from flowbuilder.storage.events import Event
 from flowbuilder.storage.memory import MemoryStore
 from flowbuilder.storage.sqlite import SqliteStore
 from flowbuilder.testing.fake_clock import FakeClock
@@ -426,3 +430,26 @@ outputs: {all: "${{ tasks.all.output }}"}
         await run.signal("go", n)
         await until(lambda: not engine.core.machine.recovery.busy)
     assert await run.result(20) == {"all": [1, 2, 3]}
+
+
+async def test_a_wait_that_is_over_as_it_begins_to_hear_is_heard_of_no_more(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hearing = engine.core.machine.hearing
+    hearing.listen(lambda _events: None)  # somebody else, so that what comes is read and remembered
+    await until(lambda: hearing.cursor is not None)
+    events = engine.core.machine.store.events()
+
+    def looked(store: Any, asked: Any) -> Any:
+        found = look(store, asked)
+        number = events.emit(Event("e1", "paid", values.encode(5), 0.0))
+        deadline = time.monotonic() + 20
+        while (hearing.cursor or 0) < number and time.monotonic() < deadline:
+            time.sleep(0.001)  # on a thread: until it was told to those who hear
+        return found
+
+    monkeypatch.setattr("flowbuilder.runtime.waiting.look", looked)
+    run = await engine.start(waits("event: paid"))
+
+    assert await got(run) == 5
+    assert (None, "paid") not in hearing._waiters

@@ -87,7 +87,7 @@ class Commands:
                 again.append(command)
                 continue
             if run is not None:
-                handler(run, values.decode(command.payload))
+                self._carry_out(handler, run, command)
                 runs[run.id] = run
             done.append(command)
         try:
@@ -101,6 +101,14 @@ class Commands:
         if again:
             at = self._machine.clock.now() + AGAIN
             self._machine.timers.at(at, lambda: self._machine.recovery.in_background(self._obey(again)))
+
+    @staticmethod
+    def _carry_out(handler: Handler, run: RunState, command: Command) -> None:
+        """Do what a command says; one that cannot be done must keep nobody from the others, nor come again."""
+        try:
+            handler(run, values.decode(command.payload))
+        except Exception:
+            _log.exception("run %s: the command '%s' cannot be carried out", run.id, command.kind)
 
     async def _run_of(self, command: Command) -> RunState | None:
         machine = self._machine

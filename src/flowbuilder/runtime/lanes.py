@@ -143,6 +143,7 @@ class RunLanes:
         return await asyncio.shield(entered)
 
     async def _enter_all(self) -> None:
+        some: list[tuple[Enter | Hold, asyncio.Future[Entered]]] = []
         try:
             while self._coming:
                 await asyncio.sleep(0)  # for those who come in this turn
@@ -150,17 +151,18 @@ class RunLanes:
                 entries = [entry for entry, _ in some]
                 try:
                     entered = await self._machine.in_thread(functools.partial(self._enter_some, entries))
-                except BaseException as error:
-                    for _, future in some:
-                        if not future.done():
-                            future.set_exception(
-                                error if isinstance(error, Exception) else StoreError("the engine is gone")
-                            )
-                            future.exception()
-                    raise
+                except (
+                    Exception
+                ) as error:  # it is told to those who came; the next are a transaction of their own
+                    _refuse(some, error)
+                    continue
                 for (_, future), found in zip(some, entered, strict=True):
                     if not future.done():
                         future.set_result(found)
+        except asyncio.CancelledError:
+            _refuse([*some, *self._coming], StoreError("the engine is gone"))
+            self._coming = []
+            raise
         finally:
             self._entering = False
 
@@ -314,3 +316,11 @@ class RunLanes:
         if self._next_look is not None:
             self._next_look.cancel()
             self._next_look = None
+
+
+def _refuse(some: list[tuple[Enter | Hold, asyncio.Future[Entered]]], error: Exception) -> None:
+    """Tell those who came that the store has not taken them in."""
+    for _, entered in some:
+        if not entered.done():
+            entered.set_exception(error)
+            entered.exception()  # looked at: whoever waited may be gone

@@ -204,9 +204,6 @@ class Loops:
         if execution.frame.frozen is not None:
             self._attempts.cancelled(execution, execution.frame.frozen)
             return
-        if run.held is not None:  # it is paused
-            run.held.append(functools.partial(self._go_on, execution))
-            return
         execution.path = round_path(loop.path, loop.round + 1)
         execution.attempt = 0
         execution.params = UNSET

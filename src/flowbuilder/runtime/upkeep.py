@@ -10,6 +10,8 @@ from flowbuilder.core.cache import KIND as CACHE
 from flowbuilder.core.errors import StoreError
 from flowbuilder.core.values import NULL_BYTES
 from flowbuilder.storage.api import Fact, Keep
+from flowbuilder.tasks.specs.kv import ADDED as KV_ADDED
+from flowbuilder.tasks.specs.kv import KIND as KV
 
 if TYPE_CHECKING:
     from flowbuilder.runtime.machine import Machine
@@ -28,6 +30,8 @@ EVENTS_STEP = 5000
 """Events that are deleted before others have the store."""
 ENGINE_FACT = "engine"
 """The kind of facts, by an engine's id, that say of it that it carries on what nobody drives."""
+_EXPIRING = (CACHE, KV, KV_ADDED)
+"""Kinds of facts that nobody takes away who wrote them."""
 STEP = 500
 """Runs that retention deletes before it lets others have the store."""
 
@@ -63,6 +67,8 @@ class Upkeep:
                 await self.step()
             except StoreError as error:
                 _log.warning("upkeep: %s", error)
+            except Exception:  # one round that fails must not be the last
+                _log.exception("upkeep failed, and is tried again")
 
     async def step(self) -> int:
         """Do one round; return how many runs were found stuck."""
@@ -85,8 +91,9 @@ class Upkeep:
             forget = functools.partial(machine.store.events().forget, machine.clock.now() - keep, EVENTS_STEP)
             while await machine.in_thread(forget) >= EVENTS_STEP:
                 pass
-        forget = functools.partial(machine.store.facts().forget, CACHE, expired_at=machine.clock.now())
-        await machine.in_thread(forget)
+        facts = machine.store.facts()
+        for kind in _EXPIRING:
+            await machine.in_thread(functools.partial(facts.forget, kind, expired_at=machine.clock.now()))
         await machine.in_thread(self._forget_dead)
         if machine.clock.now() >= self._sweep_at:
             self._sweep_at = machine.clock.now() + SWEEP_EVERY

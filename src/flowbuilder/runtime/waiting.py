@@ -241,7 +241,9 @@ class Waiting:
                 self._look(waiter)
                 return
             waiter.registered = True
-        if not waiter.closed:
+        if waiter.closed:  # what it was told as it came ended it, before anybody knew that it hears
+            self._machine.hearing.remove(waiter)
+        else:
             self.park(waiter)
 
     def _record(self, waiter: Waiter) -> None:

@@ -17,14 +17,11 @@ from flowbuilder.core import values
 from flowbuilder.core.durations import parse_duration
 from flowbuilder.core.errors import OutputError, TaskFailed
 from flowbuilder.tasks.params import mapping, refuse
-from flowbuilder.tasks.specs.kv import KV, OPERATIONS
+from flowbuilder.tasks.specs.kv import ADDED, KIND, KV, OPERATIONS
 
 if TYPE_CHECKING:
     from flowbuilder.tasks.api import Call
 
-KIND: Final = "kv"
-ADDED: Final = "kv-added"
-"""What an `add` came to, by idempotency key."""
 REMEMBERED: Final = 7 * 86400.0
 MOST_BYTES: Final = 1024 * 1024
 """A value beyond this belongs into a file or a database."""

@@ -8,7 +8,9 @@ import pytest
 
 from flowbuilder.core.errors import StoreError
 from flowbuilder.storage.api import Accept, Append, Change
+from flowbuilder.storage.events import Emit, Event, EventFilter, Subscribe, Subscription
 from flowbuilder.storage.sqlite import SqliteStore
+from flowbuilder.storage.sqlite.engines import Engines
 from flowbuilder.testing.store_under_test import Runs, Waiting, commit
 
 
@@ -145,3 +147,29 @@ def wait_for(condition: Callable[[], object], met: threading.Event) -> None:
         if condition():
             met.set()
             return
+
+
+def test_a_group_is_kept_whatever_keeps_the_store_from_ringing_and_the_next_one_rings(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = SqliteStore(path)
+    store.open("a")
+    woken = threading.Event()
+    store.on_command(woken.set)
+    commit(store)
+
+    def too_many_files(*_: object) -> bool:
+        raise OSError(24, "Too many open files")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Engines, "alive", too_many_files)
+        row = Runs().row()
+        subscription = Subscription(row.id, "hold", "paid")
+        assert commit(store, Accept(row), Subscribe(subscription)) is None
+        assert commit(store, Emit(Event("e1", "paid", b"\xc0", 1.0))) is None
+    assert not woken.is_set()
+    assert [event.id for event in store.events().find(EventFilter())] == ["e1"]
+
+    commit(store, Append(row.id, 0, b"data"), Change(row.id, {"priority": 3}))
+    assert woken.wait(30)
+    store.close()

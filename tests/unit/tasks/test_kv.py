@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from flowbuilder.runtime.upkeep import Upkeep
 from flowbuilder.sdk.engine import Engine
 from flowbuilder.storage.memory import MemoryStore
 from flowbuilder.testing import Crash, CrashingStore, FakeClock, load_text, run_flow
@@ -115,3 +116,18 @@ async def test_a_crash_at_any_write_adds_once(after: bool) -> None:
         assert view.outputs is not None
         assert view.tasks["a"].output == 5
         assert view.tasks["b"].output == 5
+
+
+async def test_what_an_add_came_to_and_what_has_expired_does_not_pile_up() -> None:
+    clock, store = FakeClock(), MemoryStore()
+    await value(store, "{add: count}", clock)
+    await value(store, "{set: mark, value: 1, ttl: 1h}", clock)
+    async with Engine(":memory:", store=MemoryStore(store.place), clock=clock) as engine:
+        facts = engine.core.machine.store.facts()
+        assert [len(facts.list(kind)) for kind in ("kv", "kv-added")] == [2, 1]
+        clock.advance(8 * 86400)
+        await Upkeep(engine.core.machine).step()
+        assert [[fact.key for fact in facts.list(kind)] for kind in ("kv", "kv-added")] == [
+            ["counter/count"],
+            [],
+        ]

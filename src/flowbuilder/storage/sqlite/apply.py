@@ -53,7 +53,7 @@ class SqliteCommitter:
         """What the last failure happened to."""
         self._cursor: apsw.Cursor | None = None
         self._ring = ring
-        """Wakes all engines, after a commit with events in it."""
+        """Wakes all engines, after a commit with events in it; after the next, where that failed."""
         self._wake = False
         self._refused: dict[str, str] = {}
         self._checkpoints = Checkpoints(path)
@@ -150,10 +150,11 @@ class SqliteCommitter:
             self._tally.write(cursor)
         cursor.execute("COMMIT")
         self._tally.committed()
-        if self._wake:
-            self._wake = False
-            if self._ring is not None:
+        if self._wake and self._ring is not None:
+            # the group is on disk: whatever keeps us from ringing must not tell that it is lost
+            with contextlib.suppress(Exception):
                 self._ring(cursor)
+                self._wake = False
         return taken
 
     @property
@@ -253,7 +254,7 @@ class SqliteCommitter:
         if group.facts:
             facts.apply(cursor, group.facts)
         if group.news:
-            self._wake = events.apply(cursor, group.news)
+            self._wake = events.apply(cursor, group.news) or self._wake
         for job in group.jobs:
             self._carry_out(cursor, job)
 

@@ -24,7 +24,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from flowbuilder.core.errors import StoreError
-from flowbuilder.storage.api import Accept, Append, Change, Forget, Keep, KeyTaken, Log, Statistic
+from flowbuilder.storage.api import Accept, Append, Change, Compact, Forget, Keep, KeyTaken, Log, Statistic
 from flowbuilder.storage.events import Emit, Subscribe, Take, Unsubscribe
 from flowbuilder.storage.sqlite.faults import as_store_error
 from flowbuilder.storage.sqlite.group import Group, Item, Job
@@ -47,7 +47,7 @@ for a hundredth of its time at most."""
 _MOST = 10_000
 """Items after which a group ends with the next one that somebody waits for: a tenth of a second's work."""
 _UNAWAITED = frozenset(
-    {Accept, Append, Change, Log, Statistic, Keep, Forget, Emit, Subscribe, Unsubscribe, Take}
+    {Accept, Append, Compact, Change, Log, Statistic, Keep, Forget, Emit, Subscribe, Unsubscribe, Take}
 )
 _AWAKE, _DOZING, _ASLEEP, _ENDED = 0, 1, 2, 3
 

@@ -11,6 +11,10 @@ from flowbuilder.tasks.specs.shapes import TEXT, described, with_
 if TYPE_CHECKING:
     from flowbuilder.core.policies import Effect
 
+KIND: Final = "kv"
+"""The kind of the facts that values are kept as."""
+ADDED: Final = "kv-added"
+"""The kind of the facts that say what an `add` came to, by idempotency key."""
 OPERATIONS: Final = ("get", "set", "add", "delete", "list")
 """What may be done; a task does one of them."""
 
