@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flowbuilder import Config, Engine, InputError, NotFound, load
+from flowbuilder.core import paths
 from flowbuilder.core.errors import CannotTakeOver
+from flowbuilder.core.rules import FAILED, SUCCEEDED
+from flowbuilder.runtime.taking_over import Asked, History, take_over
 from flowbuilder.storage.memory import MemoryStore
 from flowbuilder.testing.flows import finish, load_text
 
@@ -459,3 +462,25 @@ outputs: {b: "${{ tasks.b.output }}"}
         assert await again.result(20) == {"b": 1}
         assert (await engine.show(fork.id)).tasks["a"].taken_over
     assert world.calls == ["a", "b", "b"]
+
+
+def test_what_a_fork_takes_over_of_a_large_map_is_found_in_linear_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    flow = load_text("flow: t\ntasks: {a: {for_each: [1], type: set, with: 1}, b: {type: set, with: x}}")
+    most = 3000
+    ended = {f"a[{place}]": SUCCEEDED for place in range(most)}
+    ended[f"a[{most}]"] = FAILED
+    asked = 0
+    is_within = paths.is_within
+
+    def counted(path: str, outer: str) -> bool:
+        nonlocal asked
+        asked += 1
+        return is_within(path, outer)
+
+    monkeypatch.setattr("flowbuilder.runtime.taking_over.is_within", counted)
+    taken = take_over(flow.plan, History(ended | {"a": FAILED}, {"a"}, set()), Asked())
+
+    assert len(taken.paths) == most
+    assert asked < 10 * most

@@ -11,6 +11,7 @@ round, and a sub-flow by a run of its own.  Handlers always run anew.
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
@@ -221,7 +222,14 @@ class _Taking:
 
     def _belonging(self, source: str) -> list[str]:
         """Return the paths of a task and of what belongs to it, of what has ended."""
-        return [path for path in self._children.get(_top(source), ()) if is_within(path, source)]
+        known = self._children.get(_top(source), [])
+        found = []
+        for place in range(bisect.bisect_left(known, source), len(known)):
+            if not known[place].startswith(source):
+                break
+            if is_within(known[place], source):
+                found.append(known[place])
+        return found
 
     # -- a plan that is another ---------------------------------------------------------
 
@@ -330,7 +338,10 @@ def _top(path: str) -> str:
 
 
 def _by_top(ended: Iterable[str]) -> dict[str, list[str]]:
+    """Return paths by the task of the main graph that they belong to, sorted: what is within one lies together."""
     found: dict[str, list[str]] = {}
     for path in ended:
         found.setdefault(_top(path), []).append(path)
+    for paths in found.values():
+        paths.sort()
     return found

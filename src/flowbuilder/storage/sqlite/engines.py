@@ -30,8 +30,8 @@ RETURNING {COLUMNS}
 """
 _TAKE_UNOWNED = f"""
 UPDATE runs SET owner = ?1
-WHERE id IN (SELECT id FROM runs WHERE owner IS NULL AND status IN ('queued', 'running')
-             AND status <> 'succeeded' AND {NOT_QUEUED_SQL} ORDER BY id LIMIT ?2)
+WHERE id IN (SELECT id FROM runs INDEXED BY runs_unowned
+             WHERE owner IS NULL AND status IN ('queued', 'running') AND {NOT_QUEUED_SQL} ORDER BY id LIMIT ?2)
 RETURNING {COLUMNS}
 """
 _DUE = f"""

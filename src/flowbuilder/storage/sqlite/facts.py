@@ -92,12 +92,18 @@ class SqliteFacts:
 
     def forget(self, kind: str, *, prefix: str = "", expired_at: float | None = None) -> int:
         """Delete facts of a kind, all or those that had expired at a moment; returns how many."""
-        terms, values = "kind = ? AND key >= ? AND key < ?", (kind, prefix, prefix + _LAST)
+        terms: list[str] = ["kind = ?"]
+        values: list[Any] = [kind]
+        if prefix:  # without one the planner would go through all keys, and past what has not expired
+            terms.append("key >= ? AND key < ?")
+            values += [prefix, prefix + _LAST]
         if expired_at is not None:
-            terms, values = f"{terms} AND expires_at <= ?", (*values, expired_at)  # type: ignore[assignment]
+            terms.append("expires_at <= ?")
+            values.append(expired_at)
+        statement = f"DELETE FROM facts WHERE {' AND '.join(terms)}"
 
         def work(cursor: apsw.Cursor) -> int:
-            cursor.execute(f"DELETE FROM facts WHERE {terms}", values)
+            cursor.execute(statement, values)
             return cursor.connection.changes()
 
         deleted: int = self._write(work)

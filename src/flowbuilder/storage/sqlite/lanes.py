@@ -23,6 +23,8 @@ TABLES = """
 ALTER TABLE runs ADD COLUMN lane TEXT;
 CREATE INDEX runs_in_lanes ON runs (lane, status, priority DESC, id)
     WHERE lane IS NOT NULL AND ended_at IS NULL;
+CREATE INDEX runs_unowned ON runs (id)
+    WHERE owner IS NULL AND status IN ('queued', 'running') AND (lane IS NULL OR status <> 'queued');
 """
 
 NOT_QUEUED_SQL = "(lane IS NULL OR status <> 'queued')"

@@ -153,6 +153,8 @@ CREATE INDEX subscriptions_woken ON subscriptions (name, after) WHERE woken;
 CREATE INDEX run_labels_by_run ON run_labels (run_id);
 CREATE INDEX runs_in_lanes ON runs (lane, status, priority DESC, id)
     WHERE lane IS NOT NULL AND ended_at IS NULL;
+CREATE INDEX runs_unowned ON runs (id)
+    WHERE owner IS NULL AND status IN ('queued', 'running') AND (lane IS NULL OR status <> 'queued');
 DELETE FROM "sqlite_sequence";
 INSERT INTO "sqlite_sequence" VALUES('commands',1);
 INSERT INTO "sqlite_sequence" VALUES('logs',1);
