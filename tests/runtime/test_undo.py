@@ -415,3 +415,18 @@ tasks:
 
     assert run.status == "failed"
     assert sorted(map(int, world.calls[10000:])) == list(range(10000))
+
+
+async def test_a_script_that_has_not_left_what_it_should_is_in_doubt(world: World) -> None:
+    run = await run_flow("""
+flow: t
+tasks:
+  a:
+    type: shell
+    with: {command: "true", files: {report: report.txt}}
+    undo: {type: python, with: {call: act, args: {name: "undone ${{ output is null }}"}}}
+""")
+
+    assert run.error is not None
+    assert run.error["kind"] == "shell.file"
+    assert world.calls == ["undone true"]

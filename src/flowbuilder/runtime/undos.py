@@ -35,7 +35,9 @@ if TYPE_CHECKING:
 
 DOUBTFUL: Final = (
     *("timeout", "cancelled", "engine.*", "executor.crashed", "script.exit", "output.*"),
-    *("http.timeout", "http.broken", "http.json", "http.save"),
+    *("http.timeout", "http.broken", "http.json", "http.save", "http.redirects"),
+    *("sql.connect", "email.connect"),  # maybe it broke off when all had been said
+    *("resource.cpu", "resource.memory", "resource.files", "resource.time", "shell.output", "shell.file"),
 )
 """Kinds of error after which it is not known that nothing was done."""
 
