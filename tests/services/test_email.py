@@ -193,6 +193,8 @@ async def test_a_mail_arrives_with_all_that_was_said(send: Send, box: Box, tmp_p
         {"to": "no address"},
         {"to": []},
         {"to": ""},
+        {"to": "ada@example.com", "from": " "},
+        {"to": "ada@example.com", "from": "a@example.com, b@example.com"},
     ],
 )
 async def test_no_value_becomes_a_header_of_its_own(send: Send, box: Box, params: dict[str, Any]) -> None:

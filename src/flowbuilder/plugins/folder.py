@@ -49,6 +49,9 @@ class ProjectPlugins:
         self._folder = project / FOLDER
         self._lock = threading.RLock()
         self._look_at = 0.0
+        self._read = False
+        self._reading = False
+        """A plug-in that is being imported asks for plug-ins itself."""
         self._modules: dict[Path, _Module] = {}
         self._found: dict[tuple[Kind, str], Provided] = {}
         self.version = 0
@@ -67,12 +70,16 @@ class ProjectPlugins:
         self._look_at = 0.0
 
     def _look(self) -> dict[tuple[Kind, str], Provided]:
-        now = time.monotonic()
-        if now < self._look_at:
+        if self._read and time.monotonic() < self._look_at:
             return self._found
-        with self._lock:
-            self._look_at = now + LOOK_AGAIN
-            self._refresh()
+        with self._lock:  # whoever comes while it is read for the first time waits, and finds all of it
+            if not self._reading and (not self._read or time.monotonic() >= self._look_at):
+                self._reading = True
+                self._look_at = time.monotonic() + LOOK_AGAIN
+                try:
+                    self._refresh()
+                finally:
+                    self._reading, self._read = False, True
             return self._found
 
     def _refresh(self) -> None:

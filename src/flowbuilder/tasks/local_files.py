@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import glob
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -45,14 +46,15 @@ class LocalFiles:
         if target.is_dir():
             raise IsADirectoryError(21, "Is a directory", path)
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, aside = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:100]}.")
+        before = target.stat().st_mode & 0o7777 if target.exists() else None
+        handle, aside = _make_aside(target, private=before is not None)
         try:
             with os.fdopen(handle, "wb") as file:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
-            mode = target.stat().st_mode & 0o7777 if target.exists() else 0o666 & ~_umask()
-            os.chmod(aside, mode)
+            if before is not None:
+                os.chmod(aside, before)
             if overwrite:
                 os.replace(aside, target)
             else:
@@ -134,8 +136,10 @@ class LocalFiles:
     def delete(self, path: str, *, recursive: bool) -> bool:
         """Delete a file or folder; tell whether it was there."""
         target = self._resolve(path)
-        if target == self._start:
-            raise TaskFailed("input", "'delete' does not delete the folder that the flow lies in")
+        if Path(os.path.realpath(self._start)).is_relative_to(os.path.realpath(target)):
+            raise TaskFailed(
+                "input", "'delete' does not delete the folder that the flow lies in, nor one around it"
+            )
         if target.is_dir() and not target.is_symlink():
             shutil.rmtree(target) if recursive else target.rmdir()
             return True
@@ -158,7 +162,15 @@ class LocalFiles:
         }
 
 
-def _umask() -> int:
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask
+def _make_aside(target: Path, *, private: bool) -> tuple[int, str]:
+    """Open a new file beside another; unless it is private, with the rights that any new file has.
+
+    The system knows those.  To ask for the process's mask is to set it, for all threads.
+    """
+    prefix = f".{target.name[:100]}."
+    if private:
+        return tempfile.mkstemp(dir=target.parent, prefix=prefix)
+    while True:
+        aside = str(target.parent / f"{prefix}{secrets.token_hex(8)}")
+        with contextlib.suppress(FileExistsError):
+            return os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666), aside

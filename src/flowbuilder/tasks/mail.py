@@ -41,7 +41,10 @@ def make_mail(call: Call, params: dict[str, Any], sender: str | None) -> tuple[E
     given = get_text(params, "from") or sender
     if not given:
         raise TaskFailed("input", "the mail has no 'from', and the connection none either")
-    (author,) = _people(given, "from")[:1]
+    authors = _people(given, "from")
+    if len(authors) != 1:
+        raise TaskFailed("input", f"'from' is one address, not {len(authors)}")
+    author = authors[0]
     mail["From"] = author
     recipients: list[str] = []
     for name, header in (("to", "To"), ("cc", "Cc"), ("bcc", None), ("reply_to", "Reply-To")):

@@ -9,6 +9,7 @@ import pytest
 
 from flowbuilder.compiler.expressions import tree
 from flowbuilder.compiler.ir import (
+    Breaker,
     Compute,
     Flow,
     Graph,
@@ -20,6 +21,7 @@ from flowbuilder.compiler.ir import (
     Sleep,
     SubFlow,
     Task,
+    TaskLimits,
     Var,
 )
 from flowbuilder.compiler.passes import PASSES, optimize
@@ -28,6 +30,7 @@ from flowbuilder.compiler.passes.fuse_tasks import MAX_TASKS, fuse_tasks
 from flowbuilder.compiler.passes.prune_branches import prune_branches
 from flowbuilder.compiler.passes.share_subexpressions import share_subexpressions
 from flowbuilder.compiler.written import written
+from flowbuilder.core.limits import BreakerPolicy
 from flowbuilder.core.policies import RetryPolicy
 from flowbuilder.core.span import NOWHERE, Span
 
@@ -300,6 +303,13 @@ def test_a_retry_that_can_never_happen_is_dropped() -> None:
     mixed = flow(pure("a", retry=often), call("b", retry=once), call("c", retry=often))
 
     assert [task.retry for task in drop_unused(mixed).flow.main.tasks] == [None, None, often]
+
+
+def test_a_retry_stays_where_a_breaker_may_refuse_an_expression() -> None:
+    often = Retry(RetryPolicy(attempts=3))
+    bounded = TaskLimits(breaker=Breaker(BreakerPolicy(failures=1, reset=1.0)))
+
+    assert drop_unused(flow(pure("a", retry=often, limits=bounded))).flow.main.tasks[0].retry is often
 
 
 # -- sharing --------------------------------------------------------------------

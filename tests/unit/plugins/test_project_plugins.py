@@ -2,8 +2,10 @@
 
 import json
 import os
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import pytest
 from flowbuilder import Config, Engine, FlowError, load
 from flowbuilder.cli.main import main
 from flowbuilder.plugins import registry
-from flowbuilder.plugins.folder import LOOK_AGAIN
+from flowbuilder.plugins.folder import LOOK_AGAIN, ProjectPlugins
 from flowbuilder.runtime.project import find_project, store_path
 from flowbuilder.runtime.secrets import Secrets, SecretsUnreadable
 from flowbuilder.runtime.settings import read_settings
@@ -385,3 +387,28 @@ def test_plug_ins_are_listed_and_checked(project: Path, capsys: pytest.CaptureFi
 def answer(capsys: pytest.CaptureFixture[str], *words: str, code: int = 0) -> Any:
     assert main(list(words)) == code
     return json.loads(capsys.readouterr().out)
+
+
+def test_who_asks_while_the_folder_is_read_for_the_first_time_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "plugins").mkdir()
+    (tmp_path / "plugins" / "greet.py").write_text(GREET.format(effect="read", more="pass", word="hi"))
+    plugins = ProjectPlugins(tmp_path)
+    refresh, reading, go = plugins._refresh, threading.Event(), threading.Event()
+
+    def slow() -> None:
+        reading.set()
+        assert go.wait(20)
+        refresh()
+
+    monkeypatch.setattr(plugins, "_refresh", slow)
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(plugins.get, "tasks", "greet")
+        assert reading.wait(20)
+        second = threads.submit(plugins.get, "tasks", "greet")
+        done, _ = wait([second], timeout=0.05)
+        go.set()
+        assert not done
+        assert first.result(20) is not None
+        assert second.result(20) is not None

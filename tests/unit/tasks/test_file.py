@@ -215,3 +215,33 @@ tasks:
     assert view.tasks["back"].output == view.tasks["read"].output == "far"
     assert view.tasks["list"].output[0]["path"] == "sub/x.txt"
     assert view.tasks["out"].error["kind"] == "file.outside"
+
+
+async def test_a_new_file_has_the_rights_of_any_other_and_nobody_s_mask_is_touched(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = os.umask(0o027)
+    try:
+
+        def refused(mask: int) -> int:
+            raise AssertionError("the mask is of the whole process: other threads make files meanwhile")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "umask", refused)
+            await output(place, write="new.txt", content="x")
+            (place / "own.txt").touch(0o600)
+            await output(place, write="own.txt", content="x")
+    finally:
+        os.umask(before)
+
+    assert [(place / name).stat().st_mode & 0o777 for name in ("new.txt", "own.txt")] == [0o640, 0o600]
+    assert sorted(name for name in os.listdir(place) if name.endswith(".txt")) == ["new.txt", "own.txt"]
+
+
+async def test_no_folder_around_the_flow_is_deleted(place: Path) -> None:
+    (place / "flows").mkdir()
+
+    for path in ("..", "../", ".", str(place)):
+        assert await failed(place / "flows", delete=path, recursive=True) == "input"
+
+    assert (place / "flowbuilder.toml").exists()

@@ -49,7 +49,7 @@ def drop_unused(flow: Flow) -> Rewritten:
 
 
 def _why_no_retry(task: Task) -> str:
-    if type(task.work) is Compute:
+    if type(task.work) is Compute and task.limits is None:  # a breaker may be closed the next time
         return "an expression that fails would fail again"
     if task.retry is not None and task.retry.policy.attempts <= 1:
         return "one attempt is all it has"
