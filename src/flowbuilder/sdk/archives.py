@@ -1,19 +1,17 @@
 """Runs in a file: written by `runs export`, brought into any store by `runs import`.
 
 An archive is self-contained: rows, journals, logs, the versions of flows and
-large outputs.  It is a line that says what it is, and then, compressed, one
-frame after the other: a length in four bytes, and MessagePack.  What is
-referred to stands before what refers to it, so that neither side holds more
-than one run in memory; the last frame says how many runs there were.
+large outputs.  It is a line that says what it is, and then one frame after the
+other (`frames.py`).  What is referred to stands before what refers to it, so
+that neither side holds more than one run in memory; the last frame says how
+many runs there were.
 """
 
 from __future__ import annotations
 
-import gzip
 import secrets as chance
 import threading
 import time
-import zlib
 from typing import IO, TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -22,6 +20,7 @@ from flowbuilder import __version__
 from flowbuilder.core import records
 from flowbuilder.core.errors import ArchiveError, StoreError
 from flowbuilder.core.ids import RUN_ID, base32
+from flowbuilder.sdk.frames import END, HEAD, FrameWriter, read_frames
 from flowbuilder.storage.api import LIVE, Accept, Append, Log, RunRow
 from flowbuilder.storage.factory import make_store
 
@@ -34,12 +33,8 @@ if TYPE_CHECKING:
 MAGIC: Final = b"FLOWBUILDER RUNS\n"
 FORMAT: Final = 1
 """The format that this release writes, and the newest that it reads."""
-_MOST: Final = 1 << 31
-"""Bytes of one frame."""
 _LOGS: Final = 1000
 """Log lines that make one frame."""
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder().decode
 
 
 class Imported(msgspec.Struct):
@@ -63,52 +58,45 @@ def export_runs(store: Store, run_ids: Iterable[str], file: IO[bytes]) -> int:
     Raises:
         StoreError: something of them cannot be read; the file is no whole archive then.
     """
-    file.write(MAGIC)
+    frames = FrameWriter(file, MAGIC)
     flows: set[str] = set()
     blobs: set[str] = set()
     count = 0
-    with gzip.GzipFile(fileobj=file, mode="wb", compresslevel=6, mtime=0) as packed:
-        _put(packed, "head", {"format": FORMAT, "release": __version__, "made_at": time.time()})
-        for run_id in run_ids:
-            row = store.run(run_id)
-            if row is None:
-                continue  # it was deleted meanwhile
-            _export_run(store, row, packed, flows, blobs)
-            count += 1
-        _put(packed, "end", count)
+    frames.put(HEAD, {"format": FORMAT, "release": __version__, "made_at": time.time()})
+    for run_id in run_ids:
+        row = store.run(run_id)
+        if row is None:
+            continue  # it was deleted meanwhile
+        _export_run(store, row, frames, flows, blobs)
+        count += 1
+    frames.put(END, count)
     return count
 
 
-def _export_run(store: Store, row: RunRow, packed: gzip.GzipFile, flows: set[str], blobs: set[str]) -> None:
+def _export_run(store: Store, row: RunRow, frames: FrameWriter, flows: set[str], blobs: set[str]) -> None:
     if row.flow_hash not in flows:
         flows.add(row.flow_hash)
         if (definition := store.flow(row.flow_hash)) is not None:
-            _put(packed, "flow", [row.flow_hash, row.flow, definition])
+            frames.put("flow", [row.flow_hash, row.flow, definition])
     journal = store.journal(row.id)
     for batch in journal:
         for record in records.decode(batch):
             name = getattr(record, "blob", None)
             if name is not None and name not in blobs:
                 blobs.add(name)
-                _put(packed, "blob", [name, store.blobs().get(name)])
-    _put(packed, "run", msgspec.to_builtins(row, builtin_types=(bytes,)))
+                frames.put("blob", [name, store.blobs().get(name)])
+    frames.put("run", msgspec.to_builtins(row, builtin_types=(bytes,)))
     for batch in journal:
-        _put(packed, "batch", batch)
+        frames.put("batch", batch)
     lines: list[Any] = []
     for _, line in store.logs(row.id):
         lines.append([line.task, line.at, line.level, line.message, line.data])
         if len(lines) == _LOGS:
-            _put(packed, "logs", lines)
+            frames.put("logs", lines)
             lines = []
     if lines:
-        _put(packed, "logs", lines)
-    _put(packed, "whole", row.id)
-
-
-def _put(packed: gzip.GzipFile, kind: str, what: Any) -> None:
-    frame = _encode([kind, what])
-    packed.write(len(frame).to_bytes(4, "big"))
-    packed.write(frame)
+        frames.put("logs", lines)
+    frames.put("whole", row.id)
 
 
 # -- reading ------------------------------------------------------------------------
@@ -125,9 +113,9 @@ def import_runs(path: str | Path, file: IO[bytes], *, live: bool = False) -> Imp
         ArchiveError: it is none, of a newer format, or damaged; what was brought in before that stays.
         StoreError: the store cannot take it.
     """
-    frames = _frames(file)
+    frames = read_frames(file, MAGIC)
     kind, head = next(frames, ("", None))
-    if kind != "head" or not isinstance(head, dict):
+    if kind != HEAD or not isinstance(head, dict):
         raise ArchiveError("this is no archive of runs")
     if head.get("format", 0) > FORMAT:
         raise ArchiveError(
@@ -157,7 +145,7 @@ class _Import:
         """Take all frames; returns what became of the runs."""
         try:
             for kind, what in frames:
-                if kind == "end":
+                if kind == END:
                     return self._done
                 self._frame(kind, what)
         except (msgspec.ValidationError, TypeError, ValueError, KeyError) as error:
@@ -239,24 +227,3 @@ class _Import:
         done.wait()
         if failed[0] is not None:
             raise failed[0]
-
-
-def _frames(file: IO[bytes]) -> Iterator[tuple[str, Any]]:
-    """Yield the frames of an archive.
-
-    Raises:
-        ArchiveError: it is none, or is damaged.
-    """
-    if file.read(len(MAGIC)) != MAGIC:
-        raise ArchiveError("this is no archive of runs")
-    try:
-        with gzip.GzipFile(fileobj=file, mode="rb") as packed:
-            while size := packed.read(4):
-                length = int.from_bytes(size, "big")
-                frame = packed.read(length) if len(size) == 4 and length <= _MOST else b""
-                if len(frame) < length or len(size) < 4:
-                    raise ArchiveError("it ends in the midst")
-                kind, what = _decode(frame)
-                yield str(kind), what
-    except (OSError, EOFError, zlib.error, msgspec.DecodeError, ValueError, TypeError) as error:
-        raise ArchiveError(str(error) or "it cannot be read") from None

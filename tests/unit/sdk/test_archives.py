@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
 import io
+import random
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -12,6 +12,7 @@ import pytest
 from flowbuilder import Config, Engine, Reader
 from flowbuilder.core.errors import ArchiveError
 from flowbuilder.sdk.archives import FORMAT, MAGIC, import_runs
+from flowbuilder.sdk.frames import read_frames
 from flowbuilder.testing.flows import load_text
 from world import until
 
@@ -95,14 +96,39 @@ async def test_a_damaged_archive_is_told_and_brings_no_half_run(tmp_path: Path, 
             with Reader(store) as reader:
                 for row in reader.runs():
                     reader.show(row.id)
-    for text in (b"", b"hello", MAGIC, MAGIC + b"hello"):
+    for text in (archive[:-1], archive + b"\0", archive + archive, b"", b"hello", MAGIC, MAGIC + b"hello"):
         with pytest.raises(ArchiveError):
             import_runs(tmp_path / "c.db", io.BytesIO(text))
 
 
+def read_all(archive: bytes) -> tuple[list[tuple[str, object]], ArchiveError | None]:
+    """Return the frames that can be read, and why there are no more."""
+    seen: list[tuple[str, object]] = []
+    try:
+        for frame in read_frames(io.BytesIO(archive), MAGIC):
+            seen.append(frame)  # noqa: PERF402 it may raise in the midst
+    except ArchiveError as error:
+        return seen, error
+    return seen, None
+
+
+async def test_an_archive_with_one_byte_changed_is_refused_wherever_that_is(
+    tmp_path: Path, world: World
+) -> None:
+    _, archive = await made(tmp_path / "a.db")
+    frames = list(read_frames(io.BytesIO(archive), MAGIC))
+    bits = random.Random(7)
+    for place in range(0, len(archive), max(1, len(archive) // 2000)):
+        changed = bytearray(archive)
+        changed[place] ^= 1 << bits.randrange(8)
+        seen, error = read_all(bytes(changed))
+        assert error is not None
+        assert seen[1:] == frames[1 : len(seen)]  # nothing of what was changed was handed on
+
+
 def test_an_archive_of_a_newer_format_is_refused(tmp_path: Path) -> None:
     frame = msgspec.msgpack.encode(["head", {"format": FORMAT + 1, "release": "9.9"}])
-    packed = MAGIC + gzip.compress(len(frame).to_bytes(4, "big") + frame)
+    packed = MAGIC + len(frame).to_bytes(4, "big") + frame
 
     with pytest.raises(ArchiveError, match=r"made by release 9\.9"):
         import_runs(tmp_path / "a.db", io.BytesIO(packed))
