@@ -484,3 +484,25 @@ def test_what_a_fork_takes_over_of_a_large_map_is_found_in_linear_time(
 
     assert len(taken.paths) == most
     assert asked < 10 * most
+
+
+async def test_no_wait_of_a_fork_takes_again_what_was_taken_for_it(engine: Engine) -> None:
+    flow = load_text("""
+flow: t
+tasks:
+  one: {type: wait, with: {event: part, window: 1h}}
+  more:
+    type: wait
+    needs: [one]
+    with: {event: part, window: 1h}
+    repeat: {while: loop.index < 2, max: 2, collect: "${{ output.n }}"}
+  last: {type: wait, needs: [more], with: {event: part, window: 1h}}
+outputs: {all: "${{ [tasks.one.output.n] + tasks.more.output + [tasks.last.output.n] }}"}
+""")
+    for n in range(6):
+        await engine.emit("part", {"n": n})
+    first = await engine.start(flow)
+    assert await first.result(20) == {"all": [0, 1, 2, 3]}
+
+    assert await (await engine.fork(first.id, from_tasks=["last"])).result(20) == {"all": [0, 1, 2, 3]}
+    assert await (await engine.fork(first.id, from_tasks=["more"])).result(20) == {"all": [0, 1, 2, 3]}

@@ -383,3 +383,40 @@ tasks:
     assert run.error["message"].endswith(": ***")
     assert "4711" not in str(run)
     assert "eve" not in str(run)
+
+
+@pytest.mark.parametrize("large", [False, True])
+async def test_what_a_fork_takes_over_and_what_is_given_to_it_is_sealed_for_the_new_run(
+    large: bool, key: str, world: World, tmp_path: Path
+) -> None:
+    flow = load_text("""
+flow: t
+inputs: {password: {type: string, sensitive: true}}
+tasks:
+  token: {type: python, sensitive: true, with: {call: act, args: {name: token, value: "${{ inputs.password }}-x"}}}
+  each: {for_each: [1, 2], type: set, sensitive: true, with: "${{ tasks.token.output }}-${{ item }}"}
+  last: {type: python, sensitive: true, with: {call: act, args: {name: last, value: "${{ tasks.each.output }}"}}}
+  check: {type: set, with: "${{ [len(x) for x in tasks.last.output] }}"}
+outputs: {check: "${{ tasks.check.output }}"}
+""")
+    secret, other = TOKEN * (5000 if large else 1), TOKEN[::-1] * (6000 if large else 1)
+    path = tmp_path / "store.db"
+    async with Engine(path) as engine:
+        first = await engine.start(flow, {"password": secret})
+        await first.wait(20)
+        fork = await engine.fork(first.id, from_tasks=["last"])
+        given = await engine.fork(first.id, outputs={"token.output": other})
+        results = [await run.result(20) for run in (first, fork, given)]
+    async with Engine(path) as engine:  # from what is on disk
+        again = await (await engine.fork(given.id, from_tasks=["last"])).result(20)
+
+    lengths = [len(secret) + 4] * 2
+    assert [one["check"] for one in results] == [lengths, lengths, [len(other) + 2] * 2]
+    assert again == results[2]
+    assert world.calls.count("token") == 1
+    with Reader(path) as reader:
+        for run_id in (fork.id, given.id):
+            assert reader.show(run_id).tasks["token"].output == "***"
+    kept = contents(tmp_path)
+    for spelling in (TOKEN, TOKEN[::-1]):
+        assert spelling.encode() not in kept

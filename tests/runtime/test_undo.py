@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flowbuilder import Engine, RunCancelled
+from flowbuilder import Engine, Reader, RunCancelled
+from flowbuilder.storage.api import RunFilter
 from flowbuilder.testing.fake_clock import FakeClock
 from flowbuilder.testing.flows import load_text, run_flow
 from world import until
@@ -14,6 +15,7 @@ from world import until
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from flowbuilder.runtime.state import RunState
     from world import World
 
 TRIP = """
@@ -430,3 +432,38 @@ tasks:
     assert run.error is not None
     assert run.error["kind"] == "shell.file"
     assert world.calls == ["undone true"]
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+async def test_a_cancel_that_leaves_things_as_they_are_does_so_in_child_runs_too(
+    in_memory: bool, tmp_path: Path, world: World
+) -> None:
+    (tmp_path / "child.yaml").write_text("""
+flow: child
+tasks:
+  done: {type: python, with: {call: act, args: {name: done}}, undo: {type: python, with: {call: act, args: {name: undo}}}}
+  nap: {type: sleep, needs: [done], with: {for: 1h}}
+""")
+    flow = load_text("flow: t\ntasks: {sub: {type: flow, with: {path: child.yaml}}}", tmp_path)
+    path = tmp_path / "store.db"
+    async with Engine(path) as engine:
+        run = await engine.start(flow)
+        await until(lambda: world.count("done") and any(r.row.parent for r in _live(engine)))
+        if in_memory:
+            assert await run.cancel("stop", undo=False)
+            await run.wait(20)
+    if not in_memory:
+        with Reader(path) as reader:
+            assert reader.cancel(run.id, "stop", undo=False)
+        async with Engine(path) as engine:
+            await (await engine.get(run.id)).wait(20)
+            await until(lambda: not _live(engine))
+    with Reader(path) as reader:
+        (child,) = reader.runs(RunFilter(parent=run.id))
+        assert (child.status, reader.row(run.id).status) == ("cancelled", "cancelled")
+        assert reader.show(child.id).tasks["done~undo"].reason == "without_undo"
+    assert world.calls == ["done"]
+
+
+def _live(engine: Engine) -> list[RunState]:
+    return list(engine.core.machine.runs.live.values())

@@ -19,11 +19,10 @@ from flowbuilder.core.errors import CannotTakeOver, StoreCorrupt
 from flowbuilder.core.plan import FlowPlan
 from flowbuilder.core.records import NULL
 from flowbuilder.core.rules import SUCCEEDED
-from flowbuilder.core.sealed import Sealed
 from flowbuilder.runtime.forked import FORK_FACT
 from flowbuilder.runtime.recovered import replay
 from flowbuilder.runtime.start import Seed, Start
-from flowbuilder.runtime.taking_over import Asked, History, take_over
+from flowbuilder.runtime.taking_over import Asked, History, around, is_sensitive, take_over
 from flowbuilder.storage.api import LIVE, Fact, Keep
 
 if TYPE_CHECKING:
@@ -96,9 +95,11 @@ class Forks:
             InputError: the edited inputs break their schemas.
         """
         self._machine.committer.flush_all()
-        work = functools.partial(self._prepare, source, tuple(again), edits, only_failed)
+        run_id = self._machine.runs.new_id(self._machine.clock.now())
+        work = functools.partial(self._prepare, source, run_id, tuple(again), edits, only_failed)
         plan, seed, about = await self._machine.in_thread(work)
         how = self._start(source, how, {link: source.id, **about}, seed)
+        how = msgspec.structs.replace(how, id=run_id)
         return await self._begin(
             source, plan, edited_inputs(self._machine.sealing.inputs(source), edits.inputs), how
         )
@@ -132,7 +133,7 @@ class Forks:
         return self._machine.plans.of_definition(row.flow_hash, definition)
 
     def _prepare(
-        self, source: RunRow, again: tuple[str, ...], edits: Edits, only_failed: bool
+        self, source: RunRow, run_id: str, again: tuple[str, ...], edits: Edits, only_failed: bool
     ) -> tuple[FlowPlan, Seed, dict[str, Any]]:
         """Work out what the new run begins with; on a thread."""
         store = self._machine.store
@@ -147,15 +148,16 @@ class Forks:
             what = "has not ended yet" if source.status in LIVE else "has no task that failed"
             raise CannotTakeOver(f"run {source.id} {what}")
         now = self._machine.clock.now()
-        kept = [*_kept(journal, taken.paths), *self._set(outputs, now)]
+        copied = _Copying(self._machine, source.id, run_id)
+        kept = [
+            *copied.kept(journal, taken.paths),
+            *(copied.given(path, value, plan, now) for path, value in outputs.items()),
+        ]
         for record in kept:
             if isinstance(record, records.Ended) and record.blob is not None:
                 store.blobs().renew(record.blob)  # nobody sweeps it before the new run refers to it
         seed = [records.TakenOver(source.id, now, True), *kept, records.TakenOver(source.id, now, False)]
-        found = replay([records.encode(seed)], store.blobs().get)
-        if sealed := [path for path, ended in found.ended.items() if type(ended.output) is Sealed]:
-            what = "is encrypted for the run before, and cannot be taken over; rerun it from the start"
-            raise CannotTakeOver(f"the output of '{sealed[0]}' {what}")
+        found = replay([records.encode(seed)], store.blobs().get, self._machine.sealing.opener(run_id))
         about: dict[str, Any] = {"again": taken.again[:MOST_NAMED]}
         if edited := [*edits.inputs, *edits.outputs]:
             about["edited"] = edited
@@ -181,33 +183,61 @@ class Forks:
             outputs[path] = put(outputs[path], steps_of(rest), value, f"tasks.{name}")
         return outputs
 
-    def _set(self, outputs: Mapping[str, Any], now: float) -> Iterator[records.Record]:
-        """Yield the ends of tasks whose outputs somebody gives."""
-        limits = self._machine.config.limits
-        for path, value in outputs.items():
-            encoded = values.encode(value, max_bytes=limits.output_bytes)
-            large = len(encoded) > values.BLOB_BYTES
-            blob = self._machine.store.blobs().put(encoded) if large else None
-            raw = NULL if large else msgspec.Raw(encoded)
-            yield records.Ended(path, SUCCEEDED, now, now, raw, 0, None, "edited", blob)
 
+class _Copying:
+    """Copies records to a new run; what is sealed for the run before is sealed anew for that one."""
 
-def _kept(journal: Sequence[records.Record], paths: Mapping[str, str]) -> Iterator[records.Record]:
-    """Yield what is taken over of a journal, in its order."""
-    for record in journal:
-        match record:
-            case records.RegionEnded():
-                kept = [
-                    (paths[path], output)
-                    for path, output in zip(record.paths, record.outputs, strict=True)
-                    if path in paths
-                ]
-                if kept:
-                    outputs = values.prepare_list([output for _, output in kept])
-                    names = tuple([path for path, _ in kept])
-                    yield records.RegionEnded(names, outputs, record.started_at, record.ended_at)
-            case records.Ended() | records.ChildStarted() if record.path in paths:
-                yield msgspec.structs.replace(record, path=paths[record.path])
+    def __init__(self, machine: Machine, source_id: str, run_id: str) -> None:
+        self._machine = machine
+        self._blobs = machine.store.blobs()
+        self._source_id = source_id
+        self._run_id = run_id
+
+    def kept(self, journal: Sequence[records.Record], paths: Mapping[str, str]) -> Iterator[records.Record]:
+        """Yield what is taken over of a journal, in its order."""
+        for record in journal:
+            match record:
+                case records.RegionEnded():
+                    kept = [
+                        (paths[path], output)
+                        for path, output in zip(record.paths, record.outputs, strict=True)
+                        if path in paths
+                    ]
+                    if kept:
+                        outputs = values.prepare_list([output for _, output in kept])
+                        names = tuple([path for path, _ in kept])
+                        yield records.RegionEnded(names, outputs, record.started_at, record.ended_at)
+                case records.EventTaken() if not record.signal and not around(record.path).isdisjoint(paths):
+                    # no wait of the new run is to take it again; the path is none's, as nobody is to get it
+                    yield msgspec.structs.replace(record, path="", payload=NULL)
+                case records.ChildStarted() if record.path in paths:
+                    yield msgspec.structs.replace(record, path=paths[record.path])
+                case records.Ended() if record.path in paths:
+                    yield self._ended(record, paths[record.path])
+
+    def _ended(self, record: records.Ended, path: str) -> records.Ended:
+        encoded = self._blobs.get(record.blob) if record.blob is not None else record.output
+        if not values.is_sealed(encoded):
+            return msgspec.structs.replace(record, path=path)
+        value = self._machine.sealing.open(self._source_id, record.path, values.decode(encoded))
+        output, blob = self._sealed(path, values.encode(value, max_bytes=len(encoded)))
+        return msgspec.structs.replace(record, path=path, output=output, blob=blob)
+
+    def given(self, path: str, value: Any, plan: FlowPlan, now: float) -> records.Ended:
+        """Return the end of a task whose output somebody gives."""
+        encoded = values.encode(value, max_bytes=self._machine.config.limits.output_bytes)
+        keep = self._sealed if is_sensitive(plan, path) else self._plain
+        output, blob = keep(path, encoded)
+        return records.Ended(path, SUCCEEDED, now, now, output, 0, None, "edited", blob)
+
+    def _sealed(self, path: str, encoded: bytes) -> tuple[msgspec.Raw, str | None]:
+        return self._plain(path, self._machine.sealing.seal(self._run_id, path, encoded))
+
+    def _plain(self, _path: str, encoded: bytes) -> tuple[msgspec.Raw, str | None]:
+        """Return an output as a record has it: in place, or the name of a blob."""
+        if len(encoded) <= values.BLOB_BYTES:
+            return msgspec.Raw(encoded), None
+        return NULL, self._blobs.put(encoded)
 
 
 # -- paths into values -------------------------------------------------------------

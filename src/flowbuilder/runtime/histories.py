@@ -15,13 +15,23 @@ import msgspec
 
 from flowbuilder.core import records, values
 from flowbuilder.core.errors import StoreError
-from flowbuilder.core.records import Armed, Collected, Compacted, Ended, Record, RegionEnded, RoundEnded
+from flowbuilder.core.records import (
+    NULL,
+    Armed,
+    Collected,
+    Compacted,
+    Ended,
+    EventTaken,
+    Record,
+    RegionEnded,
+    RoundEnded,
+)
 from flowbuilder.core.rounds import is_superseded, loops_around, round_path
 from flowbuilder.core.values import is_sealed
 from flowbuilder.storage.api import Compact
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
     from flowbuilder.runtime.loops import Loop
     from flowbuilder.runtime.machine import Machine
@@ -81,7 +91,7 @@ class Histories:
                 kept[loop.path] = loop.round - self._rounds + 1
             loop.fresh = 0
         if kept:
-            run.records = [record for record in run.records if not _is_superseded(record, kept)]
+            run.records = list(_needed(run.records, kept))
 
     def write_collected(self, run: RunState, loop: Loop) -> None:
         """Record what was collected and is not recorded yet."""
@@ -113,7 +123,8 @@ class Histories:
         history.size = 0
         try:
             read = functools.partial(machine.store.journal, run.id)
-            found = await machine.in_thread(lambda: compacted(read(), self._rounds))
+            taken = None if run.taken is None else run.taken.events()
+            found = await machine.in_thread(lambda: compacted(read(), self._rounds, taken))
             if found is not None and not run.lost:
                 through, data = found
                 history.kept = len(data)
@@ -124,11 +135,15 @@ class Histories:
             history.busy = False
 
 
-def compacted(batches: Sequence[bytes], rounds: int) -> tuple[int, bytes] | None:
+def compacted(
+    batches: Sequence[bytes], rounds: int, taken: Container[int] | None = None
+) -> tuple[int, bytes] | None:
     """Return the number of the last batch of a journal, and one batch that says as much as all of them.
 
     Of each loop the last `rounds` rounds are left, and what was collected of
     one that goes on; of one that has done what may have to be undone, all.
+    Which events were taken in rounds that go stays known: of those in `taken`,
+    or of all, as long as nobody knows which a later wait may still meet.
     """
     if not batches:
         return None
@@ -150,12 +165,21 @@ def compacted(batches: Sequence[bytes], rounds: int) -> tuple[int, bytes] | None
                 kept.pop(path, None)
     left = [
         record
-        for record in found
-        if type(record) is not Compacted
-        and not _is_superseded(record, kept)
-        and not (type(record) is Collected and record.path in over)
+        for record in _needed(found, kept, taken)
+        if type(record) is not Compacted and not (type(record) is Collected and record.path in over)
     ]
     return through, records.encode([Compacted(through), *_merged(left)])
+
+
+def _needed(
+    found: Iterable[Record], kept: Mapping[str, int], taken: Container[int] | None = None
+) -> Iterator[Record]:
+    """Yield records that do not lie in superseded rounds; of what was taken there, that it was."""
+    for record in found:
+        if not _is_superseded(record, kept):
+            yield record
+        elif type(record) is EventTaken and not record.signal and (taken is None or record.number in taken):
+            yield msgspec.structs.replace(record, payload=NULL)
 
 
 def _is_superseded(record: Record, kept: Mapping[str, int]) -> bool:

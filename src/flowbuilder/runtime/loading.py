@@ -171,7 +171,8 @@ class Loading:
         """Let go of what a cancelled run waited for: its graph is frozen, and does not come to it."""
         for path, child in found.children.items():
             if path not in found.ended and not path.startswith("finally:"):
-                self._machine.recovery.cancel_soon(child, "its parent was told to stop (cancelled)")
+                why = "its parent was told to stop (cancelled)"
+                self._machine.recovery.cancel_soon(child, why, undo=not run.without_undo)
         for path in found.waits:
             if path not in found.ended and not path.startswith("finally:"):
                 key = approval_key(run.id, path)  # in case that it is one

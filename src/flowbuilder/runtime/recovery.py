@@ -137,9 +137,9 @@ class Recovery:
         if run_id not in self._machine.runs.live and not self._machine.stopping:
             self.in_background(self.adopt_if_free(run_id))
 
-    def cancel_soon(self, run_id: str, reason: str) -> None:
+    def cancel_soon(self, run_id: str, reason: str, *, undo: bool = True) -> None:
         """Have a run cancelled, wherever it is."""
-        self.in_background(self._machine.steering.cancel(run_id, reason))
+        self.in_background(self._machine.steering.cancel(run_id, reason, undo=undo))
 
     # -- after a failed commit -----------------------------------------------------------
 

@@ -218,7 +218,7 @@ class Runs:
     def make_row(self, plan: FlowPlan, inputs: dict[str, Any], how: Start) -> RunRow:
         """Make the row of a new run, which begins now."""
         now = self._machine.clock.now()
-        run_id = self._ids.make(now)
+        run_id = how.id or self._ids.make(now)
         return RunRow(
             id=run_id,
             flow=plan.name,

@@ -37,6 +37,8 @@ class Start(msgspec.Struct, frozen=True):
 
     seed: Seed | None = None
     """What the run begins with, if that is not nothing."""
+    id: str | None = None
+    """The run's id, where it had to be known before; else one is made."""
 
     def check(self) -> None:
         """Refuse what cannot be kept, before it comes into a group with what others start.

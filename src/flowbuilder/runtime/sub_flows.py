@@ -208,7 +208,8 @@ class SubFlows:
         """Cancel the child run; the parent's task ends when the child has."""
         child = execution.handle
         assert isinstance(child, str)
-        self._machine.recovery.cancel_soon(child, f"its parent was told to stop ({execution.stopped})")
+        why = f"its parent was told to stop ({execution.stopped})"
+        self._machine.recovery.cancel_soon(child, why, undo=not execution.frame.run.without_undo)
 
 
 def _what_failed(error: BaseException) -> tuple[str, str]:

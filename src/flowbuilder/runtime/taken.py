@@ -34,6 +34,10 @@ class Taken:
     def __contains__(self, number: int) -> bool:
         return number in self._events or number in self._signals
 
+    def events(self) -> frozenset[int]:
+        """Return the numbers of the events that a later wait may still meet."""
+        return frozenset(self._events)
+
     def add(self, number: int, at: float, signal: bool, oldest: float | None) -> None:
         """Note one; `oldest` is the earliest moment that a wait such as this one would look at by now."""
         if signal:

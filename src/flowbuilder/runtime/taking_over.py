@@ -73,7 +73,7 @@ class History(msgspec.Struct):
                 case records.RegionEnded():
                     ended.update(dict.fromkeys(record.paths, SUCCEEDED))
                 case records.Ended() if record.path.endswith(UNDO):
-                    undone.update(_around(record.path.removesuffix(UNDO)))
+                    undone.update(around(record.path.removesuffix(UNDO)))
                 case records.Ended():
                     ended[record.path] = record.code
                     if record.count is not None:
@@ -273,6 +273,19 @@ def _near(name: str, known: Iterable[str]) -> str:
     return f" ({near})" if near else ""
 
 
+def is_sensitive(plan: FlowPlan, path: str) -> bool:
+    """Tell whether the output of a task at a path is sensitive."""
+    graph: GraphPlan | None = plan.main
+    for step in _chain(path):
+        task = next((task for task in graph.tasks if task.id == step.id), None) if graph is not None else None
+        if task is None:
+            return False
+        if task.sensitive:
+            return True
+        graph = task.body
+    return False
+
+
 # -- what was asked -----------------------------------------------------------------
 
 
@@ -317,14 +330,15 @@ def _check_element(
         raise NotFound("element", named, f"nothing of {path}[{element}] has ended in that run")
 
 
-def _around(path: str) -> Iterable[str]:
-    """Yield a path and those of the tasks around it."""
-    yield path
+def around(path: str) -> set[str]:
+    """Return a path and those of the tasks around it."""
+    found = {path}
     for place, mark in enumerate(path):
         if mark in ".[#!@":
-            yield path[:place]
+            found.add(path[:place])
         if mark == "]":
-            yield path[: place + 1]
+            found.add(path[: place + 1])
+    return found
 
 
 def _top(path: str) -> str:
