@@ -399,7 +399,8 @@ tasks:
   check: {type: set, with: "${{ [len(x) for x in tasks.last.output] }}"}
 outputs: {check: "${{ tasks.check.output }}"}
 """)
-    secret, other = TOKEN * (5000 if large else 1), TOKEN[::-1] * (6000 if large else 1)
+    more = "".join(str(n) for n in range(20_000 if large else 0))
+    secret, other = TOKEN + more, TOKEN[::-1] + more + "!"
     path = tmp_path / "store.db"
     async with Engine(path) as engine:
         first = await engine.start(flow, {"password": secret})

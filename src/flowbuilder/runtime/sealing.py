@@ -40,6 +40,10 @@ MOST_TEXTS: Final = 50
 """Sensitive texts of one run that are looked for in its logs and errors."""
 
 
+LONGEST_TEXT: Final = 4096
+"""Characters of one that is looked for: what is longer would cost every task seconds, and no log shows it whole."""
+
+
 class Sealing:
     """Seals and opens what belongs to runs."""
 
@@ -171,12 +175,12 @@ def _input(name: str) -> str:
 
 
 def _texts(value: Any) -> Iterator[str]:
-    """Yield the texts in a value that are long enough to be masked."""
+    """Yield the texts in a value that are long enough to be masked, and not too long."""
     stack = [value]
     while stack:
         part = stack.pop()
         if type(part) is str:
-            if len(part) >= SHORTEST:
+            if SHORTEST <= len(part) <= LONGEST_TEXT:
                 yield part
         elif type(part) is dict:
             stack += reversed(part.values())
