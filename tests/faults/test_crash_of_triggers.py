@@ -18,7 +18,7 @@ from flowbuilder.testing.flows import dying_with
 
 HOUR = 3600.0
 EVENTS = 3
-WRITES = 24
+WRITES = 40
 """More than there are in the scenario: the last cases go through without a crash."""
 
 

@@ -18,7 +18,7 @@ from flowbuilder.triggers.flows import LOOK_EVERY, Ends
 from flowbuilder.triggers.happenings import Happening, What
 from flowbuilder.triggers.keeper import Keeper
 from flowbuilder.triggers.source import Source, make_source, source_class
-from flowbuilder.triggers.state import ARRIVAL, ASK, PAUSE, SCHEDULE, Ask, Pause, Progress, all_of, fact
+from flowbuilder.triggers.state import ARRIVAL, ASK, PAUSE, SCHEDULE, TURN, Ask, Pause, Progress, all_of, fact
 from flowbuilder.triggers.timed import SET_BACK, calendar_of, has_ended, in_zone
 
 if TYPE_CHECKING:
@@ -167,6 +167,7 @@ class Triggers:
             self._unlist(name, source)
             source.close()
         self.keeper.forget(SCHEDULE, name)
+        self.keeper.forget(TURN, name)
 
     # -- what happens ---------------------------------------------------------------
 

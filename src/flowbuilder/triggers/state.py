@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 SCHEDULE: Final = "schedule"
 """Kind of facts: how far a trigger has come."""
+TURN: Final = "schedule.turn"
+"""Kind of facts: whose turn it is, of a trigger whose runs come one after the other."""
 PAUSE: Final = "schedule.pause"
 """Kind of facts: a trigger is paused."""
 ASK: Final = "schedule.ask"

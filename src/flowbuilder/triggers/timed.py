@@ -20,6 +20,7 @@ from flowbuilder.core.errors import StoreError
 from flowbuilder.core.triggers import CronTrigger, EveryTrigger, Timing
 from flowbuilder.storage.api import LIVE
 from flowbuilder.triggers.state import SCHEDULE, Progress, fact
+from flowbuilder.triggers.turns import Turns
 
 if TYPE_CHECKING:
     from flowbuilder.core.plan import TriggerPlan
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from flowbuilder.storage.api import RunRow
     from flowbuilder.triggers.armed import Armed, Fired
     from flowbuilder.triggers.service import Triggers
+    from flowbuilder.triggers.turns import Seen
 
 _log = logging.getLogger("flowbuilder.triggers")
 
@@ -88,9 +90,12 @@ class Timed:
         self._draining = False
         self._stepping = False
         self.closed = False
+        self._turns = Turns(service.machine, armed.name)
         self.progress = progress or Progress(last=self._machine.clock.now())
         self._fresh = progress is None
         self.replace(armed)
+        if progress is not None and self.timing.overlap in ("queue", "cancel"):
+            self._drain_soon()  # somebody may have died with moments that wait
 
     @property
     def name(self) -> str:
@@ -234,23 +239,56 @@ class Timed:
 
     async def _occur(self, moment: float, by: str) -> None:
         """See to one moment."""
-        overlap = self.timing.overlap
-        if overlap == "allow" or not await self._is_live():
+        if self.timing.overlap == "allow":
             await self.fire(moment, by)
             return
-        run_id = self.progress.run
-        assert run_id is not None
-        if overlap == "skip" or (overlap == "queue" and len(self.progress.queue) >= MOST_QUEUED):
+        while not await self._decide(moment, by):
+            pass  # another engine has decided something meanwhile
+
+    async def _decide(self, moment: float, by: str) -> bool:
+        """Decide about a moment by what the store says; False where that has changed meanwhile."""
+        seen = await self._turns.read(self.armed.about)
+        turn = seen.turn
+        self.progress.queue = list(turn.queue)
+        if turn.starting is not None:  # by us, by another engine, or by one that is dead: it has one run
+            await self._start(turn.starting, by if turn.starting == moment else "catch_up")
+            return turn.starting == moment
+        if moment in turn.decided:
+            return True
+        if moment in turn.queue:
+            self._drain_soon()
+            return True
+        if turn.run is None or not await self._service.is_live(turn.run):
+            first = turn.queue[0] if turn.queue else moment  # those that wait have their turn before it
+            if not await self._turns.change(seen, turn.take(first)):
+                return False
+            await self._start(first, by if first == moment else "catch_up")
+            return first == moment
+        return await self._meet(seen, moment, turn.run)
+
+    async def _meet(self, seen: Seen, moment: float, run_id: str) -> bool:
+        """Do what `overlap` says about a moment that meets the run before."""
+        overlap, turn = self.timing.overlap, seen.turn
+        if overlap == "skip" or (overlap == "queue" and len(turn.queue) >= MOST_QUEUED):
+            if not await self._turns.change(seen, turn.leave_out(moment)):
+                return False
             self.progress.skipped += 1
             why = "is still live" if overlap == "skip" else f"is live, and {MOST_QUEUED} moments wait already"
             self._service.tell("skipped", self.armed, run=run_id, message=f"the run before, {run_id}, {why}")
-            return
+            return True
+        waiting = turn.wait_alone(moment) if overlap == "cancel" else turn.wait(moment)
+        if not await self._turns.change(seen, waiting):
+            return False
+        self.progress.queue = list(waiting.queue)
         if overlap == "cancel":
-            self.progress.queue = [moment]
             await self._machine.steering.cancel(run_id, f"trigger '{self.armed.trigger.name}' has come again")
-        elif moment not in self.progress.queue:
-            self.progress.queue.append(moment)
         self._drain_soon()
+        return True
+
+    async def _start(self, moment: float, by: str) -> None:
+        """Start the run of a moment whose turn it is, and write down which that is."""
+        fired = await self.fire(moment, by)
+        await self._turns.started(self.armed.about, moment, fired.row.id if fired.row is not None else None)
 
     async def fire(self, moment: float, by: str) -> Fired:
         """Start the run of a moment, unless it has one."""
@@ -265,10 +303,6 @@ class Timed:
         run_id = fired.row.id if fired.row is not None else None
         self.progress.count(fired.outcome, run_id, self._machine.clock.now())
 
-    async def _is_live(self) -> bool:
-        run_id = self.progress.run
-        return run_id is not None and await self._service.is_live(run_id)
-
     # -- one after the other -----------------------------------------------------------
 
     def _drain_soon(self) -> None:
@@ -280,10 +314,14 @@ class Timed:
     async def _drain(self) -> None:
         self._service.deciding += 1
         try:
-            while self.progress.queue and not self.closed:
-                run_id = self.progress.run
-                if run_id is not None:
-                    await self._service.ended(run_id)
+            while not self.closed:
+                turn = (await self._turns.read(self.armed.about)).turn
+                self.progress.queue = list(turn.queue)
+                if not turn.waits:
+                    self._note()
+                    return
+                if turn.run is not None and turn.starting is None:
+                    await self._service.ended(turn.run)
                 firing = self._service.in_background(self._fire_queued())
                 if firing is None or self._idle:
                     return
@@ -297,11 +335,18 @@ class Timed:
 
     async def _fire_queued(self) -> None:
         async with self._lock:
-            queue = self.progress.queue
-            if queue and not self._idle and not await self._is_live():
-                await self.fire(queue[0], "schedule")
-                del queue[0]
-                self._note()
+            seen = await self._turns.read(self.armed.about)
+            turn = seen.turn
+            if self._idle or not turn.waits:
+                return
+            if turn.starting is not None:
+                await self._start(turn.starting, "schedule")
+            elif turn.run is None or not await self._service.is_live(turn.run):
+                moment = turn.queue[0]
+                if await self._turns.change(seen, turn.take(moment)):
+                    await self._start(moment, "schedule")
+            self.progress.queue = list((await self._turns.read(self.armed.about)).turn.queue)
+            self._note()
 
     def _note(self) -> None:
         """Have it written down how far the trigger has come."""
