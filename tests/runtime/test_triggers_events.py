@@ -15,6 +15,7 @@ from flowbuilder.storage.api import RunFilter, RunRow
 from flowbuilder.storage.memory import MemoryStore
 from flowbuilder.testing import pass_time
 from flowbuilder.triggers.flows import ended_run
+from flowbuilder.triggers.state import SCHEDULE, Progress, all_of
 
 if TYPE_CHECKING:
     from flowbuilder.testing import FakeClock
@@ -282,3 +283,17 @@ def test_a_trigger_of_flows_sees_what_is_sensitive_as_stars() -> None:
 
     assert seen["inputs"] == {"pin": "***", "name": "ada"}
     assert seen["outputs"] == {"token": "***", "n": 1}
+
+
+async def test_once_a_project_is_up_no_event_is_lost_whenever_the_engine_dies(tmp_path: Path) -> None:
+    """From which event on a new trigger hears is on disk by then: the next engine does not begin anew."""
+    (tmp_path / "heard.yaml").write_text(
+        "flow: heard\ntriggers: [{name: t, event: rung}]\ntasks: {a: {type: set, with: 1}}\n"
+    )
+    store = MemoryStore()
+    async with Engine(":memory:", Config(), store=store, secrets={}) as engine:
+        await engine.up(tmp_path, watch=False)
+        reader = MemoryStore(store.place)
+        reader.open(None)
+        assert all_of(reader, SCHEDULE, Progress)["heard/t"].number == 0
+        reader.close()

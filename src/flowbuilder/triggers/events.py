@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 from typing import TYPE_CHECKING, Final
 
@@ -33,6 +34,8 @@ class Heard:
         self._machine = service.machine
         self._reading = self._again = False
         self.closed = False
+        self.begun = asyncio.Event()
+        """It is known from which event on it hears."""
         self.progress = progress or Progress(last=self._machine.clock.now())
         self._known = progress is not None and progress.about == armed.about and progress.number is not None
         self.replace(armed)
@@ -63,6 +66,11 @@ class Heard:
     def next_moment(self) -> float | None:
         """Return nothing: nobody knows when an event comes."""
         return None
+
+    @property
+    def begins(self) -> bool:
+        """Whether it still finds out from which event on it hears."""
+        return self._reading and not self.begun.is_set()
 
     @property
     def _idle(self) -> bool:
@@ -96,6 +104,7 @@ class Heard:
             self.progress.number = await self._machine.in_thread(events.last)
             self._known = True
             self._note()
+        self.begun.set()
         while not self._idle:
             which = EventFilter(names=(self.event,), after=self.progress.number or 0, limit=PAGE)
             found: list[Event] = await self._machine.in_thread(functools.partial(events.find, which))

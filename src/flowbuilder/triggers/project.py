@@ -66,6 +66,7 @@ class Project:
         await self.triggers.open()
         self._machine.runs.listeners = (*self._machine.runs.listeners, self._on_end)
         await self.reload()
+        await self.triggers.begun()
         await self.triggers.keeper.written()  # from here on a crash does not make a trigger new once more
         await self.triggers.look()
         self._say("ready", message=f"{len(self.flows)} flows, {len(self.triggers.armed)} triggers")

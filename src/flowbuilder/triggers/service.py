@@ -33,6 +33,8 @@ _log = logging.getLogger("flowbuilder.triggers")
 
 CLOCK_CHECK: Final = 60.0
 """Seconds between two looks whether somebody has set the clock, or has said something that we did not hear."""
+BEGIN: Final = 5.0
+"""Seconds for which it is waited until triggers know where they begin."""
 LOOK_AGAIN: Final = 0.5
 LOOK_SELDOM: Final = 15.0
 """Seconds between two looks at a run that another engine drives."""
@@ -192,6 +194,15 @@ class Triggers:
                 id(one): one for found in self._by_flow.values() for one in found.values()
             }.values():
                 source.look_soon()
+
+    async def begun(self) -> None:
+        """Return when triggers of events know from which event on they hear; not for a store that is gone."""
+        begins = [one for one in self.sources.values() if type(one) is Heard and one.begins]
+        if begins:
+            waiting = [self.machine.loop.create_task(one.begun.wait()) for one in begins]
+            _, late = await asyncio.wait(waiting, timeout=BEGIN)
+            for task in late:
+                task.cancel()
 
     def look_for_files(self) -> None:
         """Have triggers of files look, whatever the system tells of folders."""
