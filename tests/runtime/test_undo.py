@@ -456,8 +456,8 @@ tasks:
         with Reader(path) as reader:
             assert reader.cancel(run.id, "stop", undo=False)
         async with Engine(path) as engine:
-            await (await engine.get(run.id)).wait(20)
-            await until(lambda: not _live(engine))
+            for row in await engine.runs():  # its child ends by itself, and may do so later
+                await (await engine.get(row.id)).wait(20)
     with Reader(path) as reader:
         (child,) = reader.runs(RunFilter(parent=run.id))
         assert (child.status, reader.row(run.id).status) == ("cancelled", "cancelled")

@@ -10,6 +10,7 @@ import pytest
 from flowbuilder.core.errors import FlowError
 from flowbuilder.sdk.engine import Engine
 from flowbuilder.testing import load_text
+from world import until
 
 FLOW = """
 flow: build
@@ -47,8 +48,7 @@ async def test_the_tasks_of_a_group_share_a_folder_that_is_gone_afterwards(tmp_p
     assert Path(output["fetch"]["stdout"].strip()).is_relative_to(tmp_path)
     assert view.tasks["after"].output["stdout"] == f"none\n{tmp_path}\n"
     async with Engine(tmp_path / "store.db"):
-        pass
-    assert left(tmp_path) == []
+        await until(lambda: left(tmp_path) == [])
 
 
 async def test_each_element_and_each_attempt_has_a_folder_of_its_own(tmp_path: Path) -> None:
