@@ -87,7 +87,7 @@ def test_a_run_that_has_ended_is_not_said_to_wait(cli: Cli) -> None:
     done = cli("runs", "resume", run_id)
 
     assert done.returncode == 0
-    assert f"run {run_id} is succeeded: there is nothing to carry on" in done.stderr
+    assert f"run {run_id} has ended already: succeeded" in done.stderr
 
 
 def test_many_who_start_by_one_key_are_not_told_of_losses(cli: Cli) -> None:

@@ -239,3 +239,81 @@ def test_runs_are_found_by_the_labels_they_were_given(cli: Cli) -> None:
     wrong = cli("runs", "list", "--label", "team")
     assert wrong.returncode == 2
     assert "write NAME=VALUE" in wrong.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (("fork", "x"), "did you mean 'runs fork'?"),
+        (("pause", "x"), "did you mean 'runs pause' or 'schedules pause'?"),
+        (("emit", "x"), "did you mean 'events emit'?"),
+        (("rnu",), "did you mean 'run'?"),
+    ],
+)
+def test_a_command_of_a_group_is_named_where_the_group_is_left_out(
+    cli: Cli, words: tuple[str, ...], hint: str
+) -> None:
+    done = cli(*words)
+
+    assert done.returncode == 2
+    assert hint in done.stderr
+
+
+def test_an_option_is_offered_only_where_it_is_alike(cli: Cli) -> None:
+    assert "did you mean '--status'?" in cli("runs", "list", "--statsu", "failed").stderr
+    assert "did you mean" not in cli("runs", "cancel", "x", "--json").stderr
+
+
+def test_what_may_be_left_out_is_not_said_to_be_required(cli: Cli) -> None:
+    assert "required: NAME\n" in cli("events", "emit").stderr
+
+
+def test_moments_are_given_in_the_same_way_to_all_lists(talks: Cli) -> None:
+    for command in (("runs", "list"), ("events", "list")):
+        for since in ("1h", "2026-01-05", "2026-01-05T06:00"):
+            assert talks(*command, "--since", since).returncode == 0
+    assert talks("runs", "list", "--ids", "--until", "1h").stdout.split() == []
+    assert len(talks("runs", "list", "--ids", "--since", "1h").stdout.split()) == 2
+
+
+def test_commands_say_in_the_same_words_that_a_run_has_ended(talks: Cli) -> None:
+    run = talks("runs", "list", "--ids", "--limit", "1").stdout.strip()
+
+    for words in (("pause", run), ("resume", run), ("cancel", run), ("priority", run, "7")):
+        done = talks("runs", *words)
+        assert done.returncode == 0
+        assert f"run {run} has ended already: failed" in done.stderr
+
+
+def test_an_empty_key_is_refused(talks: Cli) -> None:
+    done = talks("run", "flow.yaml", "--key", "")
+
+    assert done.returncode == 2
+    assert "--key is empty" in done.stderr
+
+
+def test_a_file_that_is_no_archive_is_named(talks: Cli) -> None:
+    done = talks("runs", "import", "flow.yaml")
+
+    assert done.returncode == 3
+    assert "flow.yaml: this is no archive of runs" in done.stderr
+
+
+def test_setting_what_is_no_output_is_a_mistake_of_the_command(talks: Cli) -> None:
+    run = talks("runs", "list", "--ids", "--limit", "1").stdout.strip()
+    done = talks("runs", "fork", run, "--set", "tasks.speak.status=failed")
+
+    assert done.returncode == 2
+    assert "'tasks.speak.status' is no output" in done.stderr
+
+
+def test_a_name_stands_apart_from_its_bar_in_the_timeline(talks: Cli) -> None:
+    run = talks("runs", "list", "--ids", "--limit", "1").stdout.strip()
+
+    assert re.search(r"^\* speak +[·█]", talks("runs", "show", run).stdout, re.M)
+
+
+def test_an_empty_file_of_tests_says_what_tests_begin_with(cli: Cli) -> None:
+    (cli.folder / "flow.test.yaml").touch()
+
+    assert "begin with `tests:`" in cli("test").stderr

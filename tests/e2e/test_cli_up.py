@@ -85,7 +85,7 @@ def test_up_fires_triggers_and_ends_in_order(cli: Cli) -> None:
 
     rest = up.stop()
 
-    assert "1 flows, 1 triggers" in ready["message"]
+    assert "1 flow, 1 trigger" in ready["message"]
     assert fired["trigger"] == "tick/often"
     assert [one["what"] for one in rest][-2:] == ["stopping", "stopped"]
     shown = cli.json("runs", "show", fired["run"], "--json")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from flowbuilder.cli.progress import PATIENCE, Progress
 from flowbuilder.cli.signals import Interrupts
 from flowbuilder.cli.terminal import is_rich
-from flowbuilder.core.errors import EngineStopped, StoreError
+from flowbuilder.core.errors import EngineStopped, FlowBuilderError, StoreError
 from flowbuilder.sdk.engine import Engine
 from flowbuilder.sdk.loop import run_loop
 from flowbuilder.sdk.reader import Reader
@@ -77,7 +77,7 @@ async def _follow(
 ) -> list[RunView | None]:
     """Return how runs have ended; None for those that the engine was stopped before."""
     progress = await _progress_of(engine, runs[0]) if shown and len(runs) == 1 else None
-    watching = asyncio.ensure_future(_watch(runs[0], progress)) if progress else None
+    watching = asyncio.ensure_future(_watch(engine, runs[0], progress)) if progress else None
     try:
         return await asyncio.gather(*(_ended(run, interrupts) for run in runs))
     finally:
@@ -105,12 +105,24 @@ async def _progress_of(engine: Engine, run: Run) -> Progress | None:
     return Progress(view, shown=True)
 
 
-async def _watch(run: Run, progress: Progress) -> None:
+async def _watch(engine: Engine, run: Run, progress: Progress) -> None:
     """Draw a run's events, once it has shown that it takes a while."""
     loop = asyncio.get_running_loop()
     beginning = loop.call_later(PATIENCE, progress.begin)
+    asking: asyncio.Task[None] | None = None
     try:
         async for event in run.events():
             progress.take(event)
+            if event.status == "waiting" and (asking is None or asking.done()):
+                asking = loop.create_task(_ask(engine, run, progress))
     finally:
         beginning.cancel()
+        if asking is not None:
+            asking.cancel()
+
+
+async def _ask(engine: Engine, run: Run, progress: Progress) -> None:
+    """Have it drawn what is waited for; for many waits that begin at once it is asked once."""
+    await asyncio.sleep(PATIENCE)
+    with contextlib.suppress(FlowBuilderError):
+        progress.note(await engine.show(run.id))

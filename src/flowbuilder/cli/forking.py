@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from flowbuilder.sdk.engine import Engine
     from flowbuilder.sdk.run import Run
 
+_OUTPUT: Final = re.compile(r"\.output(?:[.\[]|$)")
 AT_ONCE: Final = 1000
 """Runs that are started before those are waited for."""
 
@@ -78,6 +80,10 @@ def settings_of(pairs: Iterable[str], command: str) -> tuple[dict[str, Any], dic
         if not equals or not dot or not rest or place not in ("inputs", "tasks"):
             raise UsageError(
                 f"'{pair}' sets nothing", command, "write inputs.NAME=VALUE or tasks.TASK.output=VALUE"
+            )
+        if place == "tasks" and not _OUTPUT.search(rest):
+            raise UsageError(
+                f"'{path}' is no output", command, "write tasks.TASK.output, and what of it behind"
             )
         (inputs if place == "inputs" else outputs)[rest] = _value(text)
     return inputs, outputs

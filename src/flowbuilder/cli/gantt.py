@@ -44,13 +44,13 @@ def show_timeline(stream: TextIO, bars: Sequence[Bar]) -> None:
     shown = bars[:_MOST_ROWS]
     names = [one_line(bar.path) for bar in shown]
     wide = min(max(map(width_of, names)), _WIDEST_NAME)
-    room = max(columns_of(stream) - wide - 2 - 10, _NARROWEST)
+    room = max(columns_of(stream) - wide - 3 - 10, _NARROWEST)
     scale = _Scale(shown, start, end, room)
     coloured = is_rich(stream)
-    lines = [f"{' ' * (wide + 2)}0s{format_time(end - start).rjust(room - 2)}"]
+    lines = [f"{' ' * (wide + 3)}0s{format_time(end - start).rjust(room - 2)}"]
     for bar, name in zip(shown, names, strict=True):
         text = cut(name, wide)
-        head = f"{'*' if bar.critical else ' '} {text}{' ' * (wide - width_of(text))}"
+        head = f"{'*' if bar.critical else ' '} {text}{' ' * (wide - width_of(text))} "
         took = format_time(bar.end - bar.segments[0].start)
         tries = f" ×{bar.attempts}" if bar.attempts > 1 else ""
         drawn = scale.draw(bar)
@@ -78,6 +78,8 @@ class _Scale:
         self._stretches: list[_Stretch] = []
         quiet = [(a, b) for a, b in _quiet(bars, start, end) if b - a > _LONG * (end - start)]
         self.left_out = sum(b - a for a, b in quiet)
+        if self.left_out >= end - start:  # nothing has run yet: the wait is all there is to see
+            quiet, self.left_out = [], 0.0
         seconds = end - start - self.left_out
         columns = max(room - _GAP_COLUMNS * len(quiet), 1)
         per_second = columns / seconds if seconds > 0 else 0.0

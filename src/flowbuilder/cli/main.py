@@ -78,13 +78,18 @@ def find(words: list[str]) -> tuple[str, list[str]]:
             return word, rest
         case _:
             word = words[0]
-            known = [*(name for name in TABLE if " " not in name), *GROUPS]
-            raise UsageError(f"there is no command '{word}'", "", nearest(word, known) or _file_hint(word))
+            raise UsageError(f"there is no command '{word}'", "", _hint(word))
 
 
-def _file_hint(word: str) -> str:
-    is_flow = word.endswith((".yaml", ".yml", ".json"))
-    return f"did you mean 'flowbuilder run {word}'?" if is_flow else ""
+def _hint(word: str) -> str:
+    """Return what may be meant by a word: a command of a group, a flow's file, or one of a like name."""
+    inside = [name for name in TABLE if name.partition(" ")[2] == word]
+    if inside:
+        inside.sort(key=lambda name: not name.startswith("runs "))  # most of what is done is done to runs
+        return "did you mean " + " or ".join(f"'{name}'" for name in inside[:3]) + "?"
+    if word.endswith((".yaml", ".yml", ".json")):
+        return f"did you mean 'flowbuilder run {word}'?"
+    return nearest(word, [*(name for name in TABLE if " " not in name), *GROUPS])
 
 
 if __name__ == "__main__":

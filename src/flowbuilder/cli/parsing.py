@@ -15,6 +15,7 @@ from flowbuilder.core.errors import FlowBuilderError
 if TYPE_CHECKING:
     from flowbuilder.cli.command import Argument, Command, Option
 
+_NEAR: Final = 0.7
 _COUNTS: Final = {"one": None, "optional": "?", "any": "*", "some": "+"}
 
 
@@ -67,8 +68,15 @@ def _add_argument(parser: _Parser, argument: Argument) -> None:
     name = argument.name.lower()
     nargs = _COUNTS[argument.count]
     choices = argument.choices or None
+    # argparse takes what may be absent for required, and says so, unless it has a default
+    default: list[str] | None = [] if argument.count == "any" else None
     parser.add_argument(
-        name, nargs=nargs, metavar=argument.name, choices=choices, type=_reader(argument.takes)
+        name,
+        nargs=nargs,
+        metavar=argument.name,
+        choices=choices,
+        type=_reader(argument.takes),
+        default=default,
     )
 
 
@@ -124,8 +132,10 @@ def _moment(text: str) -> float:
 def _near_options(message: str, command: Command) -> str:
     if not message.startswith("unrecognized arguments: "):
         return ""
-    known = [name for option in command.options for name in option.names]
+    known = {name.lstrip("-"): name for option in command.options for name in option.names}
     for word in message.removeprefix("unrecognized arguments: ").split():
-        if word.startswith("-") and (hint := nearest(word.partition("=")[0], known)):
-            return hint
+        # without the dashes, which are alike in all of them
+        meant = word.partition("=")[0].lstrip("-")
+        if word.startswith("-") and (close := difflib.get_close_matches(meant, known, 1, _NEAR)):
+            return f"did you mean '{known[close[0]]}'?"
     return ""

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from flowbuilder.cli.results import MARKS, format_time
-from flowbuilder.cli.tables import STATUS_COLOURS, cut, width_of
+from flowbuilder.cli.tables import STATUS_COLOURS, cut, one_line, width_of
 from flowbuilder.cli.terminal import console, is_rich
 from flowbuilder.runtime.events import TaskEvent
 from flowbuilder.runtime.views import ENDED
@@ -33,11 +33,12 @@ PATIENCE: Final = 0.15
 class _Row:
     """What is shown of one task."""
 
-    __slots__ = ("attempt", "done", "ended_at", "started_at", "status", "total")
+    __slots__ = ("attempt", "done", "ended_at", "note", "started_at", "status", "total")
 
     def __init__(self) -> None:
         self.status = "pending"
         self.attempt = 1
+        self.note = ""
         self.done: int | None = None
         self.total: int | None = None
         self.started_at: float | None = None
@@ -104,8 +105,15 @@ class Progress:
             row.status, row.attempt = task.status, task.attempts
             row.started_at = task.started_at
             row.done, row.total = task.items_done, task.items
+            row.note = task.reason or ""
             if task.duration is not None and task.started_at is not None and task.status in ENDED:
                 row.ended_at = task.started_at + task.duration
+
+    def note(self, view: RunView) -> None:
+        """Note what tasks wait for, which events do not tell; how they stand is known from those."""
+        for name, row in self._rows.items():
+            if name in view.tasks:
+                row.note = view.tasks[name].reason or ""
 
     def _draw(self) -> RenderableType:
         from rich.text import Text  # start-up time: see `begin`
@@ -158,4 +166,6 @@ class Progress:
             text.append(format_time(max(until - row.started_at, 0.0)), style="dim")
         if row.attempt > 1:
             text.append(f" attempt {row.attempt}", style="yellow")
+        if row.note and row.status == "waiting":
+            text.append(f" {one_line(row.note)}".rstrip(), style="dim")
         text.append("\n")

@@ -38,6 +38,8 @@ def run_flow(arguments: argparse.Namespace) -> int:
     inputs = gather_inputs(flow.flow.inputs, arguments.input, arguments.input_file, flow.plan.check_inputs)
     if arguments.priority is not None and not 0 <= arguments.priority <= 100:
         raise UsageError("--priority goes from 0 to 100", "run")
+    if arguments.key == "":
+        raise UsageError("--key is empty", "run", "leave it out, or give what tells this start from others")
     labels = read_labels(arguments.label, "run")
     warn(flow, quiet=arguments.quiet)
     began = time.time()

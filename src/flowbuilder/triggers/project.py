@@ -30,6 +30,10 @@ _MOST_HELD: Final = 1000
 _ENDED: Final = frozenset({"succeeded", "failed", "cancelled"})
 
 
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
 class Project:
     """The flows of a folder and their triggers, driven by an engine.
 
@@ -69,7 +73,10 @@ class Project:
         await self.triggers.begun()
         await self.triggers.keeper.written()  # from here on a crash does not make a trigger new once more
         await self.triggers.look()
-        self._say("ready", message=f"{len(self.flows)} flows, {len(self.triggers.armed)} triggers")
+        self._say(
+            "ready",
+            message=f"{_counted(len(self.flows), 'flow')}, {_counted(len(self.triggers.armed), 'trigger')}",
+        )
         if self._watch:
             root = self._folder.root
             folder = root.parent if root.is_file() else root

@@ -32,7 +32,7 @@ def test_stretches_are_told_apart_without_colour(monkeypatch: pytest.MonkeyPatch
     )
 
     assert lines[0].rstrip().endswith("10s")
-    assert lines[1].startswith("* fetch█")
+    assert lines[1].startswith("* fetch █")
     assert "·█" in lines[2]
     assert "█~" in lines[2]
     assert "~█" in lines[2]
@@ -75,3 +75,10 @@ def test_names_and_bars_have_room_at_any_width(monkeypatch: pytest.MonkeyPatch, 
 def test_nothing_is_drawn_of_a_run_that_has_not_begun(monkeypatch: pytest.MonkeyPatch) -> None:
     assert drawn([], monkeypatch) == []
     assert drawn([bar("a", ("running", 1, 1))], monkeypatch) == []
+
+
+def test_a_run_that_has_only_waited_is_drawn_as_a_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = drawn([bar("ask", ("waiting", 0, 60))], monkeypatch)
+
+    assert "──────" in lines[1]
+    assert "left out" not in lines[-1]

@@ -42,5 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
     if rows:
         listed = [(n, t, ", ".join(f"{key}={value}" for key, value in o.items())) for n, t, o in rows]
         show_table(sys.stdout, ("connection", "type", "options"), listed)
-    say(f"profile {profile.name or '(none)'} of {workspace.project}: {len(rows)} connections")
+    say(
+        f"profile {profile.name or '(none)'} of {workspace.project}: {len(rows)} connection{'' if len(rows) == 1 else 's'}"
+    )
     return DONE

@@ -27,7 +27,7 @@ COMMAND = Command(
     description="Signals are not among them: they are of one run. Events are kept for `events.keep`.",
     options=(
         Option(("--name",), "Only events of this name", "NAME", repeated=True),
-        Option(("--since",), "Only events of this time", "DURATION", takes="duration"),
+        Option(("--since",), "Only events since then", "MOMENT", takes="moment"),
         Option(("--limit", "-n"), "The newest so many", "N", takes="integer", default="50"),
         Option(("--follow", "-f"), "Go on with those that come, until Ctrl-C"),
         STORE,
@@ -43,9 +43,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.limit < 1:
         raise UsageError("--limit is 1 or more", COMMAND.name)
     names = tuple(arguments.name)
-    since = None if arguments.since is None else time.time() - arguments.since
     with reader_here(arguments.store) as reader:
-        seen = _show(reader, arguments.json, names, since=since, limit=arguments.limit)
+        seen = _show(reader, arguments.json, names, since=arguments.since, limit=arguments.limit)
         while arguments.follow:
             time.sleep(_EVERY)
             seen = _show(reader, arguments.json, names, after=seen) or seen

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flowbuilder.cli.command import STORE, Argument, Command, Option
-from flowbuilder.cli.exits import DONE
+from flowbuilder.cli.exits import DONE, WRONG_FILE
 from flowbuilder.cli.next_steps import typed
-from flowbuilder.cli.terminal import say
+from flowbuilder.cli.terminal import complain, say
 from flowbuilder.cli.workspace import workspace_at
-from flowbuilder.core.errors import NotFound
+from flowbuilder.core.errors import ArchiveError, NotFound
 
 if TYPE_CHECKING:
     import argparse
@@ -44,7 +44,11 @@ def run(arguments: argparse.Namespace) -> int:
         except FileNotFoundError:
             raise NotFound("file", arguments.file) from None
         with file:
-            done = import_runs(workspace.store, file, live=arguments.live)
+            try:
+                done = import_runs(workspace.store, file, live=arguments.live)
+            except ArchiveError as error:
+                complain(f"{arguments.file}: {error}", "`flowbuilder runs export RUN… -o FILE` writes one")
+                return WRONG_FILE
     paused = set(done.paused)
     tell([run_id for run_id in done.brought if run_id not in paused], "is here now")
     tell(done.paused, "is here now, and paused")

@@ -37,7 +37,8 @@ COMMAND = Command(
             repeated=True,
         ),
         label_option("Only runs that have this label; of several all"),
-        Option(("--since",), "Only runs that were started within this time", "DURATION", takes="duration"),
+        Option(("--since",), "Only runs that were started since then", "MOMENT", takes="moment"),
+        Option(("--until",), "Only runs that were started before then", "MOMENT", takes="moment"),
         Option(("--before",), "Only runs older than this one: the next page", "RUN", takes="run"),
         Option(("--limit", "-n"), "At most so many", "N", takes="integer", default="20"),
         Option(("--ids",), "Print ids only, one a line"),
@@ -59,12 +60,12 @@ def run(arguments: argparse.Namespace) -> int:
     """Print a page of runs."""
     if arguments.limit < 1:
         raise UsageError("--limit is 1 or more", COMMAND.name)
-    since = None if arguments.since is None else time.time() - arguments.since
     rows = reader_here(arguments.store).runs(
         RunFilter(
             flow=arguments.flow,
             status=tuple(arguments.status),
-            since=since,
+            since=arguments.since,
+            until=arguments.until,
             before=arguments.before,
             limit=arguments.limit,
             labels=read_labels(arguments.label, COMMAND.name),

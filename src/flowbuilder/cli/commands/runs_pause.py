@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from flowbuilder.cli.choosing import CHOICE, choose
 from flowbuilder.cli.command import SOME_RUNS, STORE, Command, Option
 from flowbuilder.cli.exits import DONE
+from flowbuilder.cli.results import ENDED_STATUSES
 from flowbuilder.cli.workspace import reader_here
 
 if TYPE_CHECKING:
@@ -49,5 +50,6 @@ def run(arguments: argparse.Namespace) -> int:
     tell(steered.told, "is asked to pause")
     left = set(steered.left)
     for status in dict.fromkeys(row.status for row in rows if row.id in left):
-        tell([row.id for row in rows if row.id in left and row.status == status], f"is {status}")
+        what = f"has ended already: {status}" if status in ENDED_STATUSES else f"is {status}"
+        tell([row.id for row in rows if row.id in left and row.status == status], what)
     return DONE

@@ -44,5 +44,8 @@ def run(arguments: argparse.Namespace) -> int:
         return DONE
     steered = steer(reader, rows, order, "changing")
     tell([*steered.written, *steered.told], f"has priority {arguments.n} from now on")
-    tell(steered.left, "has ended already")
+    left = set(steered.left)
+    for row in rows:
+        if row.id in left:
+            tell([row.id], f"has ended already: {reader.row(row.id).status}")
     return DONE

@@ -11,7 +11,7 @@ from flowbuilder.cli.command import PROFILE, QUIET, SOME_RUNS, STORE, Command, O
 from flowbuilder.cli.exits import DONE
 from flowbuilder.cli.parsing import UsageError
 from flowbuilder.cli.profiles import named
-from flowbuilder.cli.results import exit_code, show_summary
+from flowbuilder.cli.results import ENDED_STATUSES, exit_code, show_summary
 from flowbuilder.cli.terminal import say
 from flowbuilder.cli.workspace import reader_here, workspace_at
 from flowbuilder.storage.api import LIVE_STATUSES
@@ -77,7 +77,8 @@ def run(arguments: argparse.Namespace) -> int:
         if not views:
             ended = [reader.row(id) for id in ids or ()]
             for row in ended:
-                say(f"run {row.id} is {row.status}: there is nothing to carry on")
+                what = "has ended already:" if row.status in ENDED_STATUSES else "is carried on elsewhere:"
+                say(f"run {row.id} {what} {row.status}")
             if not ended and not elsewhere:
                 say("no run waits to be carried on")
     return max((exit_code(view, interrupted=interrupted) for view in views), default=DONE)

@@ -64,7 +64,8 @@ def run(arguments: argparse.Namespace) -> int:
     for error in lacking:
         report(error)
     what = f"{len(arguments.file)} file{'s' * (len(arguments.file) > 1)}"
-    say(f"{what}: {summary(found) or 'nothing wrong'}")
+    in_profile = f"{len(lacking)} with a profile that lacks something" if lacking else ""
+    say(f"{what}: {', '.join(filter(None, (summary(found), in_profile))) or 'nothing wrong'}")
     return WRONG_FILE if lacking or any(one.severity == "error" for one in found) else DONE
 
 

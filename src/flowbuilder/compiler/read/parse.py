@@ -77,7 +77,8 @@ def _read_once(source: Source, findings: Findings, limits: Limits) -> tuple[Node
         findings.error("FB101", f"this is no YAML: {error}"[:200], source.span(0, 1))
         return None, False
     if root is None:
-        findings.error("FB112", "the file is empty", source.span(0, 1), "begin with `flow: my-flow`")
+        begin = "tests:" if source.file.endswith((".test.yaml", ".test.yml")) else "flow: my-flow"
+        findings.error("FB112", "the file is empty", source.span(0, 1), f"begin with `{begin}`")
     return root, False
 
 

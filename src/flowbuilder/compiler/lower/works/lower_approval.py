@@ -47,6 +47,8 @@ def _read_form(ctx: Context, node: Node, key: str) -> Expr | None:
         )
         return None
     schema.setdefault("type", "object")
+    if "properties" in schema and not _OPEN & schema.keys():
+        schema["additionalProperties"] = False  # a misspelt field is told, and not quietly kept
     try:
         make_validator(schema)
     except (ValueError, jsonschema_rs.ReferencingError) as error:
@@ -59,6 +61,19 @@ def _read_escalation(ctx: Context, node: Node, key: str) -> dict[str, Any]:
     return read_record(ctx, node, _ESCALATION, f"'{key}'")
 
 
+_OPEN: Final = frozenset(
+    [
+        "additionalProperties",
+        "unevaluatedProperties",
+        "patternProperties",
+        "allOf",
+        "anyOf",
+        "oneOf",
+        "if",
+        "$ref",
+    ]
+)
+"""What says itself which further fields there may be."""
 _PEOPLE: Final = Field(_read_people, {})
 _ON_TIMEOUT: Final = choice("fail", "approve", "reject")
 _ESCALATION: Final = Table(
