@@ -133,6 +133,8 @@ def _near_options(message: str, command: Command) -> str:
     if not message.startswith("unrecognized arguments: "):
         return ""
     known = {name.lstrip("-"): name for option in command.options for name in option.names}
+    import difflib  # start-up time: only where something is misspelt
+
     for word in message.removeprefix("unrecognized arguments: ").split():
         # without the dashes, which are alike in all of them
         meant = word.partition("=")[0].lstrip("-")
