@@ -233,6 +233,8 @@ class RoundEnded(msgspec.Struct, array_like=True, tag=20, frozen=True, gc=False)
     output: msgspec.Raw = NULL
     attempts: int = 1
     blob: str | None = None
+    keeps: list[str] | None = None
+    """As of `Ended`."""
 
 
 class Collected(msgspec.Struct, array_like=True, tag=21, frozen=True, gc=False):
@@ -243,6 +245,8 @@ class Collected(msgspec.Struct, array_like=True, tag=21, frozen=True, gc=False):
     """The last of those rounds."""
     output: msgspec.Raw = NULL
     blob: str | None = None
+    keeps: list[str] | None = None
+    """As of `Ended`."""
 
 
 class Compacted(msgspec.Struct, array_like=True, tag=22, frozen=True, gc=False):

@@ -130,7 +130,7 @@ class Forks:
         definition = self._machine.store.flow(row.flow_hash)
         if definition is None:
             raise StoreCorrupt(f"the flow of run {row.id} is not in the store")
-        return self._machine.plans.of_definition(row.flow_hash, definition)
+        return self._machine.plans.of_run(row, definition)
 
     def _prepare(
         self, source: RunRow, run_id: str, again: tuple[str, ...], edits: Edits, only_failed: bool

@@ -118,7 +118,7 @@ class Loading:
             definition = store.flow(row.flow_hash)
             if definition is None:
                 raise StoreCorrupt(f"the flow of run {row.id} is not in the store")
-            plan = self._machine.plans.of_definition(row.flow_hash, definition)
+            plan = self._machine.plans.of_run(row, definition)
             self._machine.weighing.at_first(plan)
             batches = store.journal(row.id)
             recovered = replay(batches, store.blobs().get, machine.sealing.opener(row.id))

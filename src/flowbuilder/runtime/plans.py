@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -15,6 +16,7 @@ from flowbuilder.compiler.inputs import input_checker
 from flowbuilder.compiler.limits import Limits
 from flowbuilder.compiler.passes import optimize
 from flowbuilder.compiler.pipeline import compile_text
+from flowbuilder.core import values
 from flowbuilder.core.diagnostics import Diagnostic
 from flowbuilder.core.errors import FlowError, NotFound
 from flowbuilder.core.span import Span
@@ -30,9 +32,12 @@ if TYPE_CHECKING:
     from flowbuilder.compiler.pipeline import Checked
     from flowbuilder.core.catalogue import TaskSpec
     from flowbuilder.core.plan import FlowPlan
+    from flowbuilder.storage.api import RunRow
 
 SUFFIXES = (".yaml", ".yml", ".json")
 """What a flow file's name ends in, in the order in which a name is looked for."""
+FOLDER: Final = "folder"
+"""In `RunRow.about`: where the run's flow lies, if its version was first seen elsewhere."""
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 """How a file in UTF-16 begins."""
 
@@ -44,6 +49,13 @@ class Definition(msgspec.Struct, frozen=True):
     """The flow's own file."""
     sources: dict[str, str]
     """By file, those of its constant sub-flows among them."""
+    folder: str = ""
+    """Where the file lay, in full; empty where an early release wrote this."""
+
+    @property
+    def home(self) -> Path:
+        """The folder in which the version was first seen."""
+        return Path(self.folder) if self.folder else Path(self.file).absolute().parent
 
 
 class Plans:
@@ -66,6 +78,10 @@ class Plans:
         """Of the plug-ins that were seen last, by the folder of flows."""
         self._elsewhere: dict[tuple[str, Path], FlowPlan] = {}
         """Of files with the same text in other folders."""
+        self._homes: dict[str, Path] = {}
+        """The folders of the versions that the store has kept."""
+        self._beside: dict[tuple[str, str, Path], Path] = {}
+        """The folders of constant sub-flows, by version, their parent's version and its folder."""
 
     def compile_file(self, path: Path) -> Checked:
         """Read and check a flow file.
@@ -124,16 +140,31 @@ class Plans:
 
     def of_checked(self, checked: Checked) -> FlowPlan:
         """Return the plan of a flow that was checked."""
-        definition = Definition(checked.flow.at.file, dict(checked.sources))
+        file = checked.flow.at.file
+        definition = Definition(file, dict(checked.sources), str(Path(file).absolute().parent))
         plan = self._plan(checked.flow, definition)
-        return self._in_folder(plan, Path(definition.file).absolute().parent)
+        return self._in_folder(plan, definition.home)
+
+    def of_run(self, row: RunRow, definition: bytes) -> FlowPlan:
+        """Return the plan of a run, in the folder that its flow was started from.
+
+        The same text may lie in several folders: it is one version, and the
+        store keeps it once.  A run of another folder than the first keeps
+        its own (`FOLDER`).
+        """
+        plan = self.of_definition(row.flow_hash, definition)
+        folder = values.decode(row.about).get(FOLDER) if row.about is not None else None
+        return plan if folder is None else self._in_folder(plan, Path(folder))
 
     def of_definition(self, content_hash: str, definition: bytes) -> FlowPlan:
         """Return the plan of a version that the store has kept."""
-        plan = self._plans.get(content_hash)
-        if plan is not None:
-            return plan
+        plan, home = self._plans.get(content_hash), self._homes.get(content_hash)
+        if plan is not None and home is not None:
+            return self._in_folder(plan, home)
         kept = msgspec.msgpack.decode(definition, type=Definition)
+        home = self._homes[content_hash] = kept.home
+        if plan is not None:
+            return self._in_folder(plan, home)
         sources = kept.sources
 
         def resolve(path: str, from_file: str) -> str:
@@ -143,12 +174,14 @@ class Plans:
         return self._plan(checked.flow, kept, content_hash)
 
     def of_flow(self, flow: Any, parent: FlowPlan) -> FlowPlan:
-        """Return the plan of a constant sub-flow, made of its parent's texts."""
-        plan = self._plans.get(flow.content_hash)
-        if plan is not None:
-            return plan
-        kept = msgspec.msgpack.decode(parent.definition, type=Definition)
-        return self._plan(flow, Definition(flow.at.file, kept.sources))
+        """Return the plan of a constant sub-flow, made of its parent's texts; it lies where it lies from there."""
+        place = (flow.content_hash, parent.content_hash, parent.folder)
+        folder, plan = self._beside.get(place), self._plans.get(flow.content_hash)
+        if folder is None or plan is None:
+            kept = msgspec.msgpack.decode(parent.definition, type=Definition)
+            folder = self._beside[place] = _from_there(flow.at.file, kept.file, parent.folder)
+            plan = self._plan(flow, Definition(flow.at.file, kept.sources, str(folder)))
+        return self._in_folder(plan, folder)
 
     def know(self, plan: FlowPlan) -> None:
         """Use this plan for its version from here on."""
@@ -174,7 +207,7 @@ class Plans:
             with collector_paused():
                 plan = self._make(flow, definition)
             plan.content_hash = content_hash
-            plan.folder = Path(definition.file).absolute().parent
+            plan.folder = definition.home
             self._plans[content_hash] = plan
         return plan
 
@@ -207,8 +240,27 @@ def _no_text(file: str, data: bytes, at: int) -> Diagnostic:
 
 
 def file_of(definition: bytes) -> Path:
-    """Return the file that a version of a flow was read from."""
+    """Return the file that a version of a flow was first read from."""
     return Path(msgspec.msgpack.decode(definition, type=Definition).file)
+
+
+def home_of(definition: bytes) -> Path:
+    """Return the folder that a version of a flow was first read from."""
+    return msgspec.msgpack.decode(definition, type=Definition).home
+
+
+def folder_of(row: RunRow, definition: bytes) -> Path:
+    """Return the folder that a run's flow was started from."""
+    own = values.decode(row.about).get(FOLDER) if row.about is not None else None
+    return home_of(definition) if own is None else Path(own)
+
+
+def _from_there(file: str, parent_file: str, folder: Path) -> Path:
+    """Return the folder of a sub-flow's file, for a parent whose own file lies in `folder`."""
+    if Path(file).is_absolute() and not Path(parent_file).is_absolute():
+        return Path(file).parent
+    way = os.path.relpath(Path(file).parent, Path(parent_file).parent)
+    return Path(os.path.normpath(folder / way))
 
 
 def beside(path: str, from_file: str) -> str:

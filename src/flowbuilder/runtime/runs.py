@@ -20,6 +20,7 @@ from flowbuilder.core.records import NULL, Ended
 from flowbuilder.runtime.admission import Admission
 from flowbuilder.runtime.context import Context
 from flowbuilder.runtime.events import RunEvent
+from flowbuilder.runtime.plans import FOLDER, home_of
 from flowbuilder.runtime.scheduler import SLICE
 from flowbuilder.runtime.secrets import pick
 from flowbuilder.runtime.start import PLAIN, Start
@@ -29,6 +30,7 @@ from flowbuilder.storage.blobs import names_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from flowbuilder.core.plan import FlowPlan
     from flowbuilder.core.records import Collected, RoundEnded
@@ -57,6 +59,8 @@ class Runs:
         self._watchers: dict[str, tuple[asyncio.Future[RunRow], ...]] = {}
         self._starting: dict[tuple[str, str], asyncio.Lock] = {}
         self._last_yield = 0.0
+        self._homes: dict[str, Path] = {}
+        """The folders that the store knows versions from."""
         self._short: set[str] = set()
         """Secrets that were warned about."""
         self.live: dict[str, RunState] = {}
@@ -192,6 +196,8 @@ class Runs:
         """Give the store a version, and the version what the store knows of it; on a thread."""
         machine = self._machine
         machine.store.put_flow(plan.content_hash, plan.name, plan.definition)
+        home = home_of(machine.store.flow(plan.content_hash) or plan.definition)
+        self._homes[plan.content_hash] = plan.folder if home == plan.folder else home
         machine.weighing.at_first(plan)
 
     def new_id(self, moment: float) -> str:
@@ -219,6 +225,9 @@ class Runs:
         """Make the row of a new run, which begins now."""
         now = self._machine.clock.now()
         run_id = how.id or self._ids.make(now)
+        about, home = how.about, self._homes.get(plan.content_hash)
+        if home is not plan.folder and home != plan.folder:
+            about = {**(about or {}), FOLDER: str(plan.folder)}
         return RunRow(
             id=run_id,
             flow=plan.name,
@@ -232,7 +241,7 @@ class Runs:
             owner=self._machine.id,
             parent=how.parent,
             labels={**plan.labels, **(how.labels or {})} if how.labels or plan.labels else _NO_LABELS,
-            about=None if how.about is None else values.encode(dict(how.about)),
+            about=None if about is None else values.encode(dict(about)),
         )
 
     def _sealed(self, run_id: str, plan: FlowPlan, inputs: dict[str, Any]) -> bytes:
@@ -310,7 +319,7 @@ class Runs:
                 return
             blob, inner = kept.result()
             run.records[place] = msgspec.structs.replace(record, output=NULL, blob=blob)
-            if inner and type(record) is Ended:
+            if inner:
                 run.records[place] = msgspec.structs.replace(record, output=NULL, blob=blob, keeps=inner)
             run.blobs -= 1
             if not run.blobs:

@@ -9,6 +9,7 @@ many runs there were.
 
 from __future__ import annotations
 
+import contextlib
 import secrets as chance
 import threading
 import time
@@ -18,10 +19,11 @@ import msgspec
 
 from flowbuilder import __version__
 from flowbuilder.core import records
-from flowbuilder.core.errors import ArchiveError, StoreError
+from flowbuilder.core.errors import ArchiveError, StoreCorrupt, StoreError
 from flowbuilder.core.ids import RUN_ID, base32
 from flowbuilder.sdk.frames import END, HEAD, FrameWriter, read_frames
 from flowbuilder.storage.api import LIVE, Accept, Append, Log, RunRow
+from flowbuilder.storage.blobs import names_in
 from flowbuilder.storage.factory import make_store
 
 if TYPE_CHECKING:
@@ -85,6 +87,10 @@ def _export_run(store: Store, row: RunRow, frames: FrameWriter, flows: set[str],
             if name is not None and name not in blobs:
                 blobs.add(name)
                 frames.put("blob", [name, store.blobs().get(name)])
+    for data in (row.inputs, row.result, row.about, *journal):
+        for name in names_in(data or b""):
+            if name not in blobs:
+                _put_if_kept(store, name, blobs, frames)
     frames.put("run", msgspec.to_builtins(row, builtin_types=(bytes,)))
     for batch in journal:
         frames.put("batch", batch)
@@ -97,6 +103,13 @@ def _export_run(store: Store, row: RunRow, frames: FrameWriter, flows: set[str],
     if lines:
         frames.put("logs", lines)
     frames.put("whole", row.id)
+
+
+def _put_if_kept(store: Store, name: str, blobs: set[str], frames: FrameWriter) -> None:
+    """Write the blob of a name, if that is one: any text may look like it."""
+    with contextlib.suppress(StoreCorrupt):
+        frames.put("blob", [name, store.blobs().get(name)])
+        blobs.add(name)
 
 
 # -- reading ------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from flowbuilder.core.errors import NotFound
 from flowbuilder.core.plan import FlowPlan
 from flowbuilder.runtime.encryption import Encryption
 from flowbuilder.runtime.engine import EngineCore
-from flowbuilder.runtime.plans import file_of
+from flowbuilder.runtime.plans import file_of, folder_of
 from flowbuilder.runtime.project import find_project, key_file, secrets_path
 from flowbuilder.runtime.secrets import Secrets
 from flowbuilder.runtime.settings import read_settings
@@ -449,7 +449,7 @@ class Engine:
         definition = self._store.flow(row.flow_hash)
         if definition is None:
             raise NotFound("flow", row.flow, "its version is not in the store")
-        return load(file_of(definition)).plan
+        return load(folder_of(row, definition) / file_of(definition).name).plan
 
     async def delete(self, run_ids: Sequence[str]) -> int:
         """Delete ended runs with all that belongs to them; returns how many there were."""

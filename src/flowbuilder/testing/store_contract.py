@@ -17,8 +17,10 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
+from flowbuilder.core import values
 from flowbuilder.core.errors import NotFound, StoreCorrupt, StoreError
 from flowbuilder.core.records import Ended, encode
 from flowbuilder.core.rules import SUCCEEDED
@@ -33,6 +35,7 @@ from flowbuilder.storage.api import (
     RunRow,
     Statistic,
 )
+from flowbuilder.storage.events import Event
 from flowbuilder.testing.compacting_contract import CompactingContract
 from flowbuilder.testing.events_contract import EventsContract
 from flowbuilder.testing.facts_contract import FactsContract
@@ -669,6 +672,21 @@ class StoreContract(
 
             store.delete_runs([rows[1].id])
             assert store.sweep_blobs(grace=-1.0) == 2
+
+    def test_a_blob_stays_that_the_inputs_or_the_result_of_a_run_or_an_event_refer_to(self) -> None:
+        runs = Runs()
+        with self.opened() as store:
+            names = [store.blobs().put(text) for text in (b"of an input", b"of a result", b"of an event")]
+            told = [values.encode({"blob": name}) for name in names]
+            row = msgspec.structs.replace(runs.row(), inputs=told[0], result=told[1], status="succeeded")
+            commit(store, Accept(row))
+            store.events().emit(Event("one", "large", told[2], 1.0, "person"))
+            assert store.sweep_blobs(grace=-1.0) == 0
+
+            store.delete_runs([row.id])
+            assert store.sweep_blobs(grace=-1.0) == 2
+            store.events().forget(2.0)
+            assert store.sweep_blobs(grace=-1.0) == 1
 
     # -- closed ------------------------------------------------------------------------------------------
 

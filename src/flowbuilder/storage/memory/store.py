@@ -323,7 +323,7 @@ class MemoryStore:
             return sum(place.delete(run_id) for run_id in sorted(many | old)[:limit])
 
     def sweep_blobs(self, grace: float) -> int:
-        """Delete large values that no journal has referred to for `grace` seconds."""
+        """Delete large values that nothing has referred to for `grace` seconds."""
         with self._reading() as place:
             kept = {
                 name
@@ -332,6 +332,10 @@ class MemoryStore:
                 for name in names_in(batch)
             }
             kept |= {name for fact in place.facts.values() for name in names_in(fact.value)}
+            kept |= {name for event in place.board.events.values() for name in names_in(event.payload)}
+            for row in place.runs.values():
+                for data in (row.inputs, row.result, row.about):
+                    kept.update(names_in(data or b""))
             return place.blobs.sweep(kept.__contains__, grace)
 
     def blobs(self) -> MemoryBlobs:

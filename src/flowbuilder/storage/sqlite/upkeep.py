@@ -43,11 +43,16 @@ def delete(cursor: apsw.Cursor, run_ids: Sequence[str]) -> int:
 
 
 def blob_names(read: Callable[[Callable[[apsw.Cursor], Any]], Any]) -> set[str]:
-    """Return the names of all blobs that a journal or a fact refers to; reads step by step, so that no log grows."""
+    """Return the names of all blobs that anything kept refers to; reads step by step, so that no log grows."""
     names: set[str] = set()
     place: tuple[Any, ...]
     for statement, place in (
-        ("SELECT rowid, first_batch FROM runs WHERE rowid > ? ORDER BY rowid LIMIT 5000", (-1,)),
+        (
+            "SELECT rowid, inputs, result, about, first_batch FROM runs WHERE rowid > ? "
+            "ORDER BY rowid LIMIT 5000",
+            (-1,),
+        ),
+        ("SELECT number, payload FROM events WHERE number > ? ORDER BY number LIMIT 5000", (-1,)),
         (
             "SELECT run_id, sequence, data FROM journal WHERE (run_id, sequence) > (?, ?) "
             "ORDER BY run_id, sequence LIMIT 5000",
@@ -60,8 +65,9 @@ def blob_names(read: Callable[[Callable[[apsw.Cursor], Any]], Any]) -> set[str]:
     ):
         while rows := read(functools.partial(_some, statement=statement, place=place)):
             for row in rows:
-                names.update(names_in(row[-1] or b""))
-            place = rows[-1][:-1]
+                for data in row[len(place) :]:
+                    names.update(names_in(data or b""))
+            place = rows[-1][: len(place)]
     return names
 
 
