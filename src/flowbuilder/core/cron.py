@@ -61,9 +61,8 @@ class Cron:
         self.timezone = timezone
         self._zone = _zone(timezone)
         fields = fields_of(text)
-        _parse(fields)
+        self._sim = _parse(fields)
         self._fixed = not fields[-5].startswith("*") and not fields[-4].startswith("*")
-        self._sim: CronSim | None = None
 
     def after(self, moment: float) -> float | None:
         """Return the first moment behind one, in seconds since 1970 UTC; None if there is none."""
@@ -133,8 +132,6 @@ class Cron:
     def _from(self, start: dt.datetime) -> CronSim:
         """Return what yields times behind one; parsed once, for ten thousand schedules ask again and again."""
         sim = self._sim
-        if sim is None:
-            sim = self._sim = _parse(fields_of(self.text))
         sim.dt = start.replace(microsecond=0)
         return sim
 

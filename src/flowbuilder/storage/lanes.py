@@ -134,6 +134,10 @@ class Book(Protocol):
         """Return runs that have a place, the oldest first."""
         ...
 
+    def any_queued(self, lane: str) -> bool:
+        """Tell whether a run is queued."""
+        ...
+
     def queued(self, lane: str, most: int) -> list[RunRow]:
         """Return runs that are queued, whose turn comes first in front."""
         ...
@@ -172,17 +176,17 @@ def _enter(book: Book, entry: Enter, now: float) -> Entered:
     if not entry.known and (taken := _by_key(book, row)) is not None:
         return Entered(taken)
     lane = _lane(row)
-    placed, waiting = book.count_placed(lane), book.queued(lane, 1)
-    if placed < policy.limit and not waiting:
+    placed = book.count_placed(lane)
+    if placed < policy.limit and not book.any_queued(lane):
         return Entered(_put(book, entry, status="running", started_at=now, owner=row.owner))
     match policy.when_full:
         case "skip":
-            other = (book.placed(lane, 1) or waiting)[0]
+            other = (book.placed(lane, 1) or book.queued(lane, 1))[0]
             if entry.known:
                 _end(book, row, now, f"run {other.id} has its place")
             return Entered(other)
         case "cancel_new":
-            other = (book.placed(lane, 1) or waiting)[0]
+            other = (book.placed(lane, 1) or book.queued(lane, 1))[0]
             reason = f"run {other.id} has its place, and `when_full` is `cancel_new`"
             return Entered(_put(book, entry, **_ended(now, reason), started_at=None))
         case "cancel_running":

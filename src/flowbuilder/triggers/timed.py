@@ -87,6 +87,8 @@ class Timed:
         self._lock = asyncio.Lock()
         self._timer: Timer | None = None
         self._again = AGAIN
+        self._known: tuple[float, float | None] | None = None
+        """How far it had come when the next moment was worked out last, and which that is."""
         self._draining = False
         self._stepping = False
         self.closed = False
@@ -108,6 +110,7 @@ class Timed:
         calendar = calendar_of(armed.trigger)
         assert calendar is not None
         self.calendar: Calendar = calendar
+        self._known = None
         self.timing = timing_of(armed.trigger)
         progress = self.progress
         now = self._machine.clock.now()
@@ -153,7 +156,12 @@ class Timed:
 
     def next_moment(self) -> float | None:
         """Return the next moment; None where there is none, or it is paused."""
-        return None if self._idle else self.calendar.after(self.progress.last)
+        if self._idle:
+            return None
+        last = self.progress.last
+        if self._known is None or self._known[0] != last:
+            self._known = (last, self.calendar.after(last))
+        return self._known[1]
 
     def _set_timer(self) -> None:
         if self._timer is not None:

@@ -47,6 +47,10 @@ class MemoryBook:
         """Return runs that have a place, the oldest first."""
         return sorted(self._of(lane, queued=False), key=lambda row: row.id)[:most]
 
+    def any_queued(self, lane: str) -> bool:
+        """Tell whether a run is queued."""
+        return any(self._of(lane, queued=True))
+
     def queued(self, lane: str, most: int) -> list[RunRow]:
         """Return runs that are queued, whose turn comes first in front."""
         return sorted(self._of(lane, queued=True), key=lambda row: (-row.priority, row.id))[:most]

@@ -71,6 +71,10 @@ class SqliteBook:
         ]
         return sorted(found, key=lambda row: row.id)[:most]
 
+    def any_queued(self, lane: str) -> bool:
+        """Tell whether a run is queued: one look into the index, at no row."""
+        return first_value(self._cursor, f"SELECT 1 FROM runs WHERE {_QUEUED} LIMIT 1", (lane,)) is not None
+
     def queued(self, lane: str, most: int) -> list[RunRow]:
         """Return runs that are queued, whose turn comes first in front."""
         return self._rows(f"{_QUEUED} ORDER BY priority DESC, id LIMIT ?2", (lane, most))
@@ -195,7 +199,7 @@ class SqliteLanes:
 def _with_room(book: SqliteBook, of: Mapping[str, int]) -> dict[str, int]:
     """Return those lanes that have places, and somebody who waits for one."""
     return {
-        lane: limit for lane, limit in of.items() if book.queued(lane, 1) and book.count_placed(lane) < limit
+        lane: limit for lane, limit in of.items() if book.any_queued(lane) and book.count_placed(lane) < limit
     }
 
 
