@@ -298,7 +298,7 @@ class TriggerPlan:
     key: Function | None = None
 
 
-@dataclasses.dataclass(slots=True, eq=False)
+@dataclasses.dataclass(slots=True, eq=False, weakref_slot=True)
 class FlowPlan:
     """One version of a flow, ready to run."""
 

@@ -23,6 +23,7 @@ from flowbuilder.core.span import Span
 from flowbuilder.plugins.registry import made
 from flowbuilder.plugins.registry import version as plugins_version
 from flowbuilder.runtime.front_ends import translated
+from flowbuilder.runtime.kept_plans import KeptPlans
 from flowbuilder.tasks.registry import catalogue
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class Definition(msgspec.Struct, frozen=True):
 
 
 class Plans:
-    """Compiles flows, and keeps the plans of the versions that were asked for.
+    """Compiles flows, and keeps the plans of versions that are in use, or were lately.
 
     Args:
         limits: what bounds the files.
@@ -73,10 +74,10 @@ class Plans:
     ) -> None:
         self._limits = limits or Limits()
         self._steps = steps
-        self._plans: dict[str, FlowPlan] = {}
+        self._plans = KeptPlans()
         self._versions: dict[Path, int] = {}
         """Of the plug-ins that were seen last, by the folder of flows."""
-        self._elsewhere: dict[tuple[str, Path], FlowPlan] = {}
+        self._elsewhere = KeptPlans()
         """Of files with the same text in other folders."""
         self._homes: dict[str, Path] = {}
         """The folders of the versions that the store has kept."""
@@ -136,6 +137,7 @@ class Plans:
         if self._versions.setdefault(folder, now) != now:
             self._versions[folder] = now
             self._plans.clear()
+            self._elsewhere.clear()
         return catalogue(folder)
 
     def of_checked(self, checked: Checked) -> FlowPlan:
@@ -185,7 +187,7 @@ class Plans:
 
     def know(self, plan: FlowPlan) -> None:
         """Use this plan for its version from here on."""
-        self._plans[plan.content_hash] = plan
+        self._plans.put(plan.content_hash, plan)
 
     def named(self, name: str, folder: Path) -> FlowPlan:
         """Return the plan of the flow with a name, from the file of that name in a folder.
@@ -208,7 +210,7 @@ class Plans:
                 plan = self._make(flow, definition)
             plan.content_hash = content_hash
             plan.folder = definition.home
-            self._plans[content_hash] = plan
+            self._plans.put(content_hash, plan)
         return plan
 
     def _in_folder(self, plan: FlowPlan, folder: Path) -> FlowPlan:
@@ -217,7 +219,8 @@ class Plans:
             return plan
         found = self._elsewhere.get((plan.content_hash, folder))
         if found is None:
-            found = self._elsewhere[plan.content_hash, folder] = dataclasses.replace(plan, folder=folder)
+            elsewhere = dataclasses.replace(plan, folder=folder)
+            found = self._elsewhere.put((plan.content_hash, folder), elsewhere)
         return found
 
     def _make(self, flow: ir.Flow, definition: Definition) -> FlowPlan:

@@ -8,6 +8,8 @@ it, and again when it is found that the epoch has changed.
 from __future__ import annotations
 
 import functools
+import threading
+import weakref
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -27,8 +29,9 @@ class Weighing:
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
         self._clock: Clock = machine.clock
-        self._weighed: dict[str, tuple[FlowPlan, int]] = {}
-        """By version: its plan, and the epoch of the statistics then."""
+        self._weighed: weakref.WeakKeyDictionary[FlowPlan, int] = weakref.WeakKeyDictionary()
+        """The epoch of the statistics that a plan was weighed by; a plan that nobody has any more goes."""
+        self._lock = threading.Lock()
         self._looked = 0.0
 
     def at_first(self, plan: FlowPlan) -> None:
@@ -37,7 +40,7 @@ class Weighing:
         Raises:
             StoreError: the store cannot be read.
         """
-        if plan.content_hash not in self._weighed:
+        if plan not in self._weighed:
             self._weigh(plan, 0)
 
     def look_again(self, flows: Iterable[str]) -> None:
@@ -47,7 +50,8 @@ class Weighing:
             return
         self._looked = now
         names = set(flows)
-        plans = [(plan, epoch) for plan, epoch in list(self._weighed.values()) if plan.name in names]
+        with self._lock:  # plans are weighed on threads
+            plans = [(plan, epoch) for plan, epoch in self._weighed.items() if plan.name in names]
         if plans:
             look = functools.partial(self._look, plans)
             self._machine.recovery.in_background(self._machine.in_thread(look))
@@ -62,4 +66,5 @@ class Weighing:
         epoch = store.statistics_epoch(plan.name)
         if epoch != before:
             plan.weigh(store.statistics(plan.name))
-        self._weighed[plan.content_hash] = plan, epoch
+        with self._lock:
+            self._weighed[plan] = epoch

@@ -25,12 +25,13 @@ COMMAND = Command(
     summary="Check flows completely, without running anything",
     description=(
         "Every mistake of every file is reported at once. The exit code is 3 if there is one; warnings alone "
-        "are no mistakes."
+        "are no mistakes. A folder stands for all flows below it, and for the tests beside them "
+        "(`*.test.yaml`), which are checked and not run."
     ),
     arguments=(
         Argument(
             "FILE",
-            "Flows, in YAML or JSON; in Python: `flows.py:report` or `package.module:report`",
+            "Flows, in YAML or JSON; in Python: `flows.py:report` or `package.module:report`; files of tests; folders",
             takes="file",
             count="some",
         ),
@@ -46,7 +47,7 @@ COMMAND = Command(
         PROFILE,
     ),
     examples=(
-        ("All flows of a project", "flowbuilder validate flows/*.yaml"),
+        ("All flows of a project, and their tests", "flowbuilder validate flows"),
         ("For a code review", "flowbuilder validate flows/*.yaml --format sarif > findings.sarif"),
     ),
 )
@@ -54,22 +55,28 @@ COMMAND = Command(
 
 def run(arguments: argparse.Namespace) -> int:
     """Check the files and print what was found."""
-    from flowbuilder.compiler.render import summary  # start-up time: help needs no compiler
+    from flowbuilder.cli.checked_files import files_of  # start-up time: help needs no compiler
+    from flowbuilder.compiler.render import summary
 
     found: list[Diagnostic] = []
     lacking: list[ProfileError] = []
-    for file in arguments.file:
+    files = files_of(arguments.file)
+    for file in files:
         found += _check(Path(file), arguments.profile, lacking)
     _print(found, arguments.format)
     for error in lacking:
         report(error)
-    what = f"{len(arguments.file)} file{'s' * (len(arguments.file) > 1)}"
+    what = f"{len(files)} file{'s' * (len(files) > 1)}"
     in_profile = f"{len(lacking)} with a profile that lacks something" if lacking else ""
     say(f"{what}: {', '.join(filter(None, (summary(found), in_profile))) or 'nothing wrong'}")
     return WRONG_FILE if lacking or any(one.severity == "error" for one in found) else DONE
 
 
 def _check(file: Path, profile: str | None, lacking: list[ProfileError]) -> Sequence[Diagnostic]:
+    from flowbuilder.cli.checked_files import is_of_tests  # start-up time: help needs no compiler
+
+    if is_of_tests(file):
+        return _check_tests(file)
     from flowbuilder.cli.flows import prepare  # start-up time: help needs no compiler
 
     try:
@@ -84,6 +91,16 @@ def _check(file: Path, profile: str | None, lacking: list[ProfileError]) -> Sequ
         except ProfileError as error:
             lacking.append(error)
     return flow.diagnostics
+
+
+def _check_tests(file: Path) -> Sequence[Diagnostic]:
+    from flowbuilder.testing.cases.read import read_suite  # start-up time: help needs no compiler
+
+    try:
+        read_suite(file)
+    except FlowError as error:
+        return error.diagnostics
+    return ()
 
 
 def _print(found: Sequence[Diagnostic], format: str) -> None:
