@@ -444,3 +444,36 @@ async def test_those_who_come_while_the_store_refuses_others_are_taken_in(
         await first
     run = await asyncio.wait_for(second, 20)
     await let_all_go(world, [run])
+
+
+async def test_a_held_start_that_the_store_does_not_let_in_is_tried_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = FakeClock()
+    flow = load_text(BUILD.replace("DEBOUNCE", "10s") + "concurrency: 1\n")
+    async with Engine.in_memory(Config(), clock=clock) as engine:
+        lanes = engine.core.machine.lanes
+        run = await engine.start(flow, {"commit": 1})
+        enter, refused = lanes._enter_some, threading.Event()
+
+        def refuses_once(entries: Any) -> Any:
+            if refused.is_set():
+                return enter(entries)
+            refused.set()
+            raise StoreError("the disk is full")
+
+        monkeypatch.setattr(lanes, "_enter_some", refuses_once)
+        clock.advance(11)
+        await until(refused.is_set)
+        await finish(engine, run, clock)
+
+    assert world.calls == ["main 1"]
+
+
+async def test_a_key_that_makes_no_sense_is_told_to_whoever_starts_what_is_held(world: World) -> None:
+    flow = load_text(
+        BUILD.replace("DEBOUNCE", "10s") + "concurrency: {limit: 1, key: '${{ [1][inputs.commit] }}'}\n"
+    )
+    async with Engine.in_memory(Config()) as engine:
+        with pytest.raises(FlowBuilderError, match="out of range"):
+            await engine.start(flow, {"commit": 7})

@@ -97,6 +97,8 @@ class RunLanes:
         lanes = plan.lanes
         assert lanes is not None
         if lanes.debounce is not None:
+            if lanes.concurrency is not None:  # whoever starts it is to hear now that a key makes no sense
+                self._key(plan, inputs, row, lanes.concurrency_key)
             row.lane = HELD + self._key(plan, inputs, row, lanes.debounce_key)
             return Hold(row, lanes.debounce)
         return self._enter_entry(plan, inputs, row)

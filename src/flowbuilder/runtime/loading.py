@@ -79,7 +79,7 @@ class Loading:
             for start in range(0, len(ours), STEP):
                 some = ours[start : start + STEP]
                 for item in await self._machine.in_thread(functools.partial(self._load_all, some)):
-                    if item.row.started_at is not None or await self._may_begin(item):
+                    if await self._begins(item):
                         self._enter(item)
                     self._has_been_read(item.row.id)
         finally:
@@ -87,6 +87,15 @@ class Loading:
                 self._has_been_read(row.id)
         for other in others:
             await asyncio.shield(other)
+
+    async def _begins(self, item: Loaded) -> bool:
+        """Tell whether a run goes on now; one of which the store cannot say it keeps no other from being read."""
+        try:
+            return item.row.started_at is not None or await self._may_begin(item)
+        except StoreError as error:
+            _log.error("run %s cannot be begun: %s", item.row.id, error)
+            self._machine.recovery.reload_later([item.row.id])
+            return False
 
     async def _may_begin(self, item: Loaded) -> bool:
         """Tell whether a start that was held begins now; if not, it is queued, or has ended."""

@@ -88,7 +88,7 @@ async def test_what_is_there_already_is_left_and_a_key_stays_with_its_run(
 
 async def test_a_damaged_archive_is_told_and_brings_no_half_run(tmp_path: Path, world: World) -> None:
     _, archive = await made(tmp_path / "a.db")
-    for place in range(0, len(archive), max(1, len(archive) // 40)):
+    for place in (*range(0, len(archive), max(1, len(archive) // 40)), len(archive) - 4, len(archive) - 1):
         store = tmp_path / f"{place}.db"
         with pytest.raises(ArchiveError):
             import_runs(store, io.BytesIO(archive[:place]))
@@ -133,3 +133,20 @@ def test_an_archive_of_a_newer_format_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ArchiveError, match=r"made by release 9\.9"):
         import_runs(tmp_path / "a.db", io.BytesIO(packed))
     assert not (tmp_path / "a.db").exists()
+
+
+async def test_files_that_values_refer_to_come_along(tmp_path: Path) -> None:
+    (tmp_path / "report.txt").write_text("over there")
+    flow = load_text("{flow: t, tasks: {a: {type: file, with: {read: report.txt, as: reference}}}}", tmp_path)
+    async with Engine(tmp_path / "a.db") as engine:
+        run = await engine.start(flow)
+        await run.result(20)
+    file = io.BytesIO()
+    with Reader(tmp_path / "a.db") as reader:
+        reader.export([run.id], file)
+
+    import_runs(tmp_path / "b.db", io.BytesIO(file.getvalue()))
+
+    with Reader(tmp_path / "b.db") as reader:
+        kept = reader.show(run.id).tasks["a"].output["$file"]
+        assert reader._store.blobs().get(kept) == b"over there"
