@@ -262,3 +262,22 @@ async def test_many_waits_are_reserved_with_few_writes(world: World, monkeypatch
     assert view.status == "succeeded"
     assert len(world.calls) == 5000
     assert len(counts) < 10
+
+
+async def test_a_state_that_cannot_be_read_keeps_nobody_waiting_for_ever(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failures = [OSError("too many open files"), ValueError("no state")]
+
+    def reserve_after_failures(*arguments: object) -> object:
+        if failures:
+            raise failures.pop()
+        return reserve(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(rates, "reserve", reserve_after_failures)
+
+    view = await run_flow(CRAWL, {"n": 2})
+
+    assert view.status == "succeeded"
+    assert len(world.calls) == 2
+    assert failures == []

@@ -213,8 +213,8 @@ class Rates:
         facts = self._machine.store.facts()
         try:
             await self._machine.in_thread(functools.partial(facts.change, KIND, rate.key, change))
-        except StoreError as error:
-            _log.warning("rate limit '%s': %s", rate.key, error)
+        except Exception as error:  # whatever it is: nobody may wait for ever, so it is asked again
+            _log.warning("rate limit '%s': %s", rate.key, error, exc_info=not isinstance(error, StoreError))
             self._machine.timers.at(self._now() + AGAIN, self._ask_again, rate)
             return
         rate.asking = False

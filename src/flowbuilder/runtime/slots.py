@@ -162,8 +162,8 @@ class SharedSlots:
         granted: list[Granted | None] = [None] * len(asked)
         try:
             granted = await self._machine.in_thread(functools.partial(self._settle_all, asked))
-        except StoreError as error:
-            _log.warning("places of queues: %s", error)
+        except Exception as error:  # whatever it is: nobody may wait for ever, so it is asked again
+            _log.warning("places of queues: %s", error, exc_info=not isinstance(error, StoreError))
         finally:
             for (slots, _, _), got in zip(asked, granted, strict=True):
                 slots.settled(got)
@@ -220,8 +220,8 @@ class SharedSlots:
         try:
             names = list(self._slots)
             hungry = await self._machine.in_thread(functools.partial(self._hungry, names))
-        except StoreError as error:
-            _log.warning("places of queues: %s", error)
+        except Exception as error:  # it is looked again, whatever it is
+            _log.warning("places of queues: %s", error, exc_info=not isinstance(error, StoreError))
             hungry = set()
         finally:
             self._looking = False
