@@ -74,7 +74,7 @@ class Heard:
 
     @property
     def _idle(self) -> bool:
-        return self.closed or not self.armed.trigger.enabled or self.armed.name in self._service.pauses
+        return self.closed or not self.armed.trigger.enabled or self.armed.name in self._service.asking.pauses
 
     def look_soon(self) -> None:
         """Read what has come; once more if more comes meanwhile."""
@@ -84,7 +84,7 @@ class Heard:
             self._again = True
             return
         self._reading = True
-        self._service.in_background(self._look())
+        self._service.background.soon(self._look())
 
     async def _look(self) -> None:
         try:
@@ -93,7 +93,7 @@ class Heard:
                 self._again = False
                 await self._step()
         except StoreError as error:
-            self._service.warn(self.armed.name, f"events are read again: {error}")
+            self._service.telling.warn(self.armed.name, f"events are read again: {error}")
             self._machine.timers.at(self._machine.clock.now() + AGAIN, self.look_soon)
         finally:
             self._reading = False

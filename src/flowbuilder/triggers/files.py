@@ -81,7 +81,7 @@ class Arrivals:
             if self._service.watches:
                 folder, deep = base_of(pattern)
                 watching = watch(folder, lambda _path: True, self.look_soon, recursive=deep)
-                self._watching = self._service.waiting(watching)
+                self._watching = self._service.background.waiting(watching)
         self.look_soon()
 
     def pass_over(self) -> None:
@@ -110,13 +110,13 @@ class Arrivals:
 
     def look_soon(self) -> None:
         """Look for files; once more if something has changed while we look."""
-        if self.closed or not self.armed.trigger.enabled or self.armed.name in self._service.pauses:
+        if self.closed or not self.armed.trigger.enabled or self.armed.name in self._service.asking.pauses:
             return
         if self._looking:
             self._again = True
             return
         self._looking = True
-        self._service.in_background(self._look())
+        self._service.background.soon(self._look())
 
     async def _look(self) -> None:
         try:
@@ -128,7 +128,7 @@ class Arrivals:
                 self._again = False
                 await self._step()
         except StoreError as error:
-            self._service.warn(self.armed.name, f"files are looked for again: {error}")
+            self._service.telling.warn(self.armed.name, f"files are looked for again: {error}")
             self._look_at(AGAIN)
         finally:
             self._looking = False

@@ -85,7 +85,7 @@ class Ends:
 
     @property
     def _idle(self) -> bool:
-        return self.closed or not self.armed.trigger.enabled or self.armed.name in self._service.pauses
+        return self.closed or not self.armed.trigger.enabled or self.armed.name in self._service.asking.pauses
 
     # -- what ends ---------------------------------------------------------------------
 
@@ -98,26 +98,26 @@ class Ends:
         """Take in that a run of this engine has ended."""
         if not self._idle:
             self._open.pop(row.id, None)
-            self._service.in_background(self._hear(row))
+            self._service.background.soon(self._hear(row))
 
     async def _hear(self, row: RunRow) -> None:
         try:
             await self._see_to(row)
         except StoreError as error:
-            self._service.warn(self.armed.name, f"the end of run {row.id} is seen to again: {error}")
+            self._service.telling.warn(self.armed.name, f"the end of run {row.id} is seen to again: {error}")
             self._open[row.id] = row
 
     def look_soon(self) -> None:
         """Look for runs that have ended elsewhere."""
         if not self._idle and not self._looking:
             self._looking = True
-            self._service.in_background(self._look())
+            self._service.background.soon(self._look())
 
     async def _look(self) -> None:
         try:
             await self._step()
         except StoreError as error:
-            self._service.warn(self.armed.name, f"ended runs are looked for again: {error}")
+            self._service.telling.warn(self.armed.name, f"ended runs are looked for again: {error}")
         finally:
             self._looking = False
 

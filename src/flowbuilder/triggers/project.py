@@ -72,7 +72,7 @@ class Project:
         await self.reload()
         await self.triggers.begun()
         await self.triggers.keeper.written()  # from here on a crash does not make a trigger new once more
-        await self.triggers.look()
+        await self.triggers.asking.look()
         self._say(
             "ready",
             message=f"{_counted(len(self.flows), 'flow')}, {_counted(len(self.triggers.armed), 'trigger')}",
@@ -111,11 +111,11 @@ class Project:
     @property
     def busy(self) -> bool:
         """Whether something is due, or is being started."""
-        return self.triggers.busy
+        return self.triggers.background.busy
 
     async def settled(self) -> None:
         """Return when all that is due by now has been started."""
-        await self.triggers.settled()
+        await self.triggers.background.settled()
 
     def listen(self, on: Listener) -> None:
         """Have somebody else told what happens from now on."""
@@ -133,7 +133,7 @@ class Project:
         if armed is None:
             raise NotFound("trigger", name, ", ".join(list(self.triggers.armed)[:5]))
         now = self._machine.clock.now()
-        fired = await self.triggers.fire_now(armed, self._machine.runs.new_id(now), by)
+        fired = await self.triggers.asking.fire_now(armed, self._machine.runs.new_id(now), by)
         assert fired.row is not None
         return fired.row.id
 

@@ -126,7 +126,7 @@ class Timed:
         """Begin anew where the clock has been set back by more than a few hours, and set the timer."""
         now = self._machine.clock.now()
         if self.progress.last > now + SET_BACK:
-            self._service.warn(
+            self._service.telling.warn(
                 self.name, "the clock was set back; the schedule goes on from the present moment"
             )
             self.progress.last = now
@@ -152,7 +152,7 @@ class Timed:
 
     @property
     def _idle(self) -> bool:
-        return self.closed or not self.armed.trigger.enabled or self.name in self._service.pauses
+        return self.closed or not self.armed.trigger.enabled or self.name in self._service.asking.pauses
 
     def next_moment(self) -> float | None:
         """Return the next moment; None where there is none, or it is paused."""
@@ -176,7 +176,7 @@ class Timed:
         self._timer = None
         if not self._stepping:
             self._stepping = True
-            self._service.in_background(self._step())
+            self._service.background.soon(self._step())
 
     async def _step(self) -> None:
         """See to all that is due."""
@@ -187,7 +187,7 @@ class Timed:
                 await self._catch_up()
             self._again = AGAIN
         except StoreError as error:
-            self._service.warn(self.name, f"its run is started again in {self._again:g} s: {error}")
+            self._service.telling.warn(self.name, f"its run is started again in {self._again:g} s: {error}")
             self._timer = self._machine.timers.at(self._machine.clock.now() + self._again, self._on_time)
             self._again = min(2 * self._again, LONGEST_AGAIN)
             return
@@ -219,7 +219,9 @@ class Timed:
         self.progress.skipped += 1
         since = in_zone(first, self.armed.trigger.timezone).isoformat()
         rest = f"; {len(chosen)} made up for" if chosen else ""
-        self._service.tell("skipped", self.armed, message=f"moments from {since} on were missed{rest}")
+        self._service.telling.tell(
+            "skipped", self.armed, message=f"moments from {since} on were missed{rest}"
+        )
 
     def _due(self, now: float) -> tuple[list[float], float | None]:
         """Return moments that are due and not seen to, the newest at the end, and the newest of all."""
@@ -266,7 +268,7 @@ class Timed:
         if moment in turn.queue:
             self._drain_soon()
             return True
-        if turn.run is None or not await self._service.is_live(turn.run):
+        if turn.run is None or not await self._service.live.is_live(turn.run):
             first = turn.queue[0] if turn.queue else moment  # those that wait have their turn before it
             if not await self._turns.change(seen, turn.take(first)):
                 return False
@@ -282,7 +284,9 @@ class Timed:
                 return False
             self.progress.skipped += 1
             why = "is still live" if overlap == "skip" else f"is live, and {MOST_QUEUED} moments wait already"
-            self._service.tell("skipped", self.armed, run=run_id, message=f"the run before, {run_id}, {why}")
+            self._service.telling.tell(
+                "skipped", self.armed, run=run_id, message=f"the run before, {run_id}, {why}"
+            )
             return True
         waiting = turn.wait_alone(moment) if overlap == "cancel" else turn.wait(moment)
         if not await self._turns.change(seen, waiting):
@@ -317,10 +321,10 @@ class Timed:
         """See to the queue when the run before has ended."""
         if not self._draining and not self.closed:
             self._draining = True
-            self._service.waiting(self._drain())
+            self._service.background.waiting(self._drain())
 
     async def _drain(self) -> None:
-        self._service.deciding += 1
+        self._service.background.deciding += 1
         try:
             while not self.closed:
                 turn = (await self._turns.read(self.armed.about)).turn
@@ -329,16 +333,16 @@ class Timed:
                     self._note()
                     return
                 if turn.run is not None and turn.starting is None:
-                    await self._service.ended(turn.run)
-                firing = self._service.in_background(self._fire_queued())
+                    await self._service.live.ended(turn.run)
+                firing = self._service.background.soon(self._fire_queued())
                 if firing is None or self._idle:
                     return
                 await firing
         except StoreError as error:
-            self._service.warn(self.name, f"its queue is looked at again: {error}")
+            self._service.telling.warn(self.name, f"its queue is looked at again: {error}")
             self._machine.timers.at(self._machine.clock.now() + LONGEST_AGAIN, self._drain_soon)
         finally:
-            self._service.deciding -= 1
+            self._service.background.deciding -= 1
             self._draining = False
 
     async def _fire_queued(self) -> None:
@@ -349,7 +353,7 @@ class Timed:
                 return
             if turn.starting is not None:
                 await self._start(turn.starting, "schedule")
-            elif turn.run is None or not await self._service.is_live(turn.run):
+            elif turn.run is None or not await self._service.live.is_live(turn.run):
                 moment = turn.queue[0]
                 if await self._turns.change(seen, turn.take(moment)):
                     await self._start(moment, "schedule")
