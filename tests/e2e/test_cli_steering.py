@@ -205,7 +205,7 @@ def test_a_fork_has_other_inputs_outputs_or_an_edited_flow(cli: Cli) -> None:
         (("--from", "bb"), 5, "did you mean"),
         (("--set", "n=3"), 2, "inputs.NAME=VALUE"),
         (("--set", "inputs.n=three"), 2, "$.n"),
-        (("--set", "tasks.a.stdout=3"), 1, "tasks.TASK.output"),
+        (("--set", "tasks.a.stdout=3"), 2, "tasks.TASK.output"),
         (("--from", "a[0]"), 1, "is no map"),
         (("--flow", "missing.yaml"), 5, "missing.yaml"),
     ],

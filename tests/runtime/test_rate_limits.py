@@ -275,6 +275,7 @@ async def test_a_state_that_cannot_be_read_keeps_nobody_waiting_for_ever(
         return reserve(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(rates, "reserve", reserve_after_failures)
+    monkeypatch.setattr(rates, "AGAIN", 0.0)
 
     view = await run_flow(CRAWL, {"n": 2})
 
