@@ -32,7 +32,7 @@ ifneq ($(SERVERS),there)
 endif
 
 test: setup servers
-	$(BIN)/pytest -q -n auto --maxprocesses 8
+	$(BIN)/pytest -q -n auto --maxprocesses 8 --dist worksteal
 
 check: setup docs
 	$(BIN)/ruff format --check .

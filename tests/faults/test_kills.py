@@ -102,8 +102,12 @@ class Ledger:
         """Return how often each effect was executed."""
         return collections.Counter(self.effects.read_text().split())
 
-    def check(self) -> None:
-        """Look at the store after a kill: what had ended must have stayed as it was."""
+    def check(self, first: int) -> None:
+        """Look at the store after a kill: what had ended must have stayed as it was.
+
+        Args:
+            first: the first run of the batch that was killed; all runs before it have ended for good.
+        """
         counts = self.counts()
         for key, count in self._ended.items():
             assert counts[key] == count, f"{key} was executed again after its end was on disk"
@@ -111,7 +115,7 @@ class Ledger:
             assert not self.accepted
             return
         with Reader(self.store) as reader:
-            for run_id in self.accepted.values():
+            for run_id in [id for key, id in self.accepted.items() if int(key[1:]) >= first]:
                 view = reader.show(run_id)
                 for path, task in {**view.tasks, **view.elements}.items():
                     key = f"{run_id}/{path}"
@@ -184,7 +188,7 @@ def _until_done(driver: Driver, chance: random.Random, ledger: Ledger, first: in
         if done:
             while driver.line(10.0) != "ended":
                 pass
-            ledger.check()
+            ledger.check(first)
             return kills
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
@@ -194,4 +198,4 @@ def _until_done(driver: Driver, chance: random.Random, ledger: Ledger, first: in
             if line.startswith("accepted"):
                 _, key, run_id = line.split()
                 ledger.accepted.setdefault(key, run_id)
-        ledger.check()
+        ledger.check(first)

@@ -100,7 +100,7 @@ def _until_done(driver: Driver, chance: random.Random, ledger: Ledger, first: in
             if line.startswith("accepted"):
                 _, key, run_id = line.split()
                 ledger.accepted.setdefault(key, run_id)
-        ledger.check()
+        ledger.check(first)
         _nothing_is_stuck(ledger.store)
         if done:
             return kills
