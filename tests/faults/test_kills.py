@@ -46,12 +46,12 @@ class Driver:
         )
         self._rest = b""
 
-    def start(self, *words: object) -> int:
+    def start(self, *words: object, patience: float = 10.0) -> int:
         """Begin a round and return the engine's process id."""
         assert self.process.stdin is not None
         self.process.stdin.write((" ".join(map(str, words)) + "\n").encode())
         while True:
-            line = self.line(10.0)
+            line = self.line(patience)
             assert line is not None
             if line.startswith("pid "):
                 return int(line.split()[1])

@@ -10,15 +10,13 @@ import collections
 import contextlib
 import os
 import random
-import select
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from test_kills import Driver
 
 from flowbuilder import Reader
 from flowbuilder.core.errors import Conflict, FlowBuilderError, NotFound, RunEnded
@@ -35,49 +33,10 @@ ROUND = 0.5
 """Seconds within which an engine is killed, counted from its fork."""
 
 
-class Driver:
-    """The process that forks engines."""
-
-    def __init__(self) -> None:
-        path = Path(__file__).parent / "kills" / "wait_drive.py"
-        self.process = subprocess.Popen(
-            [sys.executable, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
-        )
-        self._rest = b""
-
-    def start(self, *words: object) -> int:
-        """Begin a round and return the engine's process id."""
-        assert self.process.stdin is not None
-        self.process.stdin.write((" ".join(map(str, words)) + "\n").encode())
-        line = self.line(60.0)
-        assert line is not None
-        return int(line.removeprefix("pid "))
-
-    def line(self, timeout: float) -> str | None:
-        """Return the next line, or None if none came in time."""
-        assert self.process.stdout is not None
-        until = time.monotonic() + timeout
-        while b"\n" not in self._rest:
-            left = until - time.monotonic()
-            if left <= 0 or not select.select([self.process.stdout], [], [], left)[0]:
-                return None
-            self._rest += os.read(self.process.stdout.fileno(), 65536)
-        line, _, self._rest = self._rest.partition(b"\n")
-        return line.decode()
-
-    def close(self) -> None:
-        """End the process."""
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.close()
-        self.process.wait(10)
-        self.process.stdout.close()
-
-
 @pytest.fixture
 def driver() -> Iterator[Driver]:
     """A driver, closed afterwards."""
-    driver = Driver()
+    driver = Driver(Path(__file__).parent / "kills" / "wait_drive.py")
     try:
         yield driver
     finally:
@@ -158,7 +117,7 @@ def one_batch(driver: Driver, store: Path, chance: random.Random) -> int:
     world = World(store, chance)
     kills = 0
     while True:
-        pid = driver.start(store, RUNS)
+        pid = driver.start(store, RUNS, patience=60.0)
         last = world.finished
         until = time.monotonic() + (60.0 if last else chance.uniform(0.0, ROUND) * (1 + kills / 10))
         done = False
