@@ -1,13 +1,22 @@
-"""What the cache keeps, as commands choose among it."""
+"""What the cache keeps, as commands choose among it.
+
+Of the key of a sensitive output only a digest is kept, by the installation's
+key: it is found by that, where the commands have the key that the engine had.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from flowbuilder.cli.command import Option
-from flowbuilder.core.cache import KIND, Entry, decode_entry
+from flowbuilder.cli.workspace import workspace_at
+from flowbuilder.core.cache import KIND, Entry, decode_entry, encoded_key, sensitive_name
+from flowbuilder.runtime.encryption import Encryption, EncryptionKeyMissing
+from flowbuilder.runtime.project import key_file
 
 if TYPE_CHECKING:
     import argparse
@@ -25,13 +34,18 @@ _PAGE: Final = 1000
 
 
 def chosen(facts: Facts, arguments: argparse.Namespace) -> Iterator[tuple[Fact, Entry]]:
-    """Yield what is kept and was asked for, in the order of its names."""
+    """Yield what is kept and was asked for, in the order of its names.
+
+    Raises:
+        EncryptionKeyUnusable: the keys that are there cannot be used.
+    """
+    sealed = tuple(_sensitive_names(arguments.key, arguments.store)) if arguments.key is not None else ()
     after = ""
     while True:
         page = facts.list(KIND, after=after, limit=_PAGE)
         for fact in page:
             entry = _entry(fact)
-            if entry is not None and _is_meant(entry, arguments):
+            if entry is not None and _is_meant(entry, arguments) and _has_key(fact, entry, arguments, sealed):
                 yield fact, entry
         if len(page) < _PAGE:
             return
@@ -48,6 +62,31 @@ def _entry(fact: Fact) -> Entry | None:
 def _is_meant(entry: Entry, arguments: argparse.Namespace) -> bool:
     if arguments.flow is not None and entry.flow != arguments.flow:
         return False
-    if arguments.task is not None and entry.task != arguments.task:
-        return False
-    return arguments.key is None or entry.key in (arguments.key, msgspec.json.encode(arguments.key).decode())
+    return arguments.task is None or entry.task == arguments.task
+
+
+def _has_key(fact: Fact, entry: Entry, arguments: argparse.Namespace, sealed: tuple[str, ...]) -> bool:
+    if arguments.key is None or entry.key in (arguments.key, msgspec.json.encode(arguments.key).decode()):
+        return True
+    return bool(sealed) and fact.key.endswith(sealed)
+
+
+def _sensitive_names(text: str, store: str | None) -> Iterator[str]:
+    """Yield what the names of sensitive outputs with a key end in; nothing where no key encrypts."""
+    workspace = workspace_at(Path.cwd(), store)
+    encryption = Encryption(key_file(workspace.project, workspace.config), os.environ)
+    try:
+        keys = encryption.keys("")
+    except EncryptionKeyMissing:
+        return
+    for value in _meanings(text):
+        for digest in keys.digests(encoded_key(value)):
+            yield "/" + sensitive_name(digest)
+
+
+def _meanings(text: str) -> list[Any]:
+    """Return what a key on the command line may be: the text itself, and what it says as JSON."""
+    try:
+        return [text, msgspec.json.decode(text)]
+    except msgspec.DecodeError:
+        return [text]

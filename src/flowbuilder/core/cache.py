@@ -70,13 +70,22 @@ def prefix_of(scope: CacheScope, *, flow: str = "", task: str = "", run_id: str 
             return f"run/{run_id}/" + (f"{task}/" if task else "")
 
 
-def digest_of(key: Any, *, sensitive: bool = False) -> str:
-    """Return what stands for a key in a name.  Equal values have equal digests, also across releases.
+def encoded_key(key: Any) -> bytes:
+    """Return the bytes of a key that its digest is made of.  Equal values have equal ones, also across releases."""
+    return values.encode(_sorted(key))
+
+
+def digest_of(key: Any) -> str:
+    """Return what stands for a key in a name."""
+    return hashlib.sha256(encoded_key(key)).hexdigest()[:40]
+
+
+def sensitive_name(digest: str) -> str:
+    """Return what stands for a key of a sensitive output in a name, from its keyed digest.
 
     Outputs that are sensitive have names of their own: a task that is not never finds one.
     """
-    digest = hashlib.sha256(values.encode(_sorted(key))).hexdigest()[:40]
-    return f"sensitive-{digest}" if sensitive else digest
+    return f"sensitive-{digest}"
 
 
 def shown_key(key: Any) -> str:

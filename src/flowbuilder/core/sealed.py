@@ -17,7 +17,7 @@ class Sealed:
     """An encrypted value."""
 
     data: bytes
-    """The key's id, the nonce, the ciphertext with its tag: see `runtime.sealing`."""
+    """The key's id, the nonce, names of blobs, the ciphertext with its tag: see `runtime.encryption`."""
 
 
 def shown(value: Any) -> Any:

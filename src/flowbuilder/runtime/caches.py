@@ -13,7 +13,17 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from flowbuilder.core import values
-from flowbuilder.core.cache import KIND, Entry, decode_entry, digest_of, encode_entry, prefix_of, shown_key
+from flowbuilder.core.cache import (
+    KIND,
+    Entry,
+    decode_entry,
+    digest_of,
+    encode_entry,
+    encoded_key,
+    prefix_of,
+    sensitive_name,
+    shown_key,
+)
 from flowbuilder.core.errors import ExpressionError, FlowBuilderError, OutputError
 from flowbuilder.core.masking import MASK
 from flowbuilder.core.records import NULL
@@ -36,10 +46,13 @@ LOOSE: Final = 1.0
 class Flight:
     """A key that is being looked up, or whose output is being made."""
 
-    __slots__ = ("key", "leader", "name", "waiting")
+    __slots__ = ("key", "leader", "name", "names", "waiting")
 
-    def __init__(self, name: str, key: str, leader: Execution) -> None:
-        self.name = name
+    def __init__(self, names: list[str], key: str, leader: Execution) -> None:
+        self.name = names[0]
+        """Under which an output is kept."""
+        self.names = names
+        """Under which it is looked for: what is sensitive has one by each key that encrypts."""
         self.key = key
         self.leader = leader
         self.waiting: list[Execution] = []
@@ -67,12 +80,13 @@ class Caches:
         try:
             key = cache.key(execution.scope)
             prefix = prefix_of(cache.scope, flow=run.row.flow, task=cache.path, run_id=run.id)
-            name = prefix + digest_of(key, sensitive=task.sensitive)
+            names = [prefix + digest for digest in self._digests(key, sensitive=task.sensitive)]
             shown = shown_key(key) if not task.sensitive else MASK
         except (ExpressionError, OutputError) as error:
             execution.attempt = 1
             self._machine.failures.fail(execution, error.kind, str(error))
             return True
+        name = names[0]
         flight = self._flights.get(name)
         if flight is not None:
             flight.waiting.append(execution)
@@ -83,13 +97,24 @@ class Caches:
         if fresh is not None and (fresh[1] is None or fresh[1] > self._machine.clock.now()):
             self._use(execution, fresh[0])
             return True
-        self._flights[name] = self._of[execution] = flight = Flight(name, shown, execution)
+        self._flights[name] = self._of[execution] = flight = Flight(names, shown, execution)
         self._look_up(flight)
         return True
 
+    def _digests(self, key: Any, *, sensitive: bool) -> list[str]:
+        if not sensitive:
+            return [digest_of(key)]
+        return [
+            sensitive_name(one)
+            for one in self._machine.sealing.digests("a key of the cache", encoded_key(key))
+        ]
+
     def _look_up(self, flight: Flight) -> None:
-        found = self._machine.loop.run_in_executor(None, self._find, flight.name)
+        found = self._machine.loop.run_in_executor(None, self._find_any, flight.names)
         found.add_done_callback(functools.partial(self._looked_up, flight))
+
+    def _find_any(self, names: list[str]) -> bytes | None:
+        return next((found for name in names if (found := self._find(name)) is not None), None)
 
     def _find(self, name: str) -> bytes | None:
         """Return the encoded output of an entry that counts; on a thread."""

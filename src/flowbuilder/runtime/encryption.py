@@ -4,6 +4,14 @@ The first key seals; the others open what was sealed by them before.  A sealed
 value names its key, so that keys can be replaced one after the other.  It is
 bound to the run and the place that it was sealed for: copied elsewhere it
 cannot be opened.
+
+```text
+key's id (8)   nonce (12)   how many names (4)   names of blobs (66 each)   ciphertext and tag
+```
+
+The names of blobs that a value refers to stand beside it in clear, as
+MessagePack writes them, so that whoever sweeps finds them in a journal, a row
+or a fact without any key.  They are bound to the value like the rest.
 """
 
 from __future__ import annotations
@@ -30,6 +38,10 @@ VARIABLE: Final = "FLOWBUILDER_ENCRYPTION_KEY"
 KEY_BYTES: Final = 32
 _ID_BYTES: Final = 8
 _NONCE_BYTES: Final = 12
+_COUNT_BYTES: Final = 4
+_NAME: Final = b"\xd9\x40"
+"""What a text of 64 characters begins with in MessagePack."""
+_NAME_BYTES: Final = len(_NAME) + 64
 
 
 class EncryptionKeyMissing(FlowBuilderError):
@@ -74,11 +86,13 @@ class Keys:
     def __repr__(self) -> str:
         return f"Keys({len(self._keys)})"  # never a key: a repr ends up in logs
 
-    def seal(self, data: bytes, run_id: str, place: str) -> Sealed:
-        """Return data sealed for a place in a run."""
+    def seal(self, data: bytes, run_id: str, place: str, names: Sequence[str] = ()) -> Sealed:
+        """Return data sealed for a place in a run; `names` are of the blobs that it refers to."""
         nonce = os.urandom(_NONCE_BYTES)
         cipher = _cipher(self._keys[self._first], run_id)
-        return Sealed(self._first + nonce + cipher.encrypt(nonce, data, _bound_to(run_id, place)))
+        beside = len(names).to_bytes(_COUNT_BYTES, "big") + b"".join([_NAME + n.encode() for n in names])
+        sealed = cipher.encrypt(nonce, data, _bound_to(run_id, place) + beside)
+        return Sealed(self._first + nonce + beside + sealed)
 
     def open(self, sealed: Sealed, run_id: str, place: str) -> bytes:
         """Return what was sealed.
@@ -89,6 +103,9 @@ class Keys:
         """
         data = sealed.data
         id, nonce = data[:_ID_BYTES], data[_ID_BYTES : _ID_BYTES + _NONCE_BYTES]
+        begins = _ID_BYTES + _NONCE_BYTES
+        count = int.from_bytes(data[begins : begins + _COUNT_BYTES], "big")
+        ends = begins + _COUNT_BYTES + count * _NAME_BYTES
         key = self._keys.get(id)
         if key is None:
             raise EncryptionKeyMissing(
@@ -98,11 +115,21 @@ class Keys:
 
         try:
             return _cipher(key, run_id).decrypt(
-                nonce, data[_ID_BYTES + _NONCE_BYTES :], _bound_to(run_id, place)
+                nonce, data[ends:], _bound_to(run_id, place) + data[begins:ends]
             )
         except InvalidTag:
             what = f"'{place}' of run {run_id} cannot be decrypted: it is damaged, or was not written there"
             raise EncryptionKeyUnusable("the store", what, "restore it from a backup") from None
+
+    def digests(self, data: bytes) -> list[str]:
+        """Return what stands for data where it is only compared: by each key, the one that seals first.
+
+        Without a key nobody can find out by trying what it stands for.
+        """
+        return [
+            hmac.digest(key, b"flowbuilder digest\0" + data, "sha256").hex()[:40]
+            for key in self._keys.values()
+        ]
 
 
 class Encryption:

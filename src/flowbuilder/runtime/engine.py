@@ -162,7 +162,7 @@ class EngineCore:
             bus=EventBus(),
             plans=Plans(config.limits.for_compiler(), config.limits.expression_steps),
             secrets=self._secrets,
-            sealing=Sealing(self._encryption),
+            sealing=Sealing(self._encryption, self._store.blobs),
             services=services,
             placer=Placer(services, config),
             profiles=profiles,

@@ -75,7 +75,7 @@ class RunLanes:
         await self._tell(entered)
         found = entered.row
         if found.id != row.id:
-            if row.key is not None and found.key == row.key and found.inputs != row.inputs:
+            if row.key is not None and found.key == row.key and not self._is_same(found, row, inputs):
                 raise KeyConflict(row.key, found.id)
             live = self._machine.runs.live.get(found.id)
             return found if live is None else live.row
@@ -92,6 +92,10 @@ class RunLanes:
                 self._machine.recovery.own.add(found.id)
             self._machine.recovery.wake_at(found.wake_at)
         return found
+
+    def _is_same(self, known: RunRow, row: RunRow, inputs: dict[str, Any]) -> bool:
+        """Tell whether a run was started with these inputs; what is sealed looks different each time."""
+        return known.inputs == row.inputs or self._machine.sealing.inputs(known) == inputs
 
     def _entry(self, plan: FlowPlan, inputs: dict[str, Any], row: RunRow) -> Enter | Hold:
         lanes = plan.lanes

@@ -10,9 +10,11 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from flowbuilder.core import values
+from flowbuilder.core.errors import StoreCorrupt
 from flowbuilder.core.globs import kind_matches
 from flowbuilder.core.masking import MASK, SHORTEST, Masker
 from flowbuilder.core.sealed import Sealed
+from flowbuilder.storage.blobs import names_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from flowbuilder.core.plan import FlowPlan, TaskPlan
     from flowbuilder.runtime.encryption import Encryption
     from flowbuilder.runtime.state import RunState
-    from flowbuilder.storage.api import RunRow
+    from flowbuilder.storage.api import Blobs, RunRow
 
 OUR_WORDS: Final = (
     "timeout",
@@ -47,8 +49,9 @@ LONGEST_TEXT: Final = 4096
 class Sealing:
     """Seals and opens what belongs to runs."""
 
-    def __init__(self, encryption: Encryption) -> None:
+    def __init__(self, encryption: Encryption, blobs: Callable[[], Blobs]) -> None:
         self._encryption = encryption
+        self._blobs = blobs
 
     def check(self, plan: FlowPlan) -> None:
         """See that there is a key, if the flow has anything sensitive.
@@ -64,7 +67,32 @@ class Sealing:
     def seal(self, run_id: str, place: str, encoded: bytes) -> bytes:
         """Return an encoded value as it may be kept: encoded again, and sealed."""
         keys = self._encryption.keys(f"'{place}' is sensitive, and there is no key to encrypt it")
-        return values.encode(keys.seal(encoded, run_id, place), max_bytes=len(encoded) + values.BLOB_BYTES)
+        sealed = keys.seal(encoded, run_id, place, self._names_in(encoded))
+        return values.encode(sealed, max_bytes=2 * len(encoded) + values.BLOB_BYTES)
+
+    def _names_in(self, encoded: bytes) -> list[str]:
+        """Return the names of the blobs that a value refers to.
+
+        Any other text of 64 hexadecimal digits, such as a token, is no name, and stays inside.
+        """
+        return [name for name in dict.fromkeys(names_in(encoded)) if self._is_kept(name)]
+
+    def _is_kept(self, name: str) -> bool:
+        try:
+            self._blobs().renew(name)
+        except StoreCorrupt:
+            return False
+        return True
+
+    def digests(self, what: str, encoded: bytes) -> list[str]:
+        """Return what stands for a value that is only compared, by each key; the first is for what is written.
+
+        Args:
+            what: the value is, should there be no key.
+            encoded: the value.
+        """
+        keys = self._encryption.keys(f"{what} is sensitive, and there is no key to make a digest of it")
+        return keys.digests(encoded)
 
     def open(self, run_id: str, place: str, sealed: Sealed) -> Any:
         """Return the value that was sealed for a place in a run.
@@ -99,14 +127,12 @@ class Sealing:
         keys = self._encryption.keys(
             f"flow '{plan.name}' has sensitive inputs, and there is no key to encrypt them"
         )
-        return values.encode(
-            {
-                name: keys.seal(values.encode(value), run_id, _input(name))
-                if name in plan.sensitive_inputs
-                else value
-                for name, value in inputs.items()
-            }
-        )
+        kept = dict(inputs)
+        for name in plan.sensitive_inputs:
+            if name in kept:
+                encoded = values.encode(kept[name])
+                kept[name] = keys.seal(encoded, run_id, _input(name), self._names_in(encoded))
+        return values.encode(kept)
 
     def inputs(self, row: RunRow) -> dict[str, Any]:
         """Return a run's inputs, from its row.
