@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flowbuilder import Config, Engine, RunView, StoreError, load
+from flowbuilder.runtime.upkeep import ENGINE_FACT, Upkeep
 from flowbuilder.storage.memory import MemoryStore
 from flowbuilder.storage.sqlite import SqliteStore
 from flowbuilder.testing.crashing_store import CrashingStore
@@ -103,6 +104,20 @@ async def test_a_run_that_was_not_accepted_is_nowhere(world: World) -> None:
         run = await engine.start(flow)
         await run.result(20)
     assert world.calls == ["a"]
+
+
+async def test_what_an_engine_says_of_itself_is_said_again_after_a_failed_commit() -> None:
+    memory = MemoryStore()
+    async with Engine(":memory:", Config(), store=CrashingStore(memory, fails={1})) as engine:
+        flow = load_text("flow: t\ntasks: {a: {type: set, with: 1}}\n")
+        with pytest.raises(StoreError, match="disk is full"):
+            await engine.start(flow)
+        machine = engine.core.machine
+        assert memory.facts().list(ENGINE_FACT) == []
+        await Upkeep(machine).step()
+        await engine.start(flow)
+
+        assert [fact.key for fact in memory.facts().list(ENGINE_FACT)] == [machine.id]
 
 
 async def test_a_run_whose_end_could_not_be_written_is_read_again(world: World) -> None:

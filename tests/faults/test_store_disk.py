@@ -15,7 +15,8 @@ import apsw
 import pytest
 
 from flowbuilder.core.errors import NotFound, StoreCorrupt, StoreError, StoreFull, StoreReadOnly, StoreTooNew
-from flowbuilder.storage.api import Accept, Append, RunFilter
+from flowbuilder.storage.api import Accept, Append, Fact, Keep, RunFilter
+from flowbuilder.storage.events import Emit, Event, EventFilter, Subscribe, Subscription
 from flowbuilder.storage.sqlite import SqliteStore
 from flowbuilder.testing.store_under_test import Runs, Waiting, commit
 
@@ -74,6 +75,42 @@ def test_a_full_disk_fails_the_group_and_all_behind_it_and_work_goes_on_when_the
         assert {row.id for row in store.runs(RunFilter())} == {kept.id, later.id}
         assert store.journal(kept.id) == [b"zero", b"one again"]
         assert store.lost() == frozenset()
+
+
+def test_of_a_run_whose_subscription_was_lost_nothing_is_kept_before_it_is_read_again(path: Path) -> None:
+    with opened(path) as store:
+        runs = Runs()
+        waits, other = runs.row(), runs.row()
+        commit(store, Accept(waits), Accept(other))
+
+        with no_room():
+            long = Subscribe(Subscription(waits.id, "a", "paid" * 50_000))
+            first = commit(store, long, Keep(Fact("k", "a", b"lost")))
+        behind = commit(store, Append(waits.id, 0, b"rests on it"))
+        lost = store.lost()
+        after = commit(store, Subscribe(Subscription(waits.id, "a", "paid")), Append(other.id, 0, b"zero"))
+
+        assert isinstance(first, StoreFull)
+        assert isinstance(behind, StoreFull)
+        assert lost == {waits.id}
+        assert after is None
+        assert store.journal(waits.id) == []
+        assert store.facts().get("k", "a") is None
+
+
+def test_facts_of_nobody_that_are_lost_stop_no_run(path: Path) -> None:
+    with opened(path) as store:
+        row = Runs().row()
+        with no_room():
+            first = commit(
+                store, Keep(Fact("k", "a", os.urandom(200_000))), Emit(Event("1", "paid", b"\xc0", 1.0))
+            )
+
+        assert isinstance(first, StoreFull)
+        assert commit(store, Accept(row)) is None
+        assert store.lost() == frozenset()
+        assert store.facts().get("k", "a") is None
+        assert store.events().find(EventFilter()) == []
 
 
 def test_writes_that_were_submitted_while_a_commit_failed_are_lost_with_it(path: Path) -> None:

@@ -54,10 +54,13 @@ class Upkeep:
     async def at_start(self) -> None:
         """Carry on what other engines left, and have it known that this one does so from now on."""
         machine = self._machine
-        machine.store.submit(Keep(Fact(ENGINE_FACT, machine.id, NULL_BYTES)))
+        machine.store.submit(self._announcement())
         taken = await self._machine.recovery.take_over()
         if taken:
             _log.info("carrying on %d runs whose engine is gone", len(taken))
+
+    def _announcement(self) -> Keep:
+        return Keep(Fact(ENGINE_FACT, self._machine.id, NULL_BYTES))
 
     async def run(self) -> None:
         """Serve until cancelled."""
@@ -94,7 +97,7 @@ class Upkeep:
         facts = machine.store.facts()
         for kind in _EXPIRING:
             await machine.in_thread(functools.partial(facts.forget, kind, expired_at=machine.clock.now()))
-        await machine.in_thread(self._forget_dead)
+        await machine.in_thread(self._settle_engines)
         if machine.clock.now() >= self._sweep_at:
             self._sweep_at = machine.clock.now() + SWEEP_EVERY
             await machine.in_thread(functools.partial(machine.store.sweep_blobs, BLOB_GRACE))
@@ -119,10 +122,12 @@ class Upkeep:
         self.stuck += len(stuck)
         return len(stuck)
 
-    def _forget_dead(self) -> None:
-        """Forget what is known of engines that have died."""
+    def _settle_engines(self) -> None:
+        """Forget what is known of engines that have died, and say again of this one what a full disk swallowed."""
         store = self._machine.store
         known = store.facts().list(ENGINE_FACT)
+        if not any(fact.key == self._machine.id for fact in known):
+            store.submit(self._announcement())
         alive = {engine.id for engine in store.engines() if engine.alive} if len(known) > 1 else set()
         for fact in known:
             if alive and fact.key not in alive:

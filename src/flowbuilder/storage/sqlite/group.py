@@ -149,15 +149,21 @@ class Group:
         )
 
     @property
-    def journals(self) -> bool:
-        """Whether it holds anything of a run's own; what is lost of lines and statistics stops nobody."""
-        return bool(self.appends or self.accepts or self.keyed or self.changes)
+    def rests(self) -> bool:
+        """Whether runs rest on it: it holds what is a run's own, or what a run waits for or has taken.
+
+        What is lost of lines, statistics and facts stops nobody, but whoever waits for it.
+        """
+        return bool(self.appends or self.accepts or self.keyed or self.changes) or any(
+            _whose(item) is not None for item in self.news
+        )
 
     def runs(self) -> set[str]:
         """Return the runs that have writes in the group."""
         found = {write.run_id for write in self.appends}
         found.update(self.accepts, self.keyed, self.changes)
         found.update(log.run_id for log in self.logs)
+        found.update(run_id for item in self.news if (run_id := _whose(item)) is not None)
         return found
 
     def drop(self, refused: Iterable[str]) -> None:

@@ -343,7 +343,7 @@ class Writer:
         behind = Group()
         with self._guard:
             behind.add(self._take())
-            if group.journals or behind.journals:
+            if group.rests or behind.rests:
                 self._failure = error
                 self._lost |= group.runs() | behind.runs()
         _tell(group, error)
