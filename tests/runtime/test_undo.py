@@ -175,6 +175,31 @@ tasks:
     assert sorted(world.calls) == ["clean", "clean", "clean", "twice", "twice", "undo"]
 
 
+@pytest.mark.parametrize("executor", ["inline", "thread", "process"])
+async def test_a_function_may_say_that_it_has_done_a_part(
+    executor: str, tmp_path: Path, world: World
+) -> None:
+    (tmp_path / "half_done.py").write_text(
+        "from flowbuilder import TaskFailed\n"
+        "def half(in_doubt): raise TaskFailed('shop.half', 'no', in_doubt=in_doubt)\n"
+    )
+    text = """
+flow: t
+tasks:
+  half:
+    for_each: [true, false]
+    on_error: continue
+    type: python
+    executor: %s
+    with: {call: "half_done:half", args: {in_doubt: "${{ item }}"}}
+    undo: {type: python, executor: inline, with: {call: act, args: {name: "undo ${{ index }}"}}}
+  bad: {type: fail, needs: [half], run_when: all_done, with: {message: no}}
+"""
+    await run_flow(load_text(text % executor, tmp_path))
+
+    assert world.calls == ["undo 0"]
+
+
 async def test_what_was_rescued_is_not_undone_unless_it_is_in_doubt(world: World) -> None:
     await run_flow("""
 flow: t

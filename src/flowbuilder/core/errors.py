@@ -102,7 +102,13 @@ class TaskFailed(RunError):
     """A task cannot do what it was asked; raised by task types."""
 
     def __init__(
-        self, kind: str, message: str, data: Any = None, *, retry_after: float | None = None
+        self,
+        kind: str,
+        message: str,
+        data: Any = None,
+        *,
+        retry_after: float | None = None,
+        in_doubt: bool = False,
     ) -> None:
         super().__init__(kind, message, data)
         self.kind = kind
@@ -110,6 +116,8 @@ class TaskFailed(RunError):
         self.data = data
         self.retry_after = retry_after
         """Seconds that the other side asks us to wait before the next attempt."""
+        self.in_doubt = in_doubt
+        """Something may be done all the same: the task's `undo` is to reverse it."""
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.message}"

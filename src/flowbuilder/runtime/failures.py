@@ -47,7 +47,14 @@ class Failures:
         match error:
             case TaskFailed():
                 data = values.plain_or_text(error.data)
-                self.fail(execution, error.kind, error.message, data, retry_after=error.retry_after)
+                self.fail(
+                    execution,
+                    error.kind,
+                    error.message,
+                    data,
+                    retry_after=error.retry_after,
+                    in_doubt=error.in_doubt,
+                )
             case ExpressionError() | OutputError():
                 self.fail(execution, error.kind, str(error))
             case TimeoutError():
@@ -75,6 +82,7 @@ class Failures:
         *,
         retry_after: float | None = None,
         retry: bool = True,
+        in_doubt: bool = False,
     ) -> None:
         """Take in that an attempt failed: try again, rescue, or end the execution."""
         run = execution.frame.run
@@ -83,7 +91,7 @@ class Failures:
         error = failure(kind, message, execution.path, execution.attempt, data)
         error = as_kept(run, execution.task, error)
         if execution.task.undo is not None:
-            self._machine.undos.failed(execution, kind)
+            self._machine.undos.failed(execution, kind, in_doubt=in_doubt)
         if retry and self.retry(execution, error, retry_after):
             return
         self.rescue(execution, error)

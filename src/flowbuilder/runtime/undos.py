@@ -99,11 +99,11 @@ class Undos:
         if armed.get(execution.path) == _ARMED:
             armed[execution.path] = _IN_FLIGHT
 
-    def failed(self, execution: Execution, kind: str) -> None:
+    def failed(self, execution: Execution, kind: str, *, in_doubt: bool = False) -> None:
         """Take in that an attempt failed: cleanly, or it is not known what it did."""
         armed = _state(execution.frame.run).armed
         if execution.path in armed:
-            if kind_matches(kind, DOUBTFUL) and armed[execution.path] != _ARMED:
+            if (in_doubt or kind_matches(kind, DOUBTFUL)) and armed[execution.path] != _ARMED:
                 armed[execution.path] = _DOUBTED
             elif armed[execution.path] != _DOUBTED:
                 self._disarm(execution)

@@ -150,20 +150,22 @@ def explained(error: TaskFailed, limits: Limits, *, network: bool) -> TaskFailed
     text = f"{error.kind} {error.message}".lower()
     if limits.cpu is not None and code in (128 + 24, 128 + 9) and error.kind in ("shell.exit", "script.exit"):
         return TaskFailed(
-            "resource.cpu", f"the script used more than {limits.cpu:g} s of CPU (limits.cpu)", error.data
+            "resource.cpu",
+            f"the script used more than {limits.cpu:g} s of CPU: raise `limits.cpu`, or have it do less",
+            error.data,
         )
     if limits.memory is not None and (
         any(word in text for word in _NO_MEMORY) or code in (128 + 6, 128 + 11)
     ):
         return TaskFailed(
             "resource.memory",
-            f"the script used more than {limits.memory:,} bytes of memory (limits.memory)",
+            f"the script used more than {limits.memory:,} bytes of memory: raise `limits.memory`, or have it keep less",
             error.data,
         )
     if limits.open_files is not None and any(word in text for word in _NO_FILES):
         return TaskFailed(
             "resource.files",
-            f"the script had more than {limits.open_files} files open (limits.open_files)",
+            f"the script had more than {limits.open_files} files open: raise `limits.open_files`, or have it close some",
             error.data,
         )
     if not network and any(word in text for word in _UNREACHABLE):

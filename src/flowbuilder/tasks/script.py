@@ -29,6 +29,7 @@ from flowbuilder.tasks.child import (
     run_child,
     working_folder,
 )
+from flowbuilder.tasks.endings import ending
 from flowbuilder.tasks.params import get_boolean, get_text, mapping, refuse, text, written
 from flowbuilder.tasks.references import with_paths
 from flowbuilder.tasks.sandbox import Limits, explained, limits_of, without_network
@@ -101,7 +102,9 @@ class Script:
                 async with asyncio.timeout(limits.time):
                     return await self._in(language, call, params, _Code(code, file, before, limits))
             except TimeoutError:
-                raise TaskFailed("resource.time", f"no end within {limits.time:g} s (limits.time)") from None
+                raise TaskFailed(
+                    "resource.time", f"the script had not ended after {limits.time:g} s: raise `limits.time`"
+                ) from None
             except TaskFailed as error:
                 raise explained(error, limits, network=network) from None
 
@@ -276,8 +279,7 @@ def _outcome(code: int, result: Spool, printed: Printed, decode: Callable[[bytes
         outcome = decode(result.data())
     except (msgspec.DecodeError, OutputError, ValueError):
         tail = printed.tail.text(_ERROR_TAIL).strip()
-        how = f"ended by signal {code - 128}" if code > 128 else f"exit code {code}"
-        what = f"the script ended without a result ({how})"
+        what = f"the script ended without a result ({ending(code)})"
         raise TaskFailed("script.exit", f"{what}: {tail}" if tail else what, {"exit_code": code}) from None
     if outcome[0] == "value":
         return outcome[1]

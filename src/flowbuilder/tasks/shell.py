@@ -23,10 +23,11 @@ from flowbuilder.tasks.child import (
     run_child,
     working_folder,
 )
+from flowbuilder.tasks.endings import ending
 from flowbuilder.tasks.params import codes, mapping, refuse, written
 from flowbuilder.tasks.references import keep_file, with_paths
 from flowbuilder.tasks.specs.commands import SHELL
-from flowbuilder.tasks.spool import Lines, Spool, Tail
+from flowbuilder.tasks.spool import Lines, Replaced, Spool, Tail
 from flowbuilder.tasks.told import VARIABLE, make_file, read_values
 
 if TYPE_CHECKING:
@@ -95,6 +96,7 @@ async def run_bash(
     try:
         with Output(call, limit) as output:
             gate, file = _behind_gate(source)
+            output.name_script(file, call.task)
             child = Child(
                 argv=(*before, "bash", "-euo", "pipefail", f"/dev/fd/{file}", *arguments),
                 cwd=folder,
@@ -149,6 +151,7 @@ class Output:
         self.stdout = Spool(limit, "standard output")
         self.stderr = Tail()
         self._out_mask, self._err_mask = masker.stream(), masker.stream()
+        self._named = Replaced()
         self._out_lines = Lines(functools.partial(_log_line, call.log, "info"))
         self._err_lines = Lines(functools.partial(_log_line, call.log, "warning"))
 
@@ -158,28 +161,33 @@ class Output:
     def __exit__(self, *_: object) -> None:
         self.stdout.close()
 
+    def name_script(self, descriptor: int, name: str) -> None:
+        """Have bash's complaints name the task, and not the descriptor that it reads the script from."""
+        self._named = Replaced(b"/dev/fd/%d: line " % descriptor, f"{name}: line ".encode())
+
     def on_stdout(self, data: bytes) -> None:
         """Take a chunk of standard output."""
         self._keep_stdout(self._out_mask.feed(data))
 
     def on_stderr(self, data: bytes) -> None:
         """Take a chunk of standard error."""
-        masked = self._err_mask.feed(data)
-        self.stderr.write(masked)
-        self._err_lines.feed(masked)
+        self._keep_stderr(self._err_mask.feed(self._named.feed(data)))
 
     def end(self) -> None:
         """Take what was held back."""
         self._keep_stdout(self._out_mask.close())
-        rest = self._err_mask.close()
-        self.stderr.write(rest)
-        self._err_lines.feed(rest)
+        self._keep_stderr(self._err_mask.feed(self._named.close()))
+        self._keep_stderr(self._err_mask.close())
         self._out_lines.close()
         self._err_lines.close()
 
     def _keep_stdout(self, data: bytes) -> None:
         self.stdout.write(data)
         self._out_lines.feed(data)
+
+    def _keep_stderr(self, data: bytes) -> None:
+        self.stderr.write(data)
+        self._err_lines.feed(data)
 
 
 @functools.lru_cache(maxsize=64)
@@ -246,7 +254,7 @@ def _behind_gate(source: bytes) -> tuple[tuple[int, int], int]:
 
 def _failure(code: int, output: Output) -> TaskFailed:
     tail = output.stderr.text(_ERROR_TAIL).strip()
-    what = f"ended by signal {code - 128}" if code > 128 and code - 128 < 65 else f"exit code {code}"
+    what = ending(code)
     return TaskFailed("shell.exit", f"{what}: {tail}" if tail else what, {"exit_code": code, "stderr": tail})
 
 

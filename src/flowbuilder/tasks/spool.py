@@ -86,6 +86,36 @@ class Tail:
         return "…" + text.lstrip("\ufffd") if self._cut or len(self._data) > limit else text
 
 
+class Replaced:
+    """Replaces a text wherever it stands in a stream, across chunks too; without one, nothing.
+
+    Args:
+        old: what is replaced.
+        new: what stands there then.
+    """
+
+    def __init__(self, old: bytes = b"", new: bytes = b"") -> None:
+        self._old = old
+        self._new = new
+        self._rest = b""
+
+    def feed(self, data: bytes) -> bytes:
+        """Return what is certain by now; what may be the beginning of the text is held back."""
+        old = self._old
+        if not old:
+            return data
+        data = (self._rest + data).replace(old, self._new)
+        most = min(len(old) - 1, len(data))
+        held = next((size for size in range(most, 0, -1) if old.startswith(data[-size:])), 0)
+        self._rest = data[len(data) - held :]
+        return data[: len(data) - held]
+
+    def close(self) -> bytes:
+        """Return what was held back."""
+        rest, self._rest = self._rest, b""
+        return rest
+
+
 class Lines:
     """Cuts a stream into lines and hands each on as text, for the log."""
 

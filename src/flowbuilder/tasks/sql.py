@@ -13,6 +13,7 @@ from flowbuilder.core.sql import effect_of
 from flowbuilder.tasks.databases.base import Ask, Database, Result, missing
 from flowbuilder.tasks.databases.parameters import bind, params_of
 from flowbuilder.tasks.databases.rows import Reading
+from flowbuilder.tasks.databases.steps import Steps
 from flowbuilder.tasks.params import get_boolean, mapping, refuse, text
 from flowbuilder.tasks.specs.sql import FETCH, MOST_ROWS, SQL
 
@@ -58,7 +59,11 @@ class Sql:
             _need_pyarrow()
         given = params_of(params.get("params"))
         statements = bind(query, given, database.dialect, database.style, transaction=transaction)
-        results = await database.run(statements, ask)
+        steps = Steps(statements, ask, database.dialect)
+        try:
+            results = await database.run(steps, ask)
+        except TaskFailed as error:
+            raise steps.told(error) from None
         if ask.arrow:
             from flowbuilder.tasks.arrow import keep  # an extra
 

@@ -70,7 +70,20 @@ async def test_a_bad_exit_code_says_what_the_script_said_last(make_call: Any) ->
 
 async def test_errors_name_the_line_of_the_author(make_call: Any) -> None:
     command = {"script": "\n\nnosuchprogram", "variables": {"__fb_0": "a\nb"}}
-    assert "line 3: nosuchprogram" in (await failure(make_call, command)).message
+    assert "a[0]: line 3: nosuchprogram" in (await failure(make_call, command)).message
+
+
+async def test_errors_name_the_task_and_no_descriptor_however_they_are_cut(make_call: Any) -> None:
+    error = await failure(make_call, "printf /dev/fd >&2; printf '/%s: li' nobody >&2; nosuchprogram")
+    assert error.message == "exit code 127: /dev/fd/nobody: lia[0]: line 1: nosuchprogram: command not found"
+
+
+async def test_a_pipe_that_was_closed_early_is_explained(make_call: Any) -> None:
+    error = await failure(make_call, "yes | head -1")
+    assert error.data["exit_code"] == 141
+    assert "SIGPIPE" in error.message
+    assert "pipefail" in error.message
+    assert (await run(make_call, "(yes || true) | head -1"))["stdout"] == "y\n"
 
 
 async def test_other_codes_may_be_good_ones(make_call: Any) -> None:

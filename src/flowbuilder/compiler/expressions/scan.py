@@ -40,7 +40,7 @@ _STRING = {
 _ESCAPE = re.compile(r"\\(x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|[\\'\"nrt])")
 _ESCAPED = {"\\": "\\", "'": "'", '"': '"', "n": "\n", "r": "\r", "t": "\t"}
 _OPENING = {"(": ")", "[": "]", "{": "}"}
-_CLOSING = frozenset(")]}")
+_BRACKETS = frozenset("()[]{}")
 
 _INSTEAD: Final = {
     "&&": "write `and`",
@@ -100,21 +100,11 @@ def scan(text: str, start: int, origin: Origin, *, closed: bool) -> tuple[list[T
         end = found.end()
         if kind == "op":
             mark = found[0]
-            if mark in _OPENING:
-                if len(open_brackets) >= MAX_DEPTH:
-                    what = f"brackets are at most {MAX_DEPTH} deep"
-                    raise problem(origin, TOO_LARGE, at, end, what, "name the inner part in `vars`")
-                open_brackets.append((mark, at))
-            elif mark in _CLOSING:
-                if not open_brackets:
-                    if closed and text.startswith("}}", at):
-                        tokens.append(Token("end", None, at, at + 2))
-                        return tokens, at + 2
-                    raise problem(origin, SYNTAX, at, end, f"'{mark}' closes nothing")
-                opened, place = open_brackets.pop()
-                if _OPENING[opened] != mark:
-                    what = f"'{opened}' is closed by '{mark}'"
-                    raise problem(origin, SYNTAX, place, place + 1, what, f"write '{_OPENING[opened]}'")
+            if closed and mark == "}" and not open_brackets and text.startswith("}}", at):
+                tokens.append(Token("end", None, at, at + 2))
+                return tokens, at + 2
+            if mark in _BRACKETS:
+                _pair(mark, at, open_brackets, origin)
             _refuse_doubled(text, at, end, origin)
             tokens.append(Token("op", mark, at, end))
         elif kind == "name":
@@ -144,6 +134,22 @@ def scan(text: str, start: int, origin: Origin, *, closed: bool) -> tuple[list[T
         raise _too_long(origin, start)
     tokens.append(Token("end", None, length, length))
     return tokens, length
+
+
+def _pair(mark: str, at: int, open_brackets: list[tuple[str, int]], origin: Origin) -> None:
+    """Take in a bracket: one that opens is open from here on, one that closes must fit the last of them."""
+    if mark in _OPENING:
+        if len(open_brackets) >= MAX_DEPTH:
+            what = f"brackets are at most {MAX_DEPTH} deep"
+            raise problem(origin, TOO_LARGE, at, at + 1, what, "name the inner part in `vars`")
+        open_brackets.append((mark, at))
+        return
+    if not open_brackets:
+        raise problem(origin, SYNTAX, at, at + 1, f"'{mark}' closes nothing")
+    opened, place = open_brackets.pop()
+    if _OPENING[opened] != mark:
+        what = f"'{opened}' is closed by '{mark}'"
+        raise problem(origin, SYNTAX, place, place + 1, what, f"write '{_OPENING[opened]}'")
 
 
 def _too_long(origin: Origin, start: int) -> Exception:

@@ -48,10 +48,10 @@ class Processes:
             raise TaskFailed("executor.crashed", f"the process that ran '{work.name}' died ({how})") from None
         if outcome[0] == "value":
             return outcome[1]
-        _, kind, message, data, retry_after, traceback = outcome
+        _, kind, message, data, more, traceback = outcome
         if traceback is not None:
             work.call.log("error", traceback, None)
-        raise TaskFailed(kind, message, data, retry_after=retry_after)
+        raise TaskFailed(kind, message, data, **more)
 
     async def close(self) -> None:
         """End all workers."""

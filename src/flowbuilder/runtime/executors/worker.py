@@ -41,7 +41,7 @@ def initialize() -> None:
 
 
 def execute(folder: Path, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
-    """Call a function; return `("value", value)` or `("failed", kind, message, data, retry_after, traceback)`."""
+    """Call a function; return `("value", value)` or `("failed", kind, message, data, more, traceback)`."""
     function = None
     try:
         function = find_function(name, folder)
@@ -50,11 +50,15 @@ def execute(folder: Path, name: str, args: tuple[Any, ...], kwargs: dict[str, An
             value = asyncio.run(_awaited(value))
         return ("value", plain(value))
     except TaskFailed as error:
-        return ("failed", error.kind, error.message, plain_or_text(error.data), error.retry_after, None)
+        return ("failed", error.kind, error.message, plain_or_text(error.data), _more(error), None)
     except OutputError as error:
-        return ("failed", error.kind, str(error), None, None, None)
+        return ("failed", error.kind, str(error), None, {}, None)
     except CAUGHT as error:
-        return ("failed", kind_of(error), message_of(error), None, None, traceback_of(error, function))
+        return ("failed", kind_of(error), message_of(error), None, {}, traceback_of(error, function))
+
+
+def _more(error: TaskFailed) -> dict[str, Any]:
+    return {"retry_after": error.retry_after, "in_doubt": error.in_doubt}
 
 
 async def _awaited(value: Any) -> Any:

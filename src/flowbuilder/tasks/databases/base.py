@@ -21,6 +21,10 @@ class Bound(msgspec.Struct, frozen=True):
 
     text: str
     values: Sequence[Any] = ()
+    word: str = ""
+    """The first, in capitals."""
+    line: int = 1
+    """Of the query, on which it begins."""
 
 
 class Result(msgspec.Struct):

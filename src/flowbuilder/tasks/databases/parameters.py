@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
+
 from flowbuilder.core.errors import TaskFailed
 from flowbuilder.core.sql import Dialect, Statement, Token, first_word, split
 from flowbuilder.tasks.databases.base import Bound
@@ -48,7 +50,11 @@ def bind(
                 "input", f"'query': leave out {word}: all statements of a task are one transaction already"
             )
     binding = _Binding(params, style, dialect)
-    bound = [binding.statement(statement) for statement in statements]
+    bound, place = [], 0
+    for statement in statements:
+        place = query.index("".join(token.text for token in statement), place)
+        line = query.count("\n", 0, place) + 1
+        bound.append(msgspec.structs.replace(binding.statement(statement), line=line))
     binding.check_unused()
     return bound
 
@@ -90,7 +96,7 @@ class _Binding:
                 parts.append(self._place(values, value))
         if self._style == "pyformat" and values:
             parts = [part if part.startswith("%s") else part.replace("%", "%%") for part in parts]
-        return Bound("".join(parts), values)
+        return Bound("".join(parts), values, first_word(statement))
 
     def _is_parameter(self, token: Token) -> bool:
         if token.kind == "named":

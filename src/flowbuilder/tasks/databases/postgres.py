@@ -126,7 +126,9 @@ async def _take(cursor: Any, ask: Ask, *, last: bool) -> Result:
 
 def _failure(error: Any) -> TaskFailed:
     state = error.sqlstate or ""
-    data = {"code": state} if state else None
+    data: dict[str, Any] = {"code": state} if state else {}
+    if (position := getattr(error.diag, "statement_position", None)) is not None:
+        data["position"] = int(position)
     if state == "57014":
         return TaskFailed("sql.timeout", _message(error), data)
     kind = _KINDS.get(state[:2])
