@@ -54,7 +54,7 @@ def measure(folder: Path) -> Iterator[Figure]:
 async def _wait(folder: Path, count: int) -> tuple[float, float, list[float], float]:
     flow = waiter(folder)
     async with engine_in(folder) as engine:
-        await start(engine, flow, 100)
+        await start(engine, flow, count // 10)  # what is allocated once, is so now
         await all_left(engine)
         gc.collect()
         before = resident()
