@@ -5,12 +5,17 @@ Start reading here; each command is one module of `cli.commands`.
 
 from __future__ import annotations
 
+import gc
 import sys
+from typing import Final
 
 from flowbuilder.cli import exits
 from flowbuilder.cli.command import ALONE, GROUPS, TABLE, carry_out, command_of
 from flowbuilder.cli.parsing import UsageError, nearest, parse
 from flowbuilder.cli.terminal import flush_data, lead_nowhere, prepare_streams
+
+_NEW_OBJECTS: Final = 50_000
+"""New objects before the collector looks for cycles: a start makes many, and all of them stay."""
 
 
 def main(words: list[str] | None = None) -> int:
@@ -22,7 +27,16 @@ def main(words: list[str] | None = None) -> int:
     Returns:
         One of the codes of `cli.exits`.
     """
-    words = sys.argv[1:] if words is None else words
+    if words is not None:
+        return _main(words)
+    gc.set_threshold(_NEW_OBJECTS)
+    try:
+        return _main(sys.argv[1:])
+    finally:
+        gc.freeze()  # or leaving looks through all modules for cycles, a tenth of a short command's time
+
+
+def _main(words: list[str]) -> int:
     prepare_streams()
     try:
         code = _do(words)
