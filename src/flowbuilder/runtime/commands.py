@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowbuilder.core import values
 from flowbuilder.core.errors import StoreError
+from flowbuilder.storage.lanes import waits_its_turn
 
 if TYPE_CHECKING:
     from flowbuilder.runtime.machine import Machine
@@ -57,13 +58,18 @@ class Commands:
 
     async def _read(self) -> None:
         self._reading = False
+        await self.receive()
+        machine = self._machine
+        if machine.takes_over and not self._looking:
+            self._looking = True
+            machine.loop.call_later(SOON, self._look)
+
+    async def receive(self) -> None:
+        """Carry out what was left for runs of this engine: also by those who rang for one that has died."""
         machine = self._machine
         commands = await machine.in_thread(machine.store.receive)
         for start in range(0, len(commands), BATCH):
             await self._obey(commands[start : start + BATCH])
-        if machine.takes_over and not self._looking:
-            self._looking = True
-            machine.loop.call_later(SOON, self._look)
 
     def _look(self) -> None:
         """Carry on what was changed in the store: a run was resumed, or cancelled, that nobody drives."""
@@ -89,6 +95,9 @@ class Commands:
             if run is not None:
                 self._carry_out(handler, run, command)
                 runs[run.id] = run
+            elif not await self._hand_on(command):
+                again.append(command)
+                continue
             done.append(command)
         try:
             lost = await self._durable(list(runs.values()))
@@ -115,6 +124,18 @@ class Commands:
         if command.run_id not in machine.runs.live:
             await machine.recovery.adopt_if_free(command.run_id)
         return machine.runs.live.get(command.run_id)
+
+    async def _hand_on(self, command: Command) -> bool:
+        """Have a command done in the store to a run that has been queued since; False to try it again."""
+        machine = self._machine
+        try:
+            row = await machine.in_thread(functools.partial(machine.store.run, command.run_id))
+            if row is not None and waits_its_turn(row):
+                await machine.steering.order(row.id, command.kind, values.decode(command.payload))
+        except StoreError as error:
+            _log.warning("a command for run %s is tried again: %s", command.run_id, error)
+            return False
+        return True
 
     async def _durable(self, runs: list[RunState]) -> set[str]:
         """Return when what was done to runs is on disk; those that were lost instead."""

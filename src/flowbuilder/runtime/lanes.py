@@ -80,6 +80,8 @@ class RunLanes:
             live = self._machine.runs.live.get(found.id)
             return found if live is None else live.row
         self._emit(found)
+        if found.deadline_at is not None and found.status in ("queued", "waiting"):
+            self._machine.deadlines.at_rest(found.id, found.deadline_at)
         if found.status == "running":
             await self._machine.loading.carry_on([found])
             live = self._machine.runs.live.get(found.id)

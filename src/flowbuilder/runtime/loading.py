@@ -91,11 +91,29 @@ class Loading:
     async def _begins(self, item: Loaded) -> bool:
         """Tell whether a run goes on now; one of which the store cannot say it keeps no other from being read."""
         try:
+            await self._stop_children(item)
             return item.row.started_at is not None or await self._may_begin(item)
         except StoreError as error:
             _log.error("run %s cannot be begun: %s", item.row.id, error)
             self._machine.recovery.reload_later([item.row.id])
             return False
+
+    async def _stop_children(self, item: Loaded) -> None:
+        """Have it on disk that the runs which a cancelled one waited for are to stop, before it can end itself.
+
+        Its graph is frozen, and does not come to them; once it has ended nobody else would.
+        """
+        found = item.recovered
+        if not isinstance(found, Recovered) or found.cancel is None:
+            return
+        children = [
+            child
+            for path, child in found.children.items()
+            if path not in found.ended and not path.startswith("finally:")
+        ]
+        if children:
+            why = "its parent was told to stop (cancelled)"
+            await self._machine.steering.cancel_in_store(children, why, undo=found.cancel.undo)
 
     async def _may_begin(self, item: Loaded) -> bool:
         """Tell whether a start that was held begins now; if not, it is queued, or has ended."""
@@ -178,10 +196,6 @@ class Loading:
 
     def _let_go(self, run: RunState, found: Recovered) -> None:
         """Let go of what a cancelled run waited for: its graph is frozen, and does not come to it."""
-        for path, child in found.children.items():
-            if path not in found.ended and not path.startswith("finally:"):
-                why = "its parent was told to stop (cancelled)"
-                self._machine.recovery.cancel_soon(child, why, undo=not run.without_undo)
         for path in found.waits:
             if path not in found.ended and not path.startswith("finally:"):
                 key = approval_key(run.id, path)  # in case that it is one

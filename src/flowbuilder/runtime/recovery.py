@@ -62,8 +62,10 @@ class Recovery:
             taken += [row.id for row in rows]
             if len(rows) < most:
                 break
+        self.in_background(self._machine.commands.receive())
         await self.wake_due()
         taken += await self._machine.lanes.look()
+        await self._machine.deadlines.look()
         return taken
 
     async def adopt_if_free(self, run_id: str) -> bool:

@@ -228,7 +228,7 @@ class Runs:
         about, home = how.about, self._homes.get(plan.content_hash)
         if home is not plan.folder and home != plan.folder:
             about = {**(about or {}), FOLDER: str(plan.folder)}
-        return RunRow(
+        row = RunRow(
             id=run_id,
             flow=plan.name,
             flow_hash=plan.content_hash,
@@ -243,6 +243,9 @@ class Runs:
             labels={**plan.labels, **(how.labels or {})} if how.labels or plan.labels else _NO_LABELS,
             about=None if about is None else values.encode(dict(about)),
         )
+        if plan.deadline is not None:
+            row.deadline_at = self._machine.deadlines.moment_for(plan, inputs, row)
+        return row
 
     def _sealed(self, run_id: str, plan: FlowPlan, inputs: dict[str, Any]) -> bytes:
         return self._machine.sealing.seal_inputs(run_id, plan, inputs)

@@ -17,10 +17,11 @@ from flowbuilder.runtime.runs import settle
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Sequence
 
     from flowbuilder.runtime.machine import Machine
     from flowbuilder.runtime.state import RunState
-    from flowbuilder.storage.api import Order
+    from flowbuilder.storage.api import Order, Steered
 
 
 class Steering:
@@ -44,10 +45,26 @@ class Steering:
         order = orders.cancel(self._machine.clock.now(), reason, undo=undo)
         return await self._order(run_id, order, carry_on=True)
 
+    async def cancel_in_store(self, run_ids: Sequence[str], reason: str, *, undo: bool = True) -> None:
+        """Have it on disk that runs are to stop; what nobody drives is carried on to its end in the background.
+
+        Unlike `cancel` it waits for nothing that is being read, and so may be called while runs are.
+        """
+        machine = self._machine
+        order = orders.cancel(machine.clock.now(), reason, undo=undo)
+        steered = await machine.in_thread(
+            functools.partial(machine.store.steering().steer, list(run_ids), order)
+        )
+        await self._tell_ended(steered)
+        for run_id in steered.written:
+            machine.recovery.wake_soon(run_id)
+
     def cancel_live(self, run: RunState, payload: Any) -> None:
         """Stop a run that is in memory, also where it is just about to leave."""
-        reason, undo = payload.get("reason", ""), payload.get("undo", True)
-        if self._live(run.id) is not None:
+        reason, undo, kind = payload.get("reason", ""), payload.get("undo", True), payload.get("kind")
+        if kind is not None and not run.lost:
+            self._machine.deadlines.missed(run)
+        elif self._live(run.id) is not None:
             self._machine.cancellation.cancel(run, reason, undo=undo)
         else:
             self._machine.recovery.in_background(self.cancel(run.id, reason, undo=undo))
@@ -91,6 +108,12 @@ class Steering:
         self._machine.committer.change(run, priority=priority)
         return True
 
+    async def order(self, run_id: str, kind: str, payload: Any) -> None:
+        """Do in the store what a command asks for."""
+        order = orders.of_command(self._machine.clock.now(), kind, payload)
+        if order is not None:
+            await self._order(run_id, order)
+
     def _live(self, run_id: str) -> RunState | None:
         """Return a run in memory that is this engine's, and not about to leave."""
         run = self._machine.runs.live.get(run_id)
@@ -108,6 +131,13 @@ class Steering:
             await kept
         return done
 
+    async def _tell_ended(self, steered: Steered) -> None:
+        """Tell those who wait for runs that had not begun, and never will."""
+        machine = self._machine
+        for ended in steered.ended:
+            row = await machine.in_thread(functools.partial(machine.store.run, ended))
+            machine.runs.ended_in_store(row)
+
     async def _order(self, run_id: str, order: Order, *, carry_on: bool = False) -> bool:
         machine = self._machine
         leaving = machine.runs.live.get(run_id)
@@ -116,9 +146,7 @@ class Steering:
                 await self._kept(leaving, True)
         steer = functools.partial(machine.store.steering().steer, [run_id], order)
         steered = await machine.in_thread(steer)
-        for ended in steered.ended:
-            row = await machine.in_thread(functools.partial(machine.store.run, ended))
-            machine.runs.ended_in_store(row)
+        await self._tell_ended(steered)
         if steered.written and carry_on:
             await machine.recovery.adopt_if_free(run_id)
         return not steered.left

@@ -104,8 +104,8 @@ class Waits:
             moments.extend(timer.at for timer in timers if timer is not None)
         if run.timer is not None:
             moments.append(run.timer.at)
-        if run.plan.deadline is not None:
-            moments.append(self._machine.deadlines.moment(run))
+        if run.row.deadline_at is not None:
+            moments.append(run.row.deadline_at)
         moment = min(moments)
         if long < moment - now < math.inf:
             self._machine.runs.leave(run, None if moment >= FOREVER else moment)

@@ -339,6 +339,7 @@ class Engine:
             await self._change_profile(run_ids, profile)
         rows = await machine.in_thread(functools.partial(self._store.steering().claim, list(run_ids)))
         await machine.loading.carry_on(rows)
+        await machine.commands.receive()
         return [Run(self, row) for row in rows]
 
     async def _change_profile(self, run_ids: Sequence[str], profile: str) -> None:
@@ -352,7 +353,9 @@ class Engine:
         row = await self.row(name)
         if row.status == "paused":
             await machine.steering.resume(row.id)
-        return row.id if await machine.recovery.adopt_if_free(row.id) else None
+        adopted = await machine.recovery.adopt_if_free(row.id)
+        await machine.commands.receive()  # what was left for an engine that has died since
+        return row.id if adopted else None
 
     async def rerun(
         self,

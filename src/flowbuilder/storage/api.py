@@ -58,6 +58,8 @@ class RunRow(msgspec.Struct, gc=False):
     """MessagePack of a mapping with what few runs have: what triggered it, what it was forked from, …"""
     lane: str | None = None
     """Where it needs a place to run (`storage.lanes`); it is `queued` until it has one."""
+    deadline_at: float | None = None
+    """By when it has ended; None where nothing says so, or where it was told to stop for that."""
 
 
 class KeyTaken(StoreError):
@@ -242,6 +244,9 @@ class Order(msgspec.Struct, frozen=True):
     """What is added to the journal of a run at rest."""
     only: tuple[RunStatus, ...] = LIVE_STATUSES
     """Runs at rest that stand otherwise are left as they are."""
+    due: float | None = None
+    """Only for runs whose `deadline_at` has come at this moment, and once for each: it is cleared with the
+    order.  One that has not begun begins at once, outside its lane, to end."""
 
 
 class Steered(msgspec.Struct, frozen=True):
@@ -471,6 +476,17 @@ class Steering(Protocol):
 
     def claim(self, run_ids: Sequence[str]) -> list[RunRow]:
         """Make this engine the owner of those of the runs that `Store.claim` would, in one commit."""
+        ...
+
+    def overdue(self, now: float, limit: int = 1000) -> list[RunRow]:
+        """List runs that are queued, held or paused and whose `deadline_at` has come, the earliest first.
+
+        All others are in the memory of an engine, or come back to one in time.
+        """
+        ...
+
+    def next_deadline(self) -> float | None:
+        """Return the earliest `deadline_at` of a run that is queued, held or paused."""
         ...
 
 

@@ -266,14 +266,33 @@ def cancel(book: Book, run_id: str, now: float, reason: str) -> RunRow | None:
     row = book.find(run_id)
     if row is None or row.lane is None or row.started_at is not None:
         return None
-    if row.status != "queued" and not (row.status == "waiting" and row.owner is None):
+    if row.status == "waiting" and row.owner is not None and book.alive(row.owner):
+        return None
+    if row.status not in ("queued", "waiting", "paused"):
         return None
     return _end(book, row, now, reason)
 
 
 def waits_its_turn(row: RunRow) -> bool:
-    """Tell whether a run has not begun: it is queued, or held."""
-    return row.lane is not None and row.started_at is None and row.status in ("queued", "waiting")
+    """Tell whether a run has not begun: it is queued, or held, or was paused while it was."""
+    unbegun = row.lane is not None and row.started_at is None
+    return unbegun and row.status in ("queued", "waiting", "paused")
+
+
+def ends_unbegun(order: Order) -> bool:
+    """Tell whether an order is the end of a run that has not begun, with no look at what it is made of."""
+    return order.kind == "cancel" and order.due is None
+
+
+def unbegun_changes(order: Order) -> dict[str, Any]:
+    """Return what an order changes of a run that has not begun; whoever may begin it still may.
+
+    One that is resumed is nobody's: the engine that takes it has it queued, or held, again.  One whose
+    deadline has come begins to end, and needs no place for that.
+    """
+    if order.due is not None:
+        return {**order.changes, "started_at": order.due, "lane": None, "owner": None}
+    return {**order.changes, "owner": None} if order.kind == "resume" else dict(order.changes)
 
 
 def asked_at(order: Order) -> float:

@@ -517,3 +517,13 @@ class _CountedSteering:
         """As the other store."""
         self._store._alive()
         return self._steering.claim(run_ids)
+
+    def overdue(self, now: float, limit: int = 1000) -> list[RunRow]:
+        """As the other store."""
+        self._store._alive()
+        return self._steering.overdue(now, limit)
+
+    def next_deadline(self) -> float | None:
+        """As the other store."""
+        self._store._alive()
+        return self._steering.next_deadline()

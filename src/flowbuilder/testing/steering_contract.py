@@ -112,3 +112,69 @@ class SteeringContract(StoreUnderTest):
 
             assert len(steered.written) == 3000
             assert store.due(runs.now + 1e6) == []
+
+    def test_runs_at_rest_whose_deadline_has_come_are_found_and_told_once(self) -> None:
+        with self.opened() as store:
+            runs = Runs(owner=None)
+            now = runs.now + 1000
+            paused = runs.row(status="paused", deadline_at=now - 1)
+            queued = runs.row(status="queued", lane="l", owner="a", deadline_at=now - 2)
+            held = runs.row(status="waiting", lane="h", wake_at=now + 9, deadline_at=now - 3)
+            later = runs.row(status="paused", deadline_at=now + 5)
+            others = [
+                runs.row(status="running", owner="a", deadline_at=now - 4),
+                runs.row(status="waiting", started_at=1.0, wake_at=now, deadline_at=now - 4),
+                runs.row(status="failed", ended_at=now, deadline_at=now - 4),
+                runs.row(status="paused"),
+            ]
+            commit(store, *[Accept(row) for row in (paused, queued, held, later, *others)])
+            steering = store.steering()
+            stop = Order("cancel", b"", {"status": "running", "deadline_at": None}, b"late", due=now)
+
+            assert [row.id for row in steering.overdue(now)] == [held.id, queued.id, paused.id]
+            assert [row.id for row in steering.overdue(now, 1)] == [held.id]
+            assert steering.next_deadline() == now - 3
+            ids = [paused.id, queued.id, held.id, later.id]
+            steered = steering.steer(ids, stop)
+
+            assert sorted(steered.written) == sorted([paused.id, queued.id, held.id])
+            assert steered.left == [later.id]
+            assert steering.steer(ids, stop).left == ids
+            assert steering.overdue(now) == []
+            assert steering.next_deadline() == now + 5
+            for run_id, started_at in ((paused.id, None), (queued.id, now), (held.id, now)):
+                row = store.run(run_id)
+                assert row is not None
+                assert (row.status, row.lane, row.owner, row.started_at) == (
+                    "running",
+                    None,
+                    None,
+                    started_at,
+                )
+                assert store.journal(run_id) == [b"late"]
+
+    def test_the_owner_of_a_run_is_told_of_its_deadline_once(self) -> None:
+        with self.opened() as store:
+            runs = Runs()
+            row = runs.row(status="paused", deadline_at=runs.now)
+            commit(store, Accept(row))
+            stop = Order("cancel", b"", {"deadline_at": None}, b"late", due=runs.now + 1)
+
+            assert store.steering().steer([row.id], stop).told == [row.id]
+            assert store.steering().steer([row.id], stop).left == [row.id]
+            assert len(store.receive()) == 1
+
+    def test_a_run_that_was_paused_in_its_queue_is_ended_or_resumed_in_the_store(self) -> None:
+        with self.opened() as store:
+            runs = Runs()
+            ended, resumed = (runs.row(status="paused", lane="l") for _ in range(2))
+            commit(store, Accept(ended), Accept(resumed))
+            steering = store.steering()
+
+            assert steering.steer([ended.id], Order("cancel", b"\x80", {})).ended == [ended.id]
+            resume = Order("resume", b"\x80", {"status": "running"}, b"on", ("paused",))
+            assert steering.steer([resumed.id], resume).written == [resumed.id]
+            row = store.run(resumed.id)
+            assert row is not None
+            assert (row.status, row.owner) == ("running", None)
+            assert store.receive() == []

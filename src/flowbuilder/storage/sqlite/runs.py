@@ -88,7 +88,7 @@ def _update_of(names: tuple[str, ...]) -> Bulk:
 def as_row(columns: tuple[Any, ...]) -> RunRow:
     """Return the run whose `COLUMNS` these are."""
     encoded = columns[15]
-    return _RunRow(*columns[:15], _decode(encoded) if encoded else {}, *columns[16:18])
+    return _RunRow(*columns[:15], _decode(encoded) if encoded else {}, *columns[16:19])
 
 
 def find(cursor: apsw.Cursor, prefix: str) -> RunRow | None:

@@ -13,7 +13,7 @@ that are live, unusual or named.
 
 from __future__ import annotations
 
-from flowbuilder.storage.sqlite import events, facts, labels, lanes
+from flowbuilder.storage.sqlite import deadlines, events, facts, labels, lanes
 
 APPLICATION_ID = 0x464C4F57
 """Written into the file's header ("FLOW"): tells our files from other SQLite files."""
@@ -116,6 +116,7 @@ ALTER TABLE runs ADD COLUMN about BLOB;
 {events.TABLES}
 {labels.TABLES}
 {lanes.TABLES}
+{deadlines.TABLES}
 """
 """What format 2 has that format 1 had not."""
 

@@ -338,7 +338,7 @@ class SqliteStore:
 
     def steering(self) -> steering.SqliteSteering:
         """Return what acts on many runs at once, wherever they are."""
-        return steering.SqliteSteering(self._write, self._engines, self._owner)
+        return steering.SqliteSteering(self._read, self._write, self._engines, self._owner)
 
     # -- within ----------------------------------------------------------------------------
 

@@ -106,10 +106,10 @@ CREATE TABLE runs (
     crashes INTEGER NOT NULL,
     labels BLOB,
     first_batch BLOB
-, about BLOB, lane TEXT);
-INSERT INTO "runs" VALUES('01m3250vz80000000000000001','orders','hash','succeeded',1790000001.0,X'80','k',50,1790000001.0,1790000002.0,NULL,'a',NULL,X'81A16E01',0,X'81A47465616DA178',X'90',NULL,NULL);
-INSERT INTO "runs" VALUES('01m3250wyg0000000000000001','orders','hash','running',1790000002.0,X'80',NULL,50,NULL,NULL,NULL,'a',NULL,NULL,0,NULL,NULL,NULL,NULL);
-INSERT INTO "runs" VALUES('01m3250xxr0000000000000001','orders','hash','waiting',1790000003.0,X'80',NULL,50,NULL,NULL,1790000060.0,NULL,'01m3250vz80000000000000001',NULL,0,NULL,NULL,NULL,NULL);
+, about BLOB, lane TEXT, deadline_at REAL);
+INSERT INTO "runs" VALUES('01m3250vz80000000000000001','orders','hash','succeeded',1790000001.0,X'80','k',50,1790000001.0,1790000002.0,NULL,'a',NULL,X'81A16E01',0,X'81A47465616DA178',X'90',NULL,NULL,NULL);
+INSERT INTO "runs" VALUES('01m3250wyg0000000000000001','orders','hash','running',1790000002.0,X'80',NULL,50,NULL,NULL,NULL,'a',NULL,NULL,0,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "runs" VALUES('01m3250xxr0000000000000001','orders','hash','waiting',1790000003.0,X'80',NULL,50,NULL,NULL,1790000060.0,NULL,'01m3250vz80000000000000001',NULL,0,NULL,NULL,NULL,NULL,NULL);
 CREATE TABLE statistics (
     flow TEXT NOT NULL,
     task TEXT NOT NULL,
@@ -155,6 +155,7 @@ CREATE INDEX runs_in_lanes ON runs (lane, status, priority DESC, id)
     WHERE lane IS NOT NULL AND ended_at IS NULL;
 CREATE INDEX runs_unowned ON runs (id)
     WHERE owner IS NULL AND status IN ('queued', 'running') AND (lane IS NULL OR status <> 'queued');
+CREATE INDEX runs_by_deadline ON runs (deadline_at, id) WHERE deadline_at IS NOT NULL AND ended_at IS NULL AND (status IN ('queued', 'paused') OR status = 'waiting' AND started_at IS NULL);
 DELETE FROM "sqlite_sequence";
 INSERT INTO "sqlite_sequence" VALUES('commands',1);
 INSERT INTO "sqlite_sequence" VALUES('logs',1);

@@ -1,0 +1,45 @@
+"""Commands that were left for an engine which died before it read them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from flowbuilder import Config, Engine, RunCancelled
+from flowbuilder.core import values
+from flowbuilder.storage.sqlite import SqliteStore
+from flowbuilder.testing.flows import load_text
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from world import World
+
+FLOW = """
+flow: t
+tasks:
+  work: {type: python, with: {call: "world:hold", args: [work]}}
+"""
+
+
+@pytest.mark.parametrize("recover", [True, False], ids=["takes over", "resumes by name"])
+async def test_the_next_engine_obeys_them_with_nobody_to_wake_it(
+    recover: bool, world: World, tmp_path: Path
+) -> None:
+    path = tmp_path / "s.db"
+    async with Engine(path, Config()) as engine:
+        run = await engine.start(load_text(FLOW))
+        await world.begun("work")
+    reader = SqliteStore(path)
+    reader.open(None)
+    reader.send(run.id, "cancel", values.encode({"reason": "enough"}))
+    reader.close()
+
+    async with asyncio.timeout(30), Engine(path, Config(), recover=recover) as engine:
+        again = await engine.get(run.id)
+        if not recover:
+            await engine.resume([run.id])
+        with pytest.raises(RunCancelled, match="enough"):
+            await again.result(10)
