@@ -270,9 +270,12 @@ class RunLanes:
         """Begin all that are queued in the store and have a place; return their ids."""
         if not self.adopts:
             return []
-        lanes = self._machine.store.lanes()
-        for queued in await self._machine.in_thread(lanes.queued):
-            await self._learn(queued.lane, queued.first)
+        lanes, after = self._machine.store.lanes(), ""
+        while page := await self._machine.in_thread(functools.partial(lanes.queued, MOST, after)):
+            for queued in page:
+                if queued.lane not in self._limits:
+                    await self._learn(queued.lane, queued.first)
+            after = page[-1].lane
         self._look_later()
         return await self._take_from(dict(self._limits))
 

@@ -102,8 +102,8 @@ class Lanes(Protocol):
         """End a run that has not begun, `cancelled`; None if it has begun, or is being begun."""
         ...
 
-    def queued(self, most: int = 1000) -> list[Queued]:
-        """List lanes in which runs are queued."""
+    def queued(self, most: int = 1000, after: str = "") -> list[Queued]:
+        """List lanes in which runs are queued, in the order of their names, behind `after`."""
         ...
 
     def count(self, lane: str) -> tuple[int, int]:
@@ -140,6 +140,14 @@ class Book(Protocol):
 
     def queued(self, lane: str, most: int) -> list[RunRow]:
         """Return runs that are queued, whose turn comes first in front."""
+        ...
+
+    def owners_of_queued(self, lane: str) -> list[str]:
+        """Return the engines that keep queued runs for themselves, each once."""
+        ...
+
+    def queued_of(self, lane: str, owner: str, most: int) -> list[RunRow]:
+        """Return queued runs that an engine keeps for itself, whose turn comes first in front."""
         ...
 
     def held(self, lane: str) -> RunRow | None:
@@ -247,7 +255,7 @@ def take(
         free = limit - book.count_placed(lane)
         if free <= 0:
             continue
-        for row in book.queued(lane, free if adopts else 1000):
+        for row in book.queued(lane, free) if adopts else _of_the_living(book, lane, engine, free):
             if free <= 0 or len(taken) >= most:
                 break
             theirs = row.owner is not None and row.owner != engine and book.alive(row.owner)
@@ -259,6 +267,23 @@ def take(
                 book.change(row.id, begun)
                 taken.append(msgspec.structs.replace(row, **begun))
     return taken
+
+
+def _of_the_living(book: Book, lane: str, engine: str, most: int) -> list[RunRow]:
+    """Return queued runs that `engine` or another living one keeps for itself, whose turn comes first in front.
+
+    What dead engines have left, however much, waits for one that adopts, and stands in nobody's way.
+    """
+    owners = book.owners_of_queued(lane)
+    if engine not in owners:
+        return []
+    kept = [
+        row
+        for owner in owners
+        if owner == engine or book.alive(owner)
+        for row in book.queued_of(lane, owner, most)
+    ]
+    return sorted(kept, key=lambda row: (-row.priority, row.id))[:most]
 
 
 def cancel(book: Book, run_id: str, now: float, reason: str) -> RunRow | None:

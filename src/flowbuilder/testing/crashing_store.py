@@ -451,10 +451,10 @@ class _CountedLanes:
         self._store.count_change()
         return self._lanes.cancel(run_id, now, reason)
 
-    def queued(self, most: int = 1000) -> list[Queued]:
+    def queued(self, most: int = 1000, after: str = "") -> list[Queued]:
         """As the other store."""
         self._store._alive()
-        return self._lanes.queued(most)
+        return self._lanes.queued(most, after)
 
     def count(self, lane: str) -> tuple[int, int]:
         """As the other store."""

@@ -10,7 +10,7 @@ import msgspec
 
 from flowbuilder.core import records, values
 from flowbuilder.core.limits import ConcurrencyPolicy, DebouncePolicy
-from flowbuilder.storage.api import Change, Order, RunFilter
+from flowbuilder.storage.api import Accept, Change, Order, RunFilter
 from flowbuilder.storage.lanes import Enter, Hold, LaneState
 from flowbuilder.testing.store_under_test import NOON, Runs, StoreUnderTest, commit
 
@@ -236,6 +236,25 @@ class LanesContract(StoreUnderTest):
 
             assert store.lanes().take({"l": 1}, LATER, adopts=False) == []
             assert [each.id for each in store.lanes().take({"l": 1}, LATER, adopts=True)] == [row.id]
+
+    def test_what_dead_engines_left_stands_in_nobodys_way_however_much_it_is(self) -> None:
+        with self.opened() as store:
+            runs, mine = Runs("dead"), Runs("a", 2)
+            left = [runs.row(status="queued", lane="l", priority=90) for _ in range(1200)]
+            own = mine.row(status="queued", lane="l")
+            commit(store, *[Accept(row) for row in (*left, own)])
+
+            assert [row.id for row in store.lanes().take({"l": 1}, LATER, adopts=False)] == [own.id]
+
+    def test_lanes_are_listed_page_by_page(self) -> None:
+        with self.opened() as store:
+            runs = Runs("dead")
+            commit(store, *[Accept(runs.row(status="queued", lane=f"l{n:02}")) for n in range(25)])
+            pages, after = [], ""
+            while page := store.lanes().queued(10, after):
+                pages.append(len(page))
+                after = page[-1].lane
+            assert pages == [10, 10, 5]
 
     def test_places_are_never_given_twice_however_many_ask_at_once(self) -> None:
         store = self.make()

@@ -55,6 +55,15 @@ class MemoryBook:
         """Return runs that are queued, whose turn comes first in front."""
         return sorted(self._of(lane, queued=True), key=lambda row: (-row.priority, row.id))[:most]
 
+    def owners_of_queued(self, lane: str) -> list[str]:
+        """Return the engines that keep queued runs for themselves, each once."""
+        return sorted({row.owner for row in self._of(lane, queued=True) if row.owner is not None})
+
+    def queued_of(self, lane: str, owner: str, most: int) -> list[RunRow]:
+        """Return queued runs that an engine keeps for itself, whose turn comes first in front."""
+        kept = [row for row in self._of(lane, queued=True) if row.owner == owner]
+        return sorted(kept, key=lambda row: (-row.priority, row.id))[:most]
+
     def held(self, lane: str) -> RunRow | None:
         """Return the start that is held in a lane."""
         for row in self._place.runs.values():
@@ -141,11 +150,12 @@ class MemoryLanes:
         with self._reading() as place:
             return lanes.cancel(MemoryBook(place), run_id, now, reason)
 
-    def queued(self, most: int = 1000) -> list[Queued]:
-        """List lanes in which runs are queued."""
+    def queued(self, most: int = 1000, after: str = "") -> list[Queued]:
+        """List lanes in which runs are queued, in the order of their names, behind `after`."""
         with self._reading() as place:
             book = MemoryBook(place)
-            return [Queued(lane, book.queued(lane, 1)[0]) for lane in book.lanes()[:most]]
+            lanes = [lane for lane in book.lanes() if lane > after][:most]
+            return [Queued(lane, book.queued(lane, 1)[0]) for lane in lanes]
 
     def count(self, lane: str) -> tuple[int, int]:
         """Return how many runs of a lane have a place, and how many are queued."""

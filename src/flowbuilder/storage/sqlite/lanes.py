@@ -23,6 +23,8 @@ TABLES = """
 ALTER TABLE runs ADD COLUMN lane TEXT;
 CREATE INDEX runs_in_lanes ON runs (lane, status, priority DESC, id)
     WHERE lane IS NOT NULL AND ended_at IS NULL;
+CREATE INDEX runs_kept_in_lanes ON runs (lane, owner, priority DESC, id)
+    WHERE lane IS NOT NULL AND owner IS NOT NULL AND status = 'queued';
 CREATE INDEX runs_unowned ON runs (id)
     WHERE owner IS NULL AND status IN ('queued', 'running') AND (lane IS NULL OR status <> 'queued');
 """
@@ -30,6 +32,7 @@ CREATE INDEX runs_unowned ON runs (id)
 NOT_QUEUED_SQL = "(lane IS NULL OR status <> 'queued')"
 """Holds of runs that wait for no place."""
 _LIVE = "lane IS NOT NULL AND ended_at IS NULL"
+_KEPT = "lane = ?1 AND status = 'queued' AND owner IS NOT NULL AND lane IS NOT NULL"
 _QUEUED = f"lane = ?1 AND status = 'queued' AND {_LIVE}"
 _HELD = f"lane = ?1 AND status = 'waiting' AND {_LIVE} AND started_at IS NULL AND owner IS NULL"
 # One status at a time, so that each walks the index and none goes past those that are queued.
@@ -78,6 +81,19 @@ class SqliteBook:
     def queued(self, lane: str, most: int) -> list[RunRow]:
         """Return runs that are queued, whose turn comes first in front."""
         return self._rows(f"{_QUEUED} ORDER BY priority DESC, id LIMIT ?2", (lane, most))
+
+    def owners_of_queued(self, lane: str) -> list[str]:
+        """Return the engines that keep queued runs for themselves; each is one step down the index."""
+        following = f"SELECT min(owner) FROM runs INDEXED BY runs_kept_in_lanes WHERE {_KEPT} AND owner > ?2"
+        owners: list[str] = []
+        while owner := first_value(self._cursor, following, (lane, owners[-1] if owners else "")):
+            owners.append(owner)
+        return owners
+
+    def queued_of(self, lane: str, owner: str, most: int) -> list[RunRow]:
+        """Return queued runs that an engine keeps for itself, whose turn comes first in front."""
+        where = f"{_KEPT} AND owner = ?2 ORDER BY priority DESC, id LIMIT ?3"
+        return self._rows(where, (lane, owner, most))
 
     def held(self, lane: str) -> RunRow | None:
         """Return the start that is held in a lane."""
@@ -159,9 +175,11 @@ class SqliteLanes:
         )
         return ended
 
-    def queued(self, most: int = 1000) -> list[Queued]:
-        """List lanes in which runs are queued."""
-        found: list[Queued] = self._read(lambda cursor: list(_queued(self._book(cursor), cursor, most)))
+    def queued(self, most: int = 1000, after: str = "") -> list[Queued]:
+        """List lanes in which runs are queued, in the order of their names, behind `after`."""
+        found: list[Queued] = self._read(
+            lambda cursor: list(_queued(self._book(cursor), cursor, most, after))
+        )
         return found
 
     def count(self, lane: str) -> tuple[int, int]:
@@ -203,18 +221,17 @@ def _with_room(book: SqliteBook, of: Mapping[str, int]) -> dict[str, int]:
     }
 
 
-def _queued(book: SqliteBook, cursor: apsw.Cursor, most: int) -> Iterable[Queued]:
+def _queued(book: SqliteBook, cursor: apsw.Cursor, most: int, after: str) -> Iterable[Queued]:
     """Yield lanes with queued runs."""
-    for lane in _lanes(cursor, most, "AND status = 'queued'"):
+    for lane in _lanes(cursor, most, "AND status = 'queued'", after):
         first = book.queued(lane, 1)
         if first:
             yield Queued(lane, first[0])
 
 
-def _lanes(cursor: apsw.Cursor, most: int, which: str = "") -> Iterable[str]:
+def _lanes(cursor: apsw.Cursor, most: int, which: str = "", lane: str = "") -> Iterable[str]:
     """Yield lanes with live runs; each is found by one step down the index, however many runs it has."""
     following = f"SELECT min(lane) FROM runs WHERE lane > ? AND {_LIVE} {which}"
-    lane = ""
     while most > 0 and (lane := first_value(cursor, following, (lane,)) or ""):
         yield lane
         most -= 1

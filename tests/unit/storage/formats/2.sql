@@ -153,6 +153,8 @@ CREATE INDEX subscriptions_woken ON subscriptions (name, after) WHERE woken;
 CREATE INDEX run_labels_by_run ON run_labels (run_id);
 CREATE INDEX runs_in_lanes ON runs (lane, status, priority DESC, id)
     WHERE lane IS NOT NULL AND ended_at IS NULL;
+CREATE INDEX runs_kept_in_lanes ON runs (lane, owner, priority DESC, id)
+    WHERE lane IS NOT NULL AND owner IS NOT NULL AND status = 'queued';
 CREATE INDEX runs_unowned ON runs (id)
     WHERE owner IS NULL AND status IN ('queued', 'running') AND (lane IS NULL OR status <> 'queued');
 CREATE INDEX runs_by_deadline ON runs (deadline_at, id) WHERE deadline_at IS NOT NULL AND ended_at IS NULL AND (status IN ('queued', 'paused') OR status = 'waiting' AND started_at IS NULL);
