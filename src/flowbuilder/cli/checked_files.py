@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flowbuilder.core.errors import NotFound
-from flowbuilder.triggers.folder import OF_TESTS, is_candidate, is_flow, is_skipped
+from flowbuilder.triggers.flow_files import OF_TESTS, is_candidate, is_flow, is_skipped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

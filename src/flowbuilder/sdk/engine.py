@@ -170,9 +170,13 @@ class Engine:
         Raises:
             NotFound: there is no such folder.
         """
-        from flowbuilder.triggers.project import bring_up  # start-up time: most programs run flows themselves
+        # start-up time: most programs run flows themselves
+        from flowbuilder.sdk.pyflows.files import PythonFiles
+        from flowbuilder.triggers.project import bring_up
 
-        project = await bring_up(self.core.machine, Path(folder), watch=watch, on=on)
+        project = await bring_up(
+            self.core.machine, Path(folder), watch=watch, on=on, languages=(PythonFiles(),)
+        )
         self._projects.append(project)
         return project
 

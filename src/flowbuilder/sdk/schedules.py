@@ -16,8 +16,10 @@ import msgspec
 from flowbuilder.core.errors import NotFound
 from flowbuilder.core.ids import base32
 from flowbuilder.runtime.plans import Plans
+from flowbuilder.sdk.pyflows.files import PythonFiles
 from flowbuilder.storage.factory import make_store
 from flowbuilder.triggers.armed import Armed
+from flowbuilder.triggers.flow_files import file_of
 from flowbuilder.triggers.folder import Folder
 from flowbuilder.triggers.moments import Moment, upcoming
 from flowbuilder.triggers.state import ASK, PAUSE, SCHEDULE, Ask, Pause, Progress, all_of, fact
@@ -74,6 +76,7 @@ class Schedules:
         self._path = Path(path)
         self._folder = Path(folder)
         self._plans = Plans(limits)
+        self._python = PythonFiles()
         self.broken: dict[str, str] = {}
         """Files that could not be read, and why."""
 
@@ -92,20 +95,20 @@ class Schedules:
 
     def _in_files(self, others: set[str]) -> dict[str, Armed]:
         found: dict[str, Armed] = {}
-        roots = [self._folder, *(Path(file) for file in sorted(others))]
+        roots = [self._folder, *(Path(file_of(place)) for place in sorted(others))]
         seen: set[Path] = set()
         for root in roots:
             if not root.exists() or root in seen:
                 continue
-            folder = Folder(root, self._plans, mentioning=b"triggers")
+            folder = Folder(root, self._plans, (self._python,), mentioning=b"triggers")
             folder.look()
             for loaded in folder.flows.values():
-                seen.add(loaded.path)
+                seen.add(loaded.file)
                 for trigger in loaded.plan.triggers:
                     one = Armed(loaded.plan, trigger, str(loaded.path))
                     found.setdefault(one.name, one)
             self.broken |= {folder.shown(path): broken.message for path, broken in folder.broken.items()}
-            seen |= set(folder.broken)
+            seen |= {broken.file for broken in folder.broken.values()}
         return found
 
     def find(self, name: str) -> list[Schedule]:

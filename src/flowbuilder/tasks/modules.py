@@ -12,11 +12,12 @@ import importlib
 import inspect
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from flowbuilder.core.errors import TaskFailed
+from flowbuilder.plugins.from_source import from_source
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 _importing: Final = threading.RLock()
 _of_folder: Final[dict[tuple[Path, str], ModuleType]] = {}
 """Modules that were imported from a folder, by folder and name."""
+_again: Final = [0]
+"""How often something was imported again."""
 
 
 def find_function(call: str, folder: Path) -> Callable[..., Any]:
@@ -67,7 +70,7 @@ def import_module(name: str, folder: Path) -> ModuleType:
                     "input", f"there is no Python module '{error.name}', neither in {folder} nor installed"
                 ) from None
             raise _import_failed(name, error) from error
-        except Exception as error:  # an import runs the author's code
+        except (Exception, SystemExit) as error:  # an import runs the author's code
             raise _import_failed(name, error) from error
 
 
@@ -80,13 +83,46 @@ def _root_of(name: str, folder: Path) -> Path:
     return folder
 
 
-def forget(folder: Path) -> None:
-    """Have the modules of a folder imported anew when they are next needed."""
+def import_again(name: str, folder: Path, files: Collection[str]) -> ModuleType:
+    """Import a module as it is now, with those of its parts that lie in `files`.
+
+    Whoever has an object of the old ones keeps it.  Where the import fails, all stays as it was.
+
+    Raises:
+        TaskFailed: as `import_module`.
+    """
+    with _importing, from_source():
+        old = {known: module for known, module in sys.modules.copy().items() if _file_of(module) in files}
+        kept = {key: module for key, module in _of_folder.items() if _file_of(module) in files}
+        for known in old:
+            del sys.modules[known]
+        for key in kept:
+            del _of_folder[key]
+        try:
+            module = import_module(name, folder)
+        except BaseException:
+            sys.modules.update(old)
+            _of_folder.update(kept)
+            raise
+        for known, before in old.items():  # what it imports no longer, others may
+            sys.modules.setdefault(known, before)
+        _again[0] += 1
+        return module
+
+
+def times_imported_again() -> int:
+    """Return a number that changes when modules were imported again: other processes then have old ones."""
+    return _again[0]
+
+
+def forget() -> None:
+    """Have all modules of flows' folders imported anew when they are next needed."""
     with _importing:
-        for key in [key for key in _of_folder if key[0] == folder]:
-            module = _of_folder.pop(key)
-            if sys.modules.get(key[1]) is module:
-                del sys.modules[key[1]]
+        folders = {folder for folder, _ in _of_folder}
+        _of_folder.clear()
+        for known, module in sys.modules.copy().items():
+            if any(_came_from(module, folder) for folder in folders) and known != "__main__":
+                del sys.modules[known]
 
 
 def source_hash(function: Callable[..., Any]) -> tuple[Path, str] | None:
@@ -123,8 +159,12 @@ def _import_from(folder: Path, name: str) -> ModuleType:
         _append_path(folder)
 
 
+def _file_of(module: ModuleType) -> str | None:
+    return getattr(module, "__file__", None)
+
+
 def _came_from(module: ModuleType, folder: Path) -> bool:
-    file = getattr(module, "__file__", None)
+    file = _file_of(module)
     return file is not None and Path(file).is_relative_to(folder)
 
 
@@ -144,7 +184,7 @@ def _no_function(found: Any, module: str, name: str) -> TaskFailed:
     return TaskFailed("input", f"the module '{module}' has no function '{name}'{hint}")
 
 
-def _import_failed(name: str, error: Exception) -> TaskFailed:
+def _import_failed(name: str, error: BaseException) -> TaskFailed:
     return TaskFailed(f"python.{type(error).__name__}", f"the module '{name}' cannot be imported: {error}")
 
 

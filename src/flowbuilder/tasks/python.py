@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -43,6 +43,13 @@ def name_task(name: str, function: Callable[..., Any]) -> None:
         for key in [key for key in _found if key[0] == name]:
             del _found[key]
     _tasks[name] = function
+
+
+def forget_functions(files: Collection[str]) -> None:
+    """Have functions that came from these files looked up again by the next attempts: they were imported again."""
+    for key, found in list(_found.items()):
+        if found.source is not None and str(found.source[0]) in files:
+            _found.pop(key, None)
 
 
 class Python:

@@ -7,50 +7,19 @@ version; it never keeps the others from being read.
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from flowbuilder.core.diagnostics import Diagnostic
-from flowbuilder.core.errors import FlowBuilderError, FlowError, NotFound
-from flowbuilder.core.plan import FlowPlan
-from flowbuilder.runtime.plans import SUFFIXES
+from flowbuilder.core.errors import NotFound
+from flowbuilder.triggers.flow_files import Broken, Language, Loaded, State, TextFiles, is_skipped, state_of
 
 if TYPE_CHECKING:
     from flowbuilder.runtime.plans import Plans
 
-SKIPPED: Final = frozenset({"node_modules", "__pycache__", "venv", "site-packages"})
-"""Folders that hold nobody's flows; those whose name begins with a dot are left out too."""
-OF_TESTS: Final = (".test.yaml", ".test.yml", ".test.json")
-_FLOW_YAML: Final = re.compile(rb"^(?:flow|\"flow\"|'flow')[ \t]*:", re.MULTILINE)
-_FLOW_JSON: Final = re.compile(rb"[{,]\s*\"flow\"\s*:")
 _HEAD: Final = 1024 * 1024
-
-State = tuple[int, int]
-"""When a file was changed, in nanoseconds, and its size."""
-
-
-class Loaded(msgspec.Struct):
-    """A flow that is in force, and the files that it was made of."""
-
-    path: Path
-    plan: FlowPlan
-    warnings: tuple[Diagnostic, ...]
-    sources: Mapping[str, str]
-    states: dict[str, State | None]
-
-
-class Broken(msgspec.Struct):
-    """A file that cannot be used, and why."""
-
-    path: Path
-    message: str
-    diagnostics: tuple[Diagnostic, ...] = ()
-    sources: Mapping[str, str] = {}
-    states: dict[str, State | None] = {}
 
 
 class Changes(msgspec.Struct):
@@ -58,33 +27,44 @@ class Changes(msgspec.Struct):
 
     loaded: list[Loaded] = []
     """New flows and new versions."""
+    renewed: list[Loaded] = []
+    """Flows that say what they said, and were made anew: with other plug-ins, or other functions."""
     removed: list[str] = []
     """Names of flows that are gone."""
     broken: list[Broken] = []
     """Files that have become broken, or are broken otherwise than before."""
     mended: list[Path] = []
-    """Files that are no longer broken, and say what they said before."""
+    """Those that are no longer broken, and say what they said before."""
 
 
 class Folder:
     """The flows below a folder, or in one file.
 
     Args:
-        root: the folder; or a file, which is then the only flow.
+        root: the folder; or a file, which is then the only one.
         plans: compiles them.
+        languages: what reads files; YAML and JSON unless others are given.
         mentioning: only files in which this stands are read.
     """
 
-    def __init__(self, root: Path, plans: Plans, *, mentioning: bytes = b"") -> None:
+    def __init__(
+        self, root: Path, plans: Plans, languages: Sequence[Language] = (), *, mentioning: bytes = b""
+    ) -> None:
         self._mentioning = mentioning
         self.root = Path(os.path.abspath(root))
         self._plans = plans
+        self._languages: tuple[Language, ...] = (TextFiles(), *languages)
+        self._nothing: dict[Path, State | None] = {}
+        """Files that hold no flow, as they were when that was found out."""
         self.flows: dict[str, Loaded] = {}
         """By name."""
         self.broken: dict[Path, Broken] = {}
 
-    def look(self) -> Changes:
+    def look(self, *, all_anew: bool = False) -> Changes:
         """Look for what has changed since the last look; blocks while it reads.
+
+        Args:
+            all_anew: read what has not changed too: what it is made with has.
 
         Raises:
             NotFound: there is no such folder.
@@ -92,79 +72,109 @@ class Folder:
         if not self.root.exists():
             raise NotFound("folder", str(self.root))
         changes = Changes()
-        found = list(self._files())
-        by_path = {loaded.path: name for name, loaded in self.flows.items()}
-        present = set(found)
+        # those in Python first: others may call them, as they are now
+        found = sorted(self._files(), key=lambda path: path.suffix != ".py")
         for path in found:
-            self._look_at(path, by_path.get(path), changes)
-        for path, name in by_path.items():
-            if path not in present and self.flows.get(name) is not None and self.flows[name].path == path:
-                del self.flows[name]
-                changes.removed.append(name)
-        for path in [path for path in self.broken if path not in present]:
-            del self.broken[path]
+            self._look_at(path, changes, anew=all_anew)
+        present = set(found)
+        for name, loaded in list(self.flows.items()):
+            if loaded.file not in present:
+                self._remove(name, changes)
+        for path, broken in list(self.broken.items()):
+            if broken.file not in present:
+                del self.broken[path]
+            elif broken.taken is not None and broken.taken not in self.flows:  # the name is free now
+                self._look_at(broken.file, changes, anew=True)
+        for gone in self._nothing.keys() - present:
+            del self._nothing[gone]
         taken = {loaded.plan.name for loaded in changes.loaded}
         changes.removed = [name for name in changes.removed if name not in taken]
         return changes
 
-    def _look_at(self, path: Path, name: str | None, changes: Changes) -> None:
-        known = self.flows.get(name) if name is not None else None
-        wrong = self.broken.get(path)
-        latest = wrong or known
-        if latest is not None and all(state_of(file) == state for file, state in latest.states.items()):
+    def _look_at(self, file: Path, changes: Changes, *, anew: bool) -> None:
+        known = {loaded.path: loaded for loaded in self.flows.values() if loaded.file == file}
+        wrong = {path: broken for path, broken in self.broken.items() if broken.file == file}
+        if not anew and not self._has_changed(file, [*wrong.values(), *known.values()]):
             return
-        read = self._read(path)
-        if read is None:
-            if known is not None and wrong is None:  # it says nothing of a flow any more
-                del self.flows[known.plan.name]
-                changes.removed.append(known.plan.name)
-            return
+        read = self._read(file, is_known=bool(known))
+        if not any(type(each) is Broken and each.path == file for each in read):
+            here = {each.path for each in read}  # of what is wholly broken nobody knows what it holds
+            for path in wrong.keys() - here:
+                del self.broken[path]
+            for path, loaded in known.items():
+                if path not in here:
+                    self._remove(loaded.plan.name, changes)
+        for each in read:
+            self._take(each, known.get(each.path), wrong.get(each.path), changes)
+
+    def _has_changed(self, file: Path, latest: Sequence[Loaded | Broken]) -> bool:
+        if not latest:  # it holds no flow, or has never been seen
+            return file not in self._nothing or self._nothing[file] != state_of(str(file))
+        return any(state_of(one) != state for each in latest for one, state in each.states.items())
+
+    def _take(
+        self, read: Loaded | Broken, known: Loaded | None, wrong: Broken | None, changes: Changes
+    ) -> None:
+        """Put what a file says in place of what it said."""
         if type(read) is Loaded:
-            other = self.flows.get(read.plan.name)
-            if other is not None and other.path != path and other.path.exists():
-                read = Broken(
-                    path,
-                    f"the flow '{read.plan.name}' is in {self.shown(other.path)} too; this one is left out",
-                    states=read.states,
-                )
+            read = self._unless_taken(read)
         if type(read) is Broken:
-            self.broken[path] = read
+            self.broken[read.path] = read
             if wrong is None or wrong.message != read.message:
                 changes.broken.append(read)
             return
         assert type(read) is Loaded
-        if self.broken.pop(path, None) is not None:
-            changes.mended.append(path)
+        was_broken = self.broken.pop(read.path, None) is not None
         if known is not None and known.plan.name != read.plan.name:
-            del self.flows[known.plan.name]
-            changes.removed.append(known.plan.name)
+            self._remove(known.plan.name, changes)
         self.flows[read.plan.name] = read
         if known is None or known.plan.content_hash != read.plan.content_hash:
             changes.loaded.append(read)
+            return
+        changes.renewed.append(read)
+        if was_broken:
+            changes.mended.append(read.path)
 
-    def _read(self, path: Path) -> Loaded | Broken | None:
-        """Return what is in a file; None where it is no flow."""
-        states: dict[str, State | None] = {str(path): state_of(str(path))}
+    def _unless_taken(self, read: Loaded) -> Loaded | Broken:
+        name = read.plan.name
+        other = self.flows.get(name)
+        if other is None or other.path == read.path or not other.file.exists():
+            return read
+        message = f"the flow '{name}' is in {self.shown(other.path)} too; this one is left out"
+        return Broken(read.path, read.file, message, states=read.states, taken=name)
+
+    def _remove(self, name: str, changes: Changes) -> None:
+        del self.flows[name]
+        changes.removed.append(name)
+
+    def _read(self, file: Path, *, is_known: bool) -> list[Loaded | Broken]:
+        """Return what is in a file; nothing where it holds no flow."""
+        state = state_of(str(file))
+        self._nothing.pop(file, None)
         try:
-            with path.open("rb") as file:
-                head = file.read(_HEAD)
+            with file.open("rb") as opened:
+                head = opened.read(_HEAD)
         except OSError as error:
-            return Broken(path, f"it cannot be read: {error.strerror}", states=states)
-        if path != self.root and not is_flow(path, head):
-            return None
-        if self._mentioning not in head:
-            return None
-        try:
-            checked = self._plans.compile_file(path)
-            states = {file: states.get(file) or state_of(file) for file in checked.sources}
-            plan = self._plans.of_checked(checked)
-        except FlowError as error:
-            texts = {d.at.file: "" for d in error.diagnostics}
-            states |= {file: state_of(file) for file in texts}
-            return Broken(path, str(error), error.diagnostics, states=states)
-        except (FlowBuilderError, OSError) as error:
-            return Broken(path, str(error), states=states)
-        return Loaded(path, plan, checked.diagnostics, checked.sources, states)
+            return [Broken(file, file, f"it cannot be read: {error.strerror}", states={str(file): state})]
+        if is_known and not head.strip():  # it is just being written
+            return [Broken(file, file, "it is empty", states={str(file): state})]
+        language = next((one for one in self._languages if one.is_candidate(file.name)), self._languages[0])
+        if (file != self.root and not language.is_flow(file, head)) or self._mentioning not in head:
+            self._nothing[file] = state
+            return []
+        read = language.read(file, self._plans)
+        if not read:
+            self._nothing[file] = state
+        return read
+
+    def is_candidate(self, name: str) -> bool:
+        """Tell whether a file of this name may hold a flow."""
+        return any(language.is_candidate(name) for language in self._languages)
+
+    def made_of(self, path: str) -> bool:
+        """Tell whether flows were made of a file."""
+        known: list[Loaded | Broken] = [*self.flows.values(), *self.broken.values()]
+        return any(path in each.states for each in known)
 
     def _files(self) -> Iterator[Path]:
         """Yield files that may hold flows, in the order of their names."""
@@ -174,34 +184,10 @@ class Folder:
         for folder, folders, files in os.walk(self.root):
             folders[:] = sorted(name for name in folders if not is_skipped(name))
             for name in sorted(files):
-                if is_candidate(name):
+                if self.is_candidate(name):
                     yield Path(folder, name)
 
     def shown(self, path: Path) -> str:
         """Return a path as people know it: from the folder on."""
         base = self.root.parent if self.root.is_file() else self.root
         return str(path.relative_to(base)) if path.is_relative_to(base) else str(path)
-
-
-def is_skipped(folder: str) -> bool:
-    """Tell whether nobody's flows lie in a folder of this name."""
-    return folder.startswith(".") or folder in SKIPPED
-
-
-def is_candidate(name: str) -> bool:
-    """Tell whether a file of this name may hold a flow."""
-    return name.endswith(SUFFIXES) and not name.startswith(".") and not name.endswith(OF_TESTS)
-
-
-def is_flow(path: Path, text: bytes) -> bool:
-    """Tell whether a file means to be a flow, broken or not: it has the key `flow`."""
-    return bool((_FLOW_JSON if path.suffix == ".json" else _FLOW_YAML).search(text))
-
-
-def state_of(file: str) -> State | None:
-    """Return by what a change of a file is known; None where there is none."""
-    try:
-        found = os.stat(file)
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_size

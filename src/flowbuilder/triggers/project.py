@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from flowbuilder.core.errors import FlowBuilderError, NotFound, ProfileError
-from flowbuilder.triggers.folder import Broken, Folder, Loaded, is_candidate, is_skipped
+from flowbuilder.triggers.flow_files import Broken, Language, Loaded, is_skipped
+from flowbuilder.triggers.folder import Folder
 from flowbuilder.triggers.happenings import Happening, What
 from flowbuilder.triggers.service import Triggers
 from flowbuilder.triggers.watching import watch
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from flowbuilder.core.plan import FlowPlan
     from flowbuilder.runtime.machine import Machine
@@ -45,13 +46,20 @@ class Project:
         folder: where the flows lie; or one flow's file.
         watch: read flows again by itself when files change.
         on: is told what happens.
+        languages: what reads flows besides YAML and JSON.
     """
 
     def __init__(
-        self, machine: Machine, folder: Path, *, watch: bool = True, on: Listener | None = None
+        self,
+        machine: Machine,
+        folder: Path,
+        *,
+        watch: bool = True,
+        on: Listener | None = None,
+        languages: Sequence[Language] = (),
     ) -> None:
         self._machine = machine
-        self._folder = Folder(folder, machine.plans)
+        self._folder = Folder(folder, machine.plans, languages)
         self._watch = watch
         self._listeners: tuple[Listener, ...] = () if on is None else (on,)
         self._lock = asyncio.Lock()
@@ -147,7 +155,7 @@ class Project:
         if any(is_skipped(part) for part in inside[:-1]):
             return False
         # a change of a folder may be all that is told of many files
-        return is_candidate(path.name) or (not path.suffix and not is_skipped(path.name))
+        return self._folder.is_candidate(path.name) or (not path.suffix and not is_skipped(path.name))
 
     def _changed(self) -> None:
         """Look at the folder soon; once more if something has changed while we look."""
@@ -180,6 +188,10 @@ class Project:
                 self._say("removed", name)
             for loaded in changes.loaded:
                 self._put_in_force(loaded, new=loaded.plan.name not in known)
+            for loaded in changes.renewed:
+                self.triggers.arm(loaded.plan, str(loaded.path))
+                if loaded.path != loaded.file:
+                    self._say("reloaded", loaded.plan.name, message=self._folder.shown(loaded.path))
             for broken in changes.broken:
                 self._report(broken)
             for path in changes.mended:
@@ -214,10 +226,11 @@ class Project:
                 self._say("warning", plan.name, message=f"{where}: {what}" + (f"; {hint}" if hint else ""))
 
     def _report(self, broken: Broken) -> None:
-        kept = next((name for name, one in self._folder.flows.items() if one.path == broken.path), None)
+        kept = [name for name, one in self._folder.flows.items() if broken.path in (one.path, one.file)]
         head = self._folder.shown(broken.path)
         why = "keeps its last good version" if kept else "is left out"
-        self._say("broken", kept, message=f"{head} {why}", error=broken.message)
+        flow = kept[0] if len(kept) == 1 else None
+        self._say("broken", flow, message=f"{head} {why}", error=broken.message)
 
     # -- telling ----------------------------------------------------------------------------
 
@@ -256,14 +269,19 @@ class Project:
 
 
 async def bring_up(
-    machine: Machine, folder: Path, *, watch: bool = True, on: Listener | None = None
+    machine: Machine,
+    folder: Path,
+    *,
+    watch: bool = True,
+    on: Listener | None = None,
+    languages: Sequence[Language] = (),
 ) -> Project:
     """Return a project that is up.
 
     Raises:
         NotFound: there is no such folder.
     """
-    project = Project(machine, folder, watch=watch, on=on)
+    project = Project(machine, folder, watch=watch, on=on, languages=languages)
     try:
         await project.open()
     except BaseException:

@@ -13,8 +13,8 @@ COMMAND = Command(
     name="up",
     summary="Run the flows of a folder and their triggers until stopped",
     description=(
-        "All flows below the folder are read, and their triggers put in force; a file that is broken is "
-        "reported and left out. Files that change are read again: runs in flight keep their version, and a "
+        "All flows below the folder are read, those in Python files too, and their triggers put in force; a file "
+        "that is broken is reported and left out. Files that change are read again: runs in flight keep their version, and a "
         "broken edit keeps the last good one. Runs that an engine has left are carried on.\n\n"
         "What happens goes to standard error, a line each; with --json to standard output, an object each. "
         "Ctrl-C or SIGTERM fires nothing more, gives what runs its time (`engine.grace`), and leaves the rest "

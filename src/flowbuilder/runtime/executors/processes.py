@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from flowbuilder.core.errors import TaskFailed
+from flowbuilder.tasks.modules import times_imported_again
 
 if TYPE_CHECKING:
     from pebble import ProcessPool
@@ -40,7 +41,7 @@ class Processes:
         from flowbuilder.runtime.executors import worker
 
         pool = await self._ready()
-        arguments = (work.call.folder, work.name, work.args, work.kwargs)
+        arguments = (work.call.folder, work.name, work.args, work.kwargs, times_imported_again())
         try:
             outcome = await asyncio.wrap_future(pool.schedule(worker.execute, args=arguments))
         except ProcessExpired as error:

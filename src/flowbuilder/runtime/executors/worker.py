@@ -18,12 +18,14 @@ from typing import TYPE_CHECKING, Any, Final
 from flowbuilder.core.errors import OutputError, TaskFailed
 from flowbuilder.core.values import plain, plain_or_text
 from flowbuilder.runtime.executors.raised import CAUGHT, kind_of, message_of, traceback_of
-from flowbuilder.tasks.modules import find_function
+from flowbuilder.tasks.modules import find_function, forget
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 _PR_SET_PDEATHSIG: Final = 1
+_imported: Final = [0]
+"""How often the engine had imported something again, when this process did last."""
 _SECRET: Final = ("FLOWBUILDER_SECRET_", "FLOWBUILDER_ENCRYPTION_KEY")
 
 
@@ -40,10 +42,18 @@ def initialize() -> None:
     os.dup2(2, 1)  # standard output is the engine's, for data
 
 
-def execute(folder: Path, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
-    """Call a function; return `("value", value)` or `("failed", kind, message, data, more, traceback)`."""
+def execute(
+    folder: Path, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], imported: int
+) -> tuple[Any, ...]:
+    """Call a function; return `("value", value)` or `("failed", kind, message, data, more, traceback)`.
+
+    `imported` counts how often the engine has imported modules again, that have changed.
+    """
     function = None
     try:
+        if imported != _imported[0]:
+            forget()
+            _imported[0] = imported
         function = find_function(name, folder)
         value = function(*args, **kwargs)
         if inspect.isawaitable(value):

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from flowbuilder.core.errors import FlowError
-from flowbuilder.sdk.load import LoadedFlow, plans_for
+from flowbuilder.sdk.load import LoadedFlow
 from flowbuilder.sdk.pyflows.problems import as_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from flowbuilder.core.diagnostics import Diagnostic
+    from flowbuilder.runtime.plans import Plans
     from flowbuilder.sdk.pyflows.building import Built
 
 
@@ -25,13 +26,12 @@ def version_of(built: Built) -> tuple[Any, ...]:
     return (built.path, built.text, tuple((path, each.text) for path, each in built.sub_flows.items()))
 
 
-def compile_built(built: Built, limits: Any = None) -> LoadedFlow:
+def compile_built(built: Built, plans: Plans) -> LoadedFlow:
     """Return the flow, checked and planned.
 
     Raises:
         FlowError: with every finding, each at its place in Python.
     """
-    plans = plans_for(limits)
     texts = Texts(built)
     try:
         checked = plans.compile_text(built.text, built.path, texts.resolve)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from flowbuilder.core.span import Span
 from flowbuilder.sdk.pyflows.flows import find_flow
 from flowbuilder.sdk.pyflows.places import shown_file
 from flowbuilder.sdk.pyflows.problems import as_error
-from flowbuilder.tasks.modules import import_module
+from flowbuilder.tasks.modules import import_again, import_module
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -42,18 +43,39 @@ def _of_file(where: str) -> ModuleType:
     path = Path(os.path.abspath(where))
     if not path.is_file():
         raise NotFound("file", where, _near(path))
+    return import_file(path)
+
+
+def import_file(path: Path, again: Collection[str] = ()) -> ModuleType:
+    """Return the module that a file is, in whatever package it lies.
+
+    Args:
+        path: the file, in full.
+        again: files that are to be read again where they were imported before.
+
+    Raises:
+        NotFound: its name is none of a module.
+        FlowError: it cannot be imported; at the line that is wrong.
+    """
+    steps, folder = module_of(path)
+    if not all(step.isidentifier() for step in steps):
+        hint = "a file that is imported is named with letters, digits and '_'"
+        raise NotFound("module", str(path), hint)
+    main = sys.modules.get("__main__")
+    if main is not None and os.path.abspath(getattr(main, "__file__", None) or "") == str(path):
+        return main
+    return _imported(".".join(steps), folder, path, again)
+
+
+def module_of(path: Path) -> tuple[list[str], Path]:
+    """Return the steps of the name that a file is imported by, and the folder where that name begins."""
     steps, folder = [path.stem], path.parent
     while (folder / "__init__.py").is_file():  # a file of a package is imported as its part
         steps.insert(0, folder.name)
         folder = folder.parent
-    if steps[-1] == "__init__":
+    if steps[-1] == "__init__" and len(steps) > 1:
         steps.pop()
-    if not all(step.isidentifier() for step in steps):
-        raise NotFound("module", where, "a file that is imported is named with letters, digits and '_'")
-    main = sys.modules.get("__main__")
-    if main is not None and os.path.abspath(getattr(main, "__file__", None) or "") == str(path):
-        return main
-    return _imported(".".join(steps), folder, path)
+    return steps, folder
 
 
 def _of_name(where: str) -> ModuleType:
@@ -65,9 +87,9 @@ def _of_name(where: str) -> ModuleType:
     return _imported(where, here, None)
 
 
-def _imported(name: str, folder: Path, path: Path | None) -> ModuleType:
+def _imported(name: str, folder: Path, path: Path | None, again: Collection[str] = ()) -> ModuleType:
     try:
-        return import_module(name, folder)
+        return import_again(name, folder, again) if again else import_module(name, folder)
     except TaskFailed as failed:
         cause = failed.__cause__
         if cause is None:

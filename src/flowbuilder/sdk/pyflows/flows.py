@@ -94,12 +94,13 @@ class Flow(Generic[P, R]):
         Raises:
             FlowError: with all that is wrong, at the Python lines.
         """
+        from flowbuilder.sdk.load import plans_for
         from flowbuilder.sdk.pyflows.compiling import compile_built, version_of
 
         built = self.build(tolerant=True)
         version = (version_of(built), limits)
         if self._loaded is None or self._loaded[0] != version:
-            self._loaded = (version, compile_built(built, limits))
+            self._loaded = (version, compile_built(built, plans_for(limits)))
         return self._loaded[1]
 
     def to_yaml(self) -> str:
