@@ -21,6 +21,7 @@ _WORDS: Final = {
     "reloaded": ("↻", "36"),
     "removed": ("-", "2"),
     "broken": ("✗", "1;31"),
+    "plugin": ("+", "36"),
     "fired": ("▶", "36"),
     "skipped": ("–", "2"),
     "refused": ("✗", "1;31"),
@@ -86,6 +87,8 @@ def _said(happening: Happening) -> str:
             with_them = f", triggers {', '.join(triggers)}" if triggers else ""
             warned = "".join(f"\n            {line}" for line in happening.data.get("warnings") or ())
             return f"{name} {happening.what} from {message}{with_them}{warned}"
+        case "plugin":
+            return f"plug-in {message}"
         case "broken":
             lines = str(happening.data.get("error", "")).splitlines()
             return f"{message}" + "".join(f"\n            {line}" for line in lines)

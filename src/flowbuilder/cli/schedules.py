@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from flowbuilder.cli.command import Argument, Option
 from flowbuilder.cli.terminal import say
 from flowbuilder.cli.workspace import Workspace, workspace_at
-from flowbuilder.core.triggers import CronTrigger, EventTrigger, EveryTrigger, FileTrigger, FlowTrigger
+from flowbuilder.core.triggers import words_for
 from flowbuilder.runtime.views import iso
 from flowbuilder.sdk.schedules import Schedule, Schedules
 
@@ -51,23 +51,9 @@ def tell_of_broken(schedules: Schedules) -> None:
         say(f"{path} is left out: {why.splitlines()[0] if why else 'it is broken'}")
 
 
-def words_for(trigger: TriggerPlan) -> str:
+def waits_for(trigger: TriggerPlan) -> str:
     """Return what a trigger waits for, in words."""
-    match trigger.kind:
-        case CronTrigger(text):
-            return f"cron {text}" + ("" if trigger.timezone == "UTC" else f" {trigger.timezone}")
-        case EveryTrigger(seconds):
-            from flowbuilder.core.durations import format_duration
-
-            return f"every {format_duration(seconds)}"
-        case FileTrigger(pattern):
-            return f"file {pattern}"
-        case EventTrigger(event):
-            return f"event {event}"
-        case FlowTrigger(flows, status):
-            return f"flow {', '.join(flows)} {' or '.join(status)}"
-        case kind:
-            return f"webhook {kind.method} {kind.path}"
+    return words_for(trigger.kind, trigger.timezone)
 
 
 def as_object(schedule: Schedule) -> dict[str, Any]:
@@ -79,7 +65,7 @@ def as_object(schedule: Schedule) -> dict[str, Any]:
         "flow": schedule.armed.plan.name,
         "trigger": schedule.armed.trigger.name,
         "kind": schedule.armed.kind,
-        "when": words_for(schedule.armed.trigger),
+        "when": waits_for(schedule.armed.trigger),
         "timezone": schedule.armed.trigger.timezone,
         "status": schedule.status,
         "paused": None if pause is None else {"by": pause.by, "at": iso(pause.at), "reason": pause.reason},

@@ -6,6 +6,8 @@ from typing import Literal
 
 import msgspec
 
+from flowbuilder.core.durations import format_duration
+
 CatchUp = Literal["none", "last", "all"]
 """What becomes of moments that came while no engine was there."""
 Overlap = Literal["allow", "skip", "queue", "cancel"]
@@ -83,3 +85,40 @@ KINDS = ("cron", "every", "file", "event", "flow", "webhook")
 def kind_of(kind: Kind) -> str:
     """Return the key that a kind is written with."""
     return str(type(kind).__struct_config__.tag)
+
+
+def words_for(kind: Kind, timezone: str | None) -> str:
+    """Return what a trigger waits for, in words; None: it says no zone of its own."""
+    match kind:
+        case CronTrigger(text):
+            return f"cron {text}" + ("" if timezone in (None, "UTC") else f" {timezone}")
+        case EveryTrigger(seconds):
+            return f"every {format_duration(seconds)}"
+        case FileTrigger(pattern):
+            return f"file {pattern}"
+        case EventTrigger(event):
+            return f"event {event}"
+        case FlowTrigger(flows, status):
+            return f"flow {', '.join(flows)} {' or '.join(status)}"
+        case WebhookTrigger(path, method):
+            return f"webhook {method} {path}"
+
+
+def manner_of(kind: Kind) -> list[str]:
+    """Return how a trigger goes about it, where that is not the usual way, each as the flow's file says it."""
+    found: list[str] = []
+    if isinstance(kind, FileTrigger) and kind.stable != FileTrigger("").stable:
+        found.append(f"stable {format_duration(kind.stable)}")
+    if isinstance(kind, CronTrigger | EveryTrigger):
+        timing, usual = kind.timing, Timing()
+        if timing.catch_up != usual.catch_up:
+            found.append(f"catch_up {timing.catch_up}")
+        if timing.window is not None:
+            found.append(f"catch_up_window {format_duration(timing.window)}")
+        if timing.most != usual.most:
+            found.append(f"catch_up_most {timing.most}")
+        if timing.overlap != usual.overlap:
+            found.append(f"overlap {timing.overlap}")
+        if timing.jitter:
+            found.append(f"jitter {format_duration(timing.jitter)}")
+    return found

@@ -21,7 +21,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
+
 from flowbuilder.core.catalogue import TaskSpec
+from flowbuilder.plugins.from_source import from_source
 from flowbuilder.plugins.installed import instance_of
 from flowbuilder.plugins.kinds import FOLDER, GROUPS, Kind, Provided, problem_of
 
@@ -38,17 +41,48 @@ Signature = tuple[tuple[str, int, int, int], ...]
 """Files with their times, sizes and inodes."""
 
 
+class News(msgspec.Struct, frozen=True):
+    """What a look at the folder has brought, of one module."""
+
+    origin: str
+    """The module, from the project on."""
+    names: tuple[str, ...] = ()
+    """What it adds now."""
+    why: str = ""
+    """Why it, or something of it, cannot be used; empty where all can."""
+    kept: bool = False
+    """It stays as it was, since it cannot be loaded any more."""
+    gone: bool = False
+
+    @property
+    def message(self) -> str:
+        """What there is to say, in words."""
+        if self.gone:
+            return f"{self.origin} is gone"
+        if not self.why:
+            return f"{self.origin} is loaded" + (f": {', '.join(self.names)}" if self.names else "")
+        if self.kept:
+            return f"{self.origin} keeps its last good version"
+        rest = f" in part; {', '.join(self.names)} can be used" if self.names else ""
+        return f"{self.origin} is left out{rest}"
+
+
 class ProjectPlugins:
     """The plug-ins of one project.
+
+    Whoever asks for one has the folder looked at, if that was not done just
+    now.  While somebody looks at it by himself (`watched`), questions get what
+    is known, at once: an import may take long, and must not stop a loop.
 
     Args:
         project: the project's folder; it need not have plug-ins.
     """
 
     def __init__(self, project: Path) -> None:
-        self._folder = project / FOLDER
+        self.folder = project / FOLDER
         self._lock = threading.RLock()
         self._look_at = 0.0
+        self._watchers = 0
         self._read = False
         self._reading = False
         """A plug-in that is being imported asks for plug-ins itself."""
@@ -69,36 +103,53 @@ class ProjectPlugins:
         """Look at the folder again at the next question, however short ago it was looked at."""
         self._look_at = 0.0
 
+    def watched(self, *, begin: bool) -> None:
+        """Say that somebody looks by himself from now on; or does no more."""
+        with self._lock:
+            self._watchers += 1 if begin else -1
+
+    def look(self) -> list[News]:
+        """Look at the folder now, and return what has changed; blocks while it imports."""
+        with self._lock:
+            if self._reading:
+                return []
+            self._reading = True
+            self._look_at = time.monotonic() + LOOK_AGAIN
+            try:
+                return self._refresh()
+            finally:
+                self._reading, self._read = False, True
+
     def _look(self) -> dict[tuple[Kind, str], Provided]:
-        if self._read and time.monotonic() < self._look_at:
+        if self._read and (self._watchers or time.monotonic() < self._look_at):
             return self._found
         with self._lock:  # whoever comes while it is read for the first time waits, and finds all of it
-            if not self._reading and (not self._read or time.monotonic() >= self._look_at):
-                self._reading = True
-                self._look_at = time.monotonic() + LOOK_AGAIN
-                try:
-                    self._refresh()
-                finally:
-                    self._reading, self._read = False, True
+            if not self._read or time.monotonic() >= self._look_at:
+                for news in self.look():
+                    level = logging.WARNING if news.why else logging.INFO
+                    _log.log(level, "%s%s", news.message, f": {news.why}" if news.why else "")
             return self._found
 
-    def _refresh(self) -> None:
-        paths = dict(_modules_in(self._folder))
+    def _refresh(self) -> list[News]:
+        paths = dict(_modules_in(self.folder))
+        news: list[News] = []
         changed = False
         for gone in [path for path in self._modules if path not in paths]:
-            del self._modules[gone]
+            news.append(News(self._modules.pop(gone).origin, gone=True))
             changed = True
         for path, files in paths.items():
             module = self._modules.get(path)
             signature = _signature(files)
             if module is None:
-                self._modules[path] = module = _Module(path, self._folder)
+                self._modules[path] = module = _Module(path, self.folder)
             if module.signature != signature:
-                module.load(signature)
-                changed = True
+                one = module.load(signature)
+                news.append(one)
+                changed = changed or not one.kept
         if changed:
             self.version += 1
             self._found = self._merged()
+        return news
 
     def _merged(self) -> dict[tuple[Kind, str], Provided]:
         found: dict[tuple[Kind, str], Provided] = {}
@@ -119,33 +170,27 @@ class _Module:
 
     def __init__(self, path: Path, folder: Path) -> None:
         self._path = path
-        self._origin = f"{folder.name}/{path.name}"
+        self.origin = f"{folder.name}/{path.name}"
         digest = hashlib.sha256(str(folder).encode()).hexdigest()[:8]
         self._name = f"flowbuilder_plugins_{digest}_{path.stem}"
         self.signature: Signature = ()
         self.provided: list[Provided] = []
 
-    def load(self, signature: Signature) -> None:
+    def load(self, signature: Signature) -> News:
         """Import the module as it is now; one that worked before stays where the new one does not."""
-        first = not self.signature
         self.signature = signature
         try:
-            self.provided = self._things(self._import())
-        except Exception as error:  # a plug-in may raise anything, a syntax error among it
+            provided = self._things(self._import())
+        except (Exception, SystemExit) as error:  # a plug-in may raise anything, a syntax error among it
             why = _why(error, self._path)
-            if first or not any(not each.why for each in self.provided):
-                self.provided = [
-                    Provided(kind, name, self._origin, None, why) for kind, name in self._promised()
-                ]
-                _log.warning("%s cannot be loaded and is left out: %s", self._origin, why)
-            else:
-                _log.warning("%s has changed and cannot be loaded; it stays as it was: %s", self._origin, why)
-            return
-        for each in self.provided:
-            if each.why:
-                _log.warning("'%s' of %s is left out: %s", each.name, each.origin, each.why)
-        if not first:
-            _log.info("%s has changed and was loaded anew", self._origin)
+            if any(not each.why for each in self.provided):
+                return News(self.origin, why=why, kept=True)
+            self.provided = [Provided(kind, name, self.origin, None, why) for kind, name in self._promised()]
+            return News(self.origin, why=why)
+        self.provided = provided
+        names = tuple(each.name for each in provided if not each.why)
+        wrong = "; ".join(f"'{each.name}': {each.why}" for each in provided if each.why)
+        return News(self.origin, names, wrong)
 
     def _import(self) -> ModuleType:
         package = self._path.is_dir()
@@ -160,7 +205,7 @@ class _Module:
         assert spec is not None
         assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
-        with _from_source():
+        with from_source():
             sys.modules[self._name] = module
             try:
                 exec(compile(file.read_bytes(), str(file), "exec", dont_inherit=True), module.__dict__)
@@ -185,10 +230,10 @@ class _Module:
     def _provided(self, kind: Kind, name: str, value: Any) -> Provided:
         try:
             made = instance_of(kind, value)
-        except Exception as error:  # as above
-            return Provided(kind, name, self._origin, None, _why(error, self._path))
+        except (Exception, SystemExit) as error:  # as above
+            return Provided(kind, name, self.origin, None, _why(error, self._path))
         problem = problem_of(kind, name, made)
-        return Provided(kind, name, self._origin, None if problem else made, problem)
+        return Provided(kind, name, self.origin, None if problem else made, problem)
 
     def _promised(self) -> list[tuple[Kind, str]]:
         """Return the task types that a module which cannot be loaded seems to have, by its text."""
@@ -222,17 +267,6 @@ def _signature(files: list[Path]) -> Signature:
             state = file.stat()
             found.append((str(file), state.st_mtime_ns, state.st_size, state.st_ino))
     return tuple(found)
-
-
-@contextlib.contextmanager
-def _from_source() -> Iterator[None]:
-    """Keep what is imported meanwhile from being kept compiled: a file that changes twice a second looks the same."""
-    before = sys.dont_write_bytecode
-    sys.dont_write_bytecode = True
-    try:
-        yield
-    finally:
-        sys.dont_write_bytecode = before
 
 
 def _why(error: BaseException, path: Path) -> str:

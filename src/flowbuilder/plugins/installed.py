@@ -58,7 +58,7 @@ def _load(kind: Kind, name: str, entry: EntryPoint) -> Provided:
     origin = f"{entry.dist.name} {entry.dist.version}" if entry.dist is not None else entry.value
     try:
         made = instance_of(kind, entry.load())
-    except Exception as error:  # a plug-in may raise anything
+    except (Exception, SystemExit) as error:  # a plug-in may raise anything
         return Provided(kind, name, origin, None, f"{type(error).__name__}: {error}")
     problem = problem_of(kind, name, made)
     return (

@@ -12,6 +12,7 @@ What = Literal[
     "reloaded",
     "removed",
     "broken",
+    "plugin",
     "fired",
     "skipped",
     "refused",

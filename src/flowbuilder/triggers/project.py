@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from flowbuilder.core.errors import FlowBuilderError, NotFound, ProfileError
+from flowbuilder.plugins.registry import of_project
 from flowbuilder.triggers.flow_files import Broken, Language, Loaded, is_skipped
 from flowbuilder.triggers.folder import Folder
 from flowbuilder.triggers.happenings import Happening, What
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from flowbuilder.core.plan import FlowPlan
+    from flowbuilder.plugins.folder import ProjectPlugins
     from flowbuilder.runtime.machine import Machine
     from flowbuilder.storage.api import RunRow
 
@@ -31,6 +34,11 @@ _MOST_HELD: Final = 1000
 _ENDED: Final = frozenset({"succeeded", "failed", "cancelled"})
 
 
+def _is_plugin(path: Path) -> bool:
+    """Tell whether a change of a file in the folder of plug-ins matters."""
+    return path.suffix in (".py", "") and "__pycache__" not in path.parts
+
+
 def _counted(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
@@ -39,7 +47,8 @@ class Project:
     """The flows of a folder and their triggers, driven by an engine.
 
     Made by `Engine.up`.  Flows are read again when their files change: runs in
-    flight keep their version, and a broken edit keeps the last good one.
+    flight keep their version, and a broken edit keeps the last good one.  So
+    are the plug-ins of the project, on a thread.
 
     Args:
         machine: the engine's parts.
@@ -63,7 +72,9 @@ class Project:
         self._watch = watch
         self._listeners: tuple[Listener, ...] = () if on is None else (on,)
         self._lock = asyncio.Lock()
-        self._watching: asyncio.Task[None] | None = None
+        self._plugins: ProjectPlugins | None = None
+        self._plugins_version = 0
+        self._watching: list[asyncio.Task[None]] = []
         self._looking: asyncio.Task[Any] | None = None
         self._look_again = False
         self._held: list[Happening] = []
@@ -77,6 +88,10 @@ class Project:
         """
         await self.triggers.open()
         self._machine.runs.listeners = (*self._machine.runs.listeners, self._on_end)
+        root = self._folder.root
+        folder = root.parent if root.is_file() else root
+        self._plugins = await self._machine.in_thread(functools.partial(of_project, folder))
+        self._plugins.watched(begin=True)
         await self.reload()
         await self.triggers.begun()
         await self.triggers.keeper.written()  # from here on a crash does not make a trigger new once more
@@ -86,15 +101,20 @@ class Project:
             message=f"{_counted(len(self.flows), 'flow')}, {_counted(len(self.triggers.armed), 'trigger')}",
         )
         if self._watch:
-            root = self._folder.root
-            folder = root.parent if root.is_file() else root
-            self._watching = self._machine.loop.create_task(watch(folder, self._matters, self._changed))
+            begin = self._machine.loop.create_task
+            self._watching = [
+                begin(watch(folder, self._matters, self._changed)),
+                begin(watch(self._plugins.folder, _is_plugin, self._changed)),
+            ]
 
     async def close(self) -> None:
         """Fire nothing more.  Runs go on: they are the engine's."""
         runs = self._machine.runs
         runs.listeners = tuple(one for one in runs.listeners if one != self._on_end)
-        tasks = [task for task in (self._watching, self._looking) if task is not None]
+        tasks = [task for task in (*self._watching, self._looking) if task is not None]
+        if self._plugins is not None:
+            self._plugins.watched(begin=False)
+            self._plugins = None
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -181,8 +201,10 @@ class Project:
             NotFound: the folder is gone; everything stays as it is.
         """
         async with self._lock:
+            anew = await self._look_at_plugins()
             known = set(self._folder.flows)
-            changes = await self._machine.in_thread(self._folder.look)
+            look = functools.partial(self._folder.look, all_anew=anew)
+            changes = await self._machine.in_thread(look)
             for name in changes.removed:
                 self.triggers.disarm(name)
                 self._say("removed", name)
@@ -190,7 +212,7 @@ class Project:
                 self._put_in_force(loaded, new=loaded.plan.name not in known)
             for loaded in changes.renewed:
                 self.triggers.arm(loaded.plan, str(loaded.path))
-                if loaded.path != loaded.file:
+                if loaded.path != loaded.file and not anew:
                     self._say("reloaded", loaded.plan.name, message=self._folder.shown(loaded.path))
             for broken in changes.broken:
                 self._report(broken)
@@ -200,6 +222,18 @@ class Project:
                     self._say("reloaded", name, message=f"{self._folder.shown(path)} is as it was before")
         if not self._watch:
             self.triggers.look_for_files()
+
+    async def _look_at_plugins(self) -> bool:
+        """Have the project's plug-ins loaded that have changed; whether flows are to be made anew with them."""
+        if self._plugins is None:
+            return False
+        for news in await self._machine.in_thread(self._plugins.look):
+            if news.why:
+                self._say("broken", message=news.message, error=news.why, plugin=news.origin)
+            else:
+                self._say("plugin", message=news.message, plugin=news.origin, names=list(news.names))
+        before, self._plugins_version = self._plugins_version, self._plugins.version
+        return before != self._plugins_version
 
     def _put_in_force(self, loaded: Loaded, *, new: bool) -> None:
         plan = loaded.plan

@@ -53,11 +53,20 @@ def test_other_formats_say_the_same(format: str, golden: Callable[[Path, str], N
     golden(file.with_suffix(ENDINGS[format]), explained(file, format))
 
 
-def test_a_graph_is_drawn_as_its_golden_file_says(golden: Callable[[Path, str], None]) -> None:
-    file = HERE / "daily_report.yaml"
+@pytest.mark.parametrize("name", ["daily_report", "started"])
+def test_a_graph_is_drawn_as_its_golden_file_says(name: str, golden: Callable[[Path, str], None]) -> None:
+    file = HERE / f"{name}.yaml"
     flow = compile_text(file.read_text(encoding="utf-8"), file.name, catalogue=CATALOGUE).flow
 
     golden(file.with_suffix(".graph"), draw_graph(flow))
+
+
+@pytest.mark.parametrize("format", ["mermaid", "dot"])
+def test_a_drawing_names_what_starts_the_flow(format: str, golden: Callable[[Path, str], None]) -> None:
+    file = HERE / "started.yaml"
+    flow = compile_text(file.read_text(encoding="utf-8"), file.name, catalogue=CATALOGUE).flow
+
+    golden(file.with_suffix(ENDINGS[format]), draw_graph(flow, format))
 
 
 def test_a_format_that_does_not_exist_is_refused() -> None:

@@ -14,7 +14,7 @@ import pytest
 from flowbuilder import Config, Engine, FlowError, load
 from flowbuilder.cli.main import main
 from flowbuilder.plugins import registry
-from flowbuilder.plugins.folder import LOOK_AGAIN, ProjectPlugins
+from flowbuilder.plugins.folder import LOOK_AGAIN, News, ProjectPlugins
 from flowbuilder.runtime.project import find_project, store_path
 from flowbuilder.runtime.secrets import Secrets, SecretsUnreadable
 from flowbuilder.runtime.settings import read_settings
@@ -397,10 +397,10 @@ def test_who_asks_while_the_folder_is_read_for_the_first_time_waits(
     plugins = ProjectPlugins(tmp_path)
     refresh, reading, go = plugins._refresh, threading.Event(), threading.Event()
 
-    def slow() -> None:
+    def slow() -> list[News]:
         reading.set()
         assert go.wait(20)
-        refresh()
+        return refresh()
 
     monkeypatch.setattr(plugins, "_refresh", slow)
     with ThreadPoolExecutor(2) as threads:

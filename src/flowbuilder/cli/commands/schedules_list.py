@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from flowbuilder.cli.command import JSON, STORE, Command
 from flowbuilder.cli.exits import DONE
 from flowbuilder.cli.results import as_json
-from flowbuilder.cli.schedules import FOLDER, as_object, distance, schedules_of, tell_of_broken, words_for
+from flowbuilder.cli.schedules import FOLDER, as_object, distance, schedules_of, tell_of_broken, waits_for
 from flowbuilder.cli.tables import show_table
 from flowbuilder.cli.terminal import data, say
 
@@ -46,4 +46,4 @@ def _row(schedule: Schedule) -> tuple[str, str, str, str, str, str]:
     last = "" if progress is None or progress.fired_at is None else distance(progress.fired_at)
     run_id = "" if progress is None else progress.run or ""
     shown = "" if following is None else f"{following.local} ({distance(following.at)})"
-    return schedule.name, words_for(schedule.armed.trigger), schedule.status, shown, last, run_id
+    return schedule.name, waits_for(schedule.armed.trigger), schedule.status, shown, last, run_id

@@ -11,7 +11,7 @@ from flowbuilder.cli.command import JSON, STORE, Command, Option
 from flowbuilder.cli.exits import DONE
 from flowbuilder.cli.parsing import UsageError
 from flowbuilder.cli.results import as_json
-from flowbuilder.cli.schedules import FOLDER, NAME, distance, schedules_of, words_for
+from flowbuilder.cli.schedules import FOLDER, NAME, distance, schedules_of, waits_for
 from flowbuilder.cli.tables import show_table
 from flowbuilder.cli.terminal import data, say
 from flowbuilder.runtime.views import iso
@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
         data(as_json({"name": schedule.name, "timezone": trigger.timezone, "moments": shown}))
         return DONE
     if not moments:
-        say(f"{schedule.name} waits for no time: {words_for(trigger)}")
+        say(f"{schedule.name} waits for no time: {waits_for(trigger)}")
         return DONE
     rows = [(one.local, iso(one.at)[:19] + "Z", distance(one.at), "; ".join(one.notes)) for one in moments]  # type: ignore[index]
     show_table(sys.stdout, (trigger.timezone, "UTC", "from now", "note"), rows)

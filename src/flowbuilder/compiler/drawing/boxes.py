@@ -7,6 +7,7 @@ from typing import Literal
 
 import msgspec
 
+from flowbuilder.compiler.drawing.starts import starts_of
 from flowbuilder.compiler.ir import (
     Approval,
     Compute,
@@ -22,7 +23,7 @@ from flowbuilder.compiler.ir import (
 from flowbuilder.compiler.order import in_order, waits_of
 from flowbuilder.compiler.written import written
 
-Look = Literal["pure", "read", "write", "group", "never"]
+Look = Literal["trigger", "pure", "read", "write", "group", "never"]
 
 
 class Box(msgspec.Struct, frozen=True):
@@ -42,7 +43,7 @@ class Box(msgspec.Struct, frozen=True):
 
 
 class Part(msgspec.Struct, frozen=True):
-    """A graph of its own: the main one, or a handler."""
+    """A graph of its own: the main one, or a handler; or what starts the flow by itself."""
 
     title: str
     boxes: tuple[Box, ...]
@@ -57,6 +58,8 @@ def parts_of(flow: Flow, extra: Mapping[str, str] | None = None) -> tuple[Part, 
     """
     said = extra or {}
     parts = [Part("", _boxes(flow.main, "", said))]
+    if starts := tuple(Box("", name, words, "trigger", ()) for name, words in starts_of(flow)):
+        parts.insert(0, Part("triggers", starts))
     for title, graph in (("on_failure", flow.on_failure), ("finally", flow.finally_)):
         if graph is not None:
             parts.append(Part(title, _boxes(graph, title + ":", said)))

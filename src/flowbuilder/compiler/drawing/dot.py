@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from flowbuilder.compiler.drawing.boxes import Box, Part
 
 _STYLES = {
+    "trigger": "shape=cds",
     "pure": 'shape=box, style="rounded"',
     "read": 'shape=box, style="rounded,bold"',
     "write": "shape=box, style=bold",

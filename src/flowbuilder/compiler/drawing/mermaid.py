@@ -11,7 +11,13 @@ if TYPE_CHECKING:
     from flowbuilder.compiler.drawing.boxes import Box, Part
 
 _ESCAPES = str.maketrans({'"': "#quot;", "<": "#lt;", ">": "#gt;", "&": "#amp;", "#": "#35;", "`": "#96;"})
-_SHAPES = {"pure": ('(["', '"])'), "read": ('("', '")'), "write": ('["', '"]'), "never": ('["', '"]')}
+_SHAPES = {
+    "trigger": ('{{"', '"}}'),
+    "pure": ('(["', '"])'),
+    "read": ('("', '")'),
+    "write": ('["', '"]'),
+    "never": ('["', '"]'),
+}
 
 
 def as_mermaid(parts: Sequence[Part]) -> str:

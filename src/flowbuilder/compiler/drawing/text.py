@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 MAX_LANES: Final = 40
 """Lanes side by side; a wider graph is listed instead, each task with what it waits for."""
 
-_SIGNS: Final = {"pure": "○", "read": "◐", "write": "●", "group": "◇", "never": "×"}
+_SIGNS: Final = {"trigger": "▷", "pure": "○", "read": "◐", "write": "●", "group": "◇", "never": "×"}
 
 _CROSSED: Final = {" ": "─", "├": "┼", "┤": "┼", "└": "┴", "┘": "┴"}
 """What a cell becomes when a line runs through it; a lane that is not joined stays as it is."""
@@ -36,6 +36,8 @@ def as_text(parts: Sequence[Part]) -> str:
         if part.title:
             lines.append(f"{part.title}:")
         lines += _drawn(part.boxes)
+        if any(box.look == "trigger" for box in part.boxes):
+            lines.append("")
     lines.append("")
     lines.append("○ pure   ◐ reads   ● writes   ◇ group   × never runs")
     return "\n".join(lines) + "\n"

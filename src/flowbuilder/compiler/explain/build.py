@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flowbuilder.compiler.drawing.boxes import type_of
+from flowbuilder.compiler.drawing.starts import starts_of
 from flowbuilder.compiler.explain.details import deadline_of, details_of
 from flowbuilder.compiler.explain.disk import disk_waits
 from flowbuilder.compiler.explain.facts import TaskFacts
@@ -80,6 +81,8 @@ class _Explainer:
         flow = self._flow
         details = [("Units", "milliseconds from the start of the run, bytes a row")]
         details.append(("Durability", _DURABILITY[flow.durability]))
+        for name, words in starts_of(written_flow):
+            details.append(("Trigger", f"{name}: {'; '.join(words)}"))
         if flow.timeout is not None:
             details.append(("Timeout", format_duration(flow.timeout)))
         if flow.deadline is not None:
