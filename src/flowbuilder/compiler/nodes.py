@@ -12,6 +12,8 @@ from typing import ClassVar, TypeAlias
 
 import msgspec
 
+from flowbuilder.compiler.read.scalars import UnusableNumber, value_of
+
 
 class Scalar(msgspec.Struct, gc=False, eq=False):
     """A text, number, boolean or null as it was written.
@@ -73,10 +75,23 @@ class Broken:
 Node: TypeAlias = Scalar | Sequence | Mapping | Broken
 
 
+def is_nothing(node: Scalar) -> bool:
+    """Tell whether a key was left without a value, or says `null`."""
+    return not node.style and node.text in ("", "~", "null", "Null", "NULL")
+
+
 def kind_of(node: Node) -> str:
     """Return what a node is, in words for a message."""
     if type(node) is Mapping:
         return "a mapping"
     if type(node) is Sequence:
         return "a list"
-    return "a text" if isinstance(node, Scalar) and node.style else "a single value"
+    if type(node) is not Scalar:
+        return "nothing"
+    try:
+        value = value_of(node)
+    except UnusableNumber:
+        return "a number"
+    if value is None:
+        return "nothing"
+    return "a text" if type(value) is str else "a boolean" if type(value) is bool else "a number"

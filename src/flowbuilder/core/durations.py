@@ -35,7 +35,9 @@ def parse_duration(text: str) -> float:
         return sum(float(n) * s for n, s in zip(match.groups(), _ISO_SECONDS, strict=True) if n)
     if re.fullmatch(r"\d+(\.\d+)?", text, re.ASCII):
         raise ValueError(f"'{text}' has no unit: write '{text}s', '{text}m' or '{text}h'")
-    raise ValueError(f"'{text}' is no duration: write for example '250ms', '10s', '1h30m', '2d' or 'PT10S'")
+    raise ValueError(
+        f"'{text[:60]}' is no duration: write for example '250ms', '10s', '1h30m', '2d' or 'PT10S'"
+    )
 
 
 def format_duration(seconds: float) -> str:
@@ -70,7 +72,7 @@ def parse_size(text: str) -> int:
     """
     match = _SIZE.fullmatch(text.strip())
     if not match:
-        raise ValueError(f"'{text}' is no size: write for example '64KiB' or '10MB'")
+        raise ValueError(f"'{text[:60]}' is no size: write for example '64KiB' or '10MB'")
     return int(float(match[1]) * _BYTES[match[2]])
 
 

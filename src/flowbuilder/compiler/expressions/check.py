@@ -133,7 +133,7 @@ def _names(expr: Expr, scope: ScopeNames) -> Iterator[Diagnostic]:
                 if root == "event":
                     yield _no_such_part(reference, scope.members[root])
                     continue
-                what = f"there is no '{name}' among the {root}"
+                what = f"there is no '{name[:60]}' among the {root}"
                 yield Diagnostic(UNKNOWN_NAME, what, reference.span, _near(name, scope.members[root]))
         elif root == "loop" and reference.path and reference.path[0] not in LOOP_FIELDS:
             what = f"'loop' has no '{reference.path[0]}'"
@@ -162,8 +162,8 @@ def _unknown(reference: Reference, scope: ScopeNames) -> Diagnostic:
     if not hints and name in FUNCTIONS:
         hints = (f"'{name}' is a function: write `{name}(…)`",)
     if not hints:
-        hints = (f"a text stands in quotes: '{name}'",)
-    return Diagnostic(UNKNOWN_NAME, f"there is no '{name}' here", reference.span, hints)
+        hints = (f"a text stands in quotes: '{name[:60]}'",)
+    return Diagnostic(UNKNOWN_NAME, f"there is no '{name[:60]}' here", reference.span, hints)
 
 
 def _where(name: str) -> tuple[str, ...]:

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from flowbuilder.compiler.lower.values import MARK, lower_condition, lower_value, no_expression, scalar_value
 from flowbuilder.compiler.nodes import Mapping as MappingNode
-from flowbuilder.compiler.nodes import Node, Scalar, Sequence
-from flowbuilder.compiler.read.scalars import UnusableNumber, value_of
+from flowbuilder.compiler.nodes import Node, Scalar, Sequence, is_nothing, kind_of
 from flowbuilder.core.durations import parse_duration, parse_size
 
 if TYPE_CHECKING:
@@ -28,13 +27,16 @@ class Field:
     schema: Mapping[str, Any]
 
 
-def _plain(ctx: Context, node: Node, key: str, wanted: str) -> Scalar | None:
+def _plain(ctx: Context, node: Node, key: str, wanted: str, hint: str = "") -> Scalar | None:
     """Return a scalar without expressions."""
     if type(node) is not Scalar:
         ctx.expected(wanted, node, key)
         return None
     if MARK in node.text:
         no_expression(ctx, node, key)
+        return None
+    if is_nothing(node):
+        ctx.expected(wanted, node, key, hint or f"give it a value, or leave out '{key}'")
         return None
     return node
 
@@ -44,21 +46,10 @@ def read_text(ctx: Context, node: Node, key: str) -> str | None:
     scalar = _plain(ctx, node, key, "a text")
     if scalar is None:
         return None
-    value = _meaning(scalar)
-    if type(value) is str:
-        return value
-    hint = f"quote it: '{scalar.text}'" if scalar.text else f"write a text, or leave out '{key}'"
-    what = "nothing" if value is None else "a boolean" if type(value) is bool else "a number"
-    ctx.error("FB203", f"'{key}' takes a text, and this is {what}", scalar, hint)
+    if kind_of(scalar) == "a text":
+        return scalar.text
+    ctx.expected("a text", scalar, key, f"quote it: '{scalar.text[:40]}'")
     return None
-
-
-def _meaning(scalar: Scalar) -> object:
-    """Return a scalar's value without warnings: the error that follows says more."""
-    try:
-        return value_of(scalar)
-    except UnusableNumber:
-        return 0
 
 
 def read_boolean(ctx: Context, node: Node, key: str) -> bool | None:
@@ -69,7 +60,8 @@ def read_boolean(ctx: Context, node: Node, key: str) -> bool | None:
     value = scalar_value(ctx, scalar)
     if type(value) is bool:
         return value
-    ctx.error("FB203", f"'{key}' takes true or false, and this is '{scalar.text[:40]}'", scalar)
+    if value is not ...:
+        ctx.error("FB203", f"'{key}' takes true or false, and this is '{scalar.text[:40]}'", scalar)
     return None
 
 
@@ -81,6 +73,8 @@ def integer(least: int, most: int) -> Field:
         if scalar is None:
             return None
         value = scalar_value(ctx, scalar)
+        if value is ...:
+            return None
         if type(value) is not int:
             ctx.error("FB203", f"'{key}' takes an integer, and this is '{scalar.text[:40]}'", scalar)
         elif not least <= value <= most:
@@ -100,6 +94,8 @@ def number(least: float, most: float) -> Field:
         if scalar is None:
             return None
         value = scalar_value(ctx, scalar)
+        if value is ...:
+            return None
         if type(value) is not int and type(value) is not float:
             ctx.error("FB203", f"'{key}' takes a number, and this is '{scalar.text[:40]}'", scalar)
         elif not least <= value <= most:
@@ -120,12 +116,18 @@ def duration_of(ctx: Context, node: Scalar, key: str) -> float | None:
     try:
         seconds = parse_duration(node.text)
     except ValueError as error:
-        ctx.error("FB208", f"'{key}': {str(error).partition(':')[0]}", node, str(error).partition(": ")[2])
+        _report_unit(ctx, error, node, key)
         return None
     if seconds > LONGEST:
         ctx.error("FB210", f"'{key}' is longer than ten years", node)
         return None
     return seconds
+
+
+def _report_unit(ctx: Context, error: ValueError, node: Scalar, key: str) -> None:
+    """Report a text that is no duration or size; how one is written is the hint."""
+    what, _, hint = str(error).rpartition(": write ")
+    ctx.error("FB208", f"'{key}': {what}", node, f"write {hint}")
 
 
 def read_duration(ctx: Context, node: Node, key: str) -> float | None:
@@ -154,7 +156,7 @@ def read_size(ctx: Context, node: Node, key: str) -> int | None:
     try:
         count = parse_size(scalar.text)
     except ValueError as error:
-        ctx.error("FB208", f"'{key}': {str(error).partition(':')[0]}", scalar, str(error).partition(": ")[2])
+        _report_unit(ctx, error, scalar, key)
         return None
     if not count:
         ctx.error("FB210", f"'{key}' must be more than nothing", scalar, f"leave out '{key}' for none")
@@ -188,9 +190,18 @@ def choice(*words: str, later: Mapping[str, str] | None = None) -> Field:
 IDENTIFIER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
+_LETTERS: Final = str.maketrans(
+    {"ß": "ss", "æ": "ae", "Æ": "Ae", "œ": "oe", "ø": "o", "Ø": "O", "ł": "l", "Ł": "L"}
+)
+"""Letters that Unicode does not take apart into an ASCII one and its mark."""
+
+
 def name_problem(name: str) -> str:
     """Return how a name that is no identifier could be written."""
-    better = re.sub(r"[^A-Za-z0-9_]+", "_", name).strip("_")
+    import unicodedata  # start-up time: most names are right
+
+    plain = unicodedata.normalize("NFKD", name.translate(_LETTERS)).encode("ascii", "ignore").decode()
+    better = re.sub(r"[^A-Za-z0-9_]+", "_", plain).strip("_")
     if better[:1].isdigit():
         better = "_" + better
     return f"write '{better}'" if better and len(better) <= 80 else ""
@@ -200,11 +211,26 @@ def check_name(ctx: Context, node: Scalar, what: str) -> bool:
     """Tell whether a key or name is an identifier, and report it if not."""
     if IDENTIFIER.fullmatch(node.text) and len(node.text) <= 100:
         return True
+    hints = [name_problem(node.text)]
     rule = "must consist of letters, digits and '_' and not begin with a digit"
     if len(node.text) > 100:
         rule = "has more than 100 characters"
-    ctx.error("FB204", f"the {what} '{node.text[:60]}' {rule}", node, name_problem(node.text))
+    elif not node.text.isascii():
+        other = next(letter for letter in node.text if not letter.isascii())
+        rule = f"has '{other}' in it, and must consist of a-z, A-Z, 0-9 and '_' and not begin with a digit"
+        hints.append(
+            "names stand in expressions, where each letter is ASCII, so that no two names look alike"
+        )
+        hints.append(_FOR_PEOPLE.get(what, ""))
+    ctx.error("FB204", f"the {what} '{node.text[:60]}' {rule}", node, *filter(None, hints))
     return False
+
+
+_FOR_PEOPLE: Final = {
+    "input": "the name that people read may stand in its schema, as `title`",
+    "task id": "the name that people read may stand in the task, as `name`",
+}
+"""Where a name goes that no expression can say."""
 
 
 def read_scalars(ctx: Context, node: Node, key: str) -> list[Scalar]:
@@ -245,7 +271,7 @@ def read_texts(ctx: Context, node: Node, key: str) -> dict[str, str]:
         return {}
     texts = {}
     for name, value in node.pairs.values():
-        scalar = _plain(ctx, value, f"{key}.{name.text[:40]}", "a text")
+        scalar = _plain(ctx, value, f"{key}.{name.text[:40]}", "a text", "write '' for an empty text")
         if scalar is not None:
             texts[name.text] = as_written(ctx, scalar, f"{key}.{name.text[:40]}")
     return texts

@@ -81,8 +81,8 @@ def _read_secrets(ctx: Context, node: Node, key: str) -> tuple[Scalar, ...]:
         return ()
     names: dict[str, Scalar] = {}
     for scalar in read_scalars(ctx, node, key):
-        check_name(ctx, scalar, "secret")
-        names.setdefault(scalar.text, scalar)
+        if check_name(ctx, scalar, "secret"):
+            names.setdefault(scalar.text, scalar)
     return tuple(names.values())
 
 

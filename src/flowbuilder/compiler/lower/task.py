@@ -294,6 +294,8 @@ def _type_of(ctx: Context, own: dict[str, Any], key: Scalar, node: Node) -> tupl
             ctx.error("FB202", f"task '{key.text[:60]}' has neither 'type' nor 'run'", key, hint)
         return "", node
     found = node.get("type") if type(node) is MappingNode else None
+    if not type_name:
+        ctx.error("FB206", "the task type is empty", found or node, "write for example `type: http`")
     return type_name, found or node
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from types import EllipsisType
 from typing import TYPE_CHECKING, Any
 
 from flowbuilder.compiler.expressions.codes import TEXT_CONDITION
@@ -42,7 +43,8 @@ def lower_scalar(ctx: Context, node: Scalar) -> Expr:
         return lower_template(ctx, node)
     if "{{" in text or "$" in text:
         warn_of_other_marks(ctx, node)
-    return Const(ctx.at(node), scalar_value(ctx, node))
+    value = scalar_value(ctx, node)
+    return ctx.unknown(node) if value is ... else Const(ctx.at(node), value)
 
 
 def lower_list(ctx: Context, node: Sequence) -> Expr:
@@ -65,13 +67,16 @@ def mapping_of(ctx: Context, node: Node, items: list[tuple[Scalar, Expr]]) -> Ex
     return Dict(ctx.at(node), tuple([(Const(ctx.at(key), key.text), value) for key, value in items]))
 
 
-def scalar_value(ctx: Context, node: Scalar) -> str | int | float | bool | None:
-    """Return what a scalar without expressions means; numbers that lose something are warned about."""
+def scalar_value(ctx: Context, node: Scalar) -> str | int | float | bool | EllipsisType | None:
+    """Return what a scalar without expressions means; numbers that lose something are warned about.
+
+    Of a number that no flow can hold, which is reported, it is `...`.
+    """
     try:
         value = value_of(node)
     except UnusableNumber as error:
         ctx.error("FB110", f"{node.text[:40]} {error}", node, "quote it if it is meant as a text")
-        return 0
+        return ...
     if prints_otherwise(node.text, value):
         ctx.warn(
             "FB111",

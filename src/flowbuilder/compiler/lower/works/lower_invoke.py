@@ -33,7 +33,11 @@ def lower(ctx: Context, key: Scalar, spec: TaskSpec, values: dict[str, Any], men
             originals[name_key.text] = original
             items.append((name_key, lowered))
         params = mapping_of(ctx, node, items)
-        check_parameters(ctx, spec, node, pairs, originals)
+        given = values.get("with")
+        if (
+            given is None or type(given) is Mapping
+        ):  # else it was reported that there are no parameters to check
+            check_parameters(ctx, spec, node, pairs, originals)
     mentions.of(params)
     effect = values.get("effect") or _effect(spec, params)
     return ir.Invoke(spec.name, params, effect, values.get("executor", "auto"))
