@@ -24,21 +24,24 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from flowbuilder.core.errors import FlowBuilderError
-from flowbuilder.testing.cases.case import REAL_SECONDS, Answer, Case, Expected, Mock, Sending
-from flowbuilder.testing.cases.drive import Outcome, run_case
+from flowbuilder.testing.cases.case import REAL_SECONDS, Answer, Case, CaseRun, Expected, Mock, Sending
+from flowbuilder.testing.cases.drive import run_case
+from flowbuilder.testing.cases.find import find_suites
 from flowbuilder.testing.cases.judge import given_to
-from flowbuilder.testing.cases.read import find_suites, read_suite
+from flowbuilder.testing.cases.read import read_suite
 
 if TYPE_CHECKING:
     import datetime as dt
 
     from flowbuilder.runtime.views import TaskView
     from flowbuilder.testing.cases.case import Suite
+    from flowbuilder.testing.cases.outcome import Outcome
 
 Mocked = Mapping[str, Any] | Callable[[Any], Any] | Sequence[Mapping[str, Any]]
 """What stands for a task: `{"output": …}`, `{"error": {…}}`, with a `delay` in seconds; a list of such,
 one for each call; or a function of the task's `with`."""
 _ANSWERS: Final = frozenset({"output", "error", "delay", "call"})
+_OF_A_RUN: Final = frozenset({"inputs", "key", "priority", "labels", "at", "after", "send"})
 _SENDINGS: Final = ("signal", "event", "approve", "reject", "cancel", "pause", "resume")
 
 
@@ -92,6 +95,16 @@ class FlowOutcome:
         """Seconds of virtual time that the run took."""
         return self._outcome.duration
 
+    @property
+    def runs(self) -> dict[str, FlowOutcome]:
+        """What came of each run, where the test starts several."""
+        return {name: FlowOutcome(one) for name, one in self._outcome.runs.items()}
+
+    @property
+    def same_as(self) -> str | None:
+        """The run before it that its start has given, where it began none of its own."""
+        return self._outcome.same_as
+
     def calls(self, task: str) -> list[Any]:
         """Return what each call of a mocked task (or of `type:…`) was given, in order.
 
@@ -123,6 +136,7 @@ class FlowTester:
         secrets: Mapping[str, str] | None = None,
         config: Mapping[str, Any] | None = None,
         send: Iterable[Mapping[str, Any]] = (),
+        runs: Mapping[str, Mapping[str, Any]] | None = None,
         clock: dt.datetime | None = None,
         only_mocks: bool = False,
         timeout: float = REAL_SECONDS,
@@ -136,6 +150,8 @@ class FlowTester:
             secrets: values by name; those that are not given get one that shows what it is.
             config: values of the flow's `config`, in place of those of the profile.
             send: what happens to the run, in order, as in `send` of a file of tests; `at` in seconds.
+            runs: several runs by name, each with `inputs`, `key`, `priority`, `labels`, `at` (in seconds), `after`
+                and `send`; what came of each is in `runs` of what is returned.
             clock: when the virtual clock starts; with a time zone.
             only_mocks: a task that calls something and is not mocked is an error.
             timeout: seconds on the wall.
@@ -156,6 +172,7 @@ class FlowTester:
             clock=None if clock is None else clock.timestamp(),
             sendings=tuple(_sending(each) for each in send),
             expected=Expected(),
+            runs=_runs(runs or {}, inputs or {}),
             timeout=timeout,
         )
         outcome = _on_a_loop_of_its_own(case)
@@ -198,6 +215,22 @@ def _sending(given: Mapping[str, Any]) -> Sending:
     name = given[what[0]] if isinstance(given[what[0]], str) else ""
     payload = given.get("payload", given.get("form", given.get("reason")))
     return Sending(what[0], name, payload, given.get("by"), given.get("at"))  # type: ignore[arg-type]
+
+
+def _runs(given: Mapping[str, Mapping[str, Any]], inputs: Mapping[str, Any]) -> tuple[CaseRun, ...]:
+    runs: list[CaseRun] = []
+    for name, said in given.items():
+        if unknown := set(said) - _OF_A_RUN:
+            known = ", ".join(sorted(_OF_A_RUN))
+            raise FlowBuilderError(f"the run '{name}' has no '{min(unknown)}'; it may have {known}")
+        after = said.get("after")
+        if after is not None and after not in [run.name for run in runs]:
+            raise FlowBuilderError(f"the run '{name}' begins after '{after}', which does not stand before it")
+        fields = {key: value for key, value in said.items() if key != "send"}
+        fields["inputs"] = {**inputs, **said.get("inputs", {})}
+        sendings = tuple(_sending(each) for each in said.get("send", ()))
+        runs.append(CaseRun(name, sendings=sendings, **fields))
+    return tuple(runs)
 
 
 def _on_a_loop_of_its_own(case: Case) -> Outcome:

@@ -93,3 +93,29 @@ def test_the_suites_of_a_folder_are_there_to_be_looked_at(flow_test: FlowTester,
     (suite,) = flow_test.suites(orders.parent)
 
     assert [case.name for case in suite.cases] == ["one", "two"]
+
+
+def test_several_runs_of_a_flow_are_started(folder_of_runs: Path, flow_test: FlowTester) -> None:
+    outcome = flow_test(
+        folder_of_runs / "one.yaml",
+        runs={"first": {}, "second": {"at": 60, "priority": 90}, "third": {"after": "second", "at": 5}},
+    )
+
+    assert outcome.order == ["first", "second", "third"]
+    assert {name: run.duration for name, run in outcome.runs.items()} == {
+        "first": 100,
+        "second": 140,
+        "third": 100,
+    }
+    with pytest.raises(FlowBuilderError, match="begins after 'x'"):
+        flow_test(folder_of_runs / "one.yaml", runs={"first": {"after": "x"}})
+    with pytest.raises(FlowBuilderError, match="has no 'input'"):
+        flow_test(folder_of_runs / "one.yaml", runs={"first": {"input": {}}})
+
+
+@pytest.fixture
+def folder_of_runs(tmp_path: Path) -> Path:
+    (tmp_path / "one.yaml").write_text(
+        "flow: one\nconcurrency: 1\ntasks: {rest: {type: sleep, with: {for: 100s}}}\n"
+    )
+    return tmp_path

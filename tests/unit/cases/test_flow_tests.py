@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from flowbuilder.core.errors import FlowError, NotFound
-from flowbuilder.testing.cases.read import find_suites, read_suite
+from flowbuilder.testing.cases.find import find_suites
+from flowbuilder.testing.cases.read import read_suite
 from flowbuilder.testing.cases.suite import Result, coverage, run_cases
 
 FLOW = """
@@ -174,8 +175,11 @@ def test_inputs_that_break_their_schemas_are_refused(folder: Path) -> None:
 
 def test_a_mock_of_no_task_is_told(folder: Path) -> None:
     (told,) = problems(folder, "inputs: {day: x}\nmocks: {fech: {output: 1}}")
+    assert told.startswith("there is no task 'fech' to be mocked (")
+    assert told.endswith("orders.test.yaml:4:13); did you mean 'fetch'?")
 
-    assert told.startswith("there is no task 'fech' to be mocked; there are fetch, size, rows")
+    (told,) = problems(folder, "inputs: {day: x}\nmocks: {zzz: {output: 1}}")
+    assert told.endswith("; there are fetch, size, rows, notify, pause, rare")
 
 
 def test_only_mocks_names_every_call_that_is_not_mocked(folder: Path) -> None:

@@ -78,7 +78,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _cases(arguments: argparse.Namespace) -> list[Case]:
-    from flowbuilder.testing.cases.read import SUFFIX, find_suites, read_suite  # start-up time
+    from flowbuilder.testing.cases.find import SUFFIX, find_suites  # start-up time
+    from flowbuilder.testing.cases.read import read_suite
 
     if arguments.jobs is not None and arguments.jobs < 1:
         raise UsageError("--jobs is 1 or more", "test")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from types import EllipsisType
 from typing import TYPE_CHECKING, Any
 
 from flowbuilder.compiler.expressions.codes import TEXT_CONDITION
@@ -16,6 +15,8 @@ from flowbuilder.compiler.read.quoting import quote_expressions, quote_value
 from flowbuilder.compiler.read.scalars import UnusableNumber, prints_otherwise, value_of
 
 if TYPE_CHECKING:
+    from types import EllipsisType
+
     from flowbuilder.compiler.lower.context import Context
 
 MARK = "${{"

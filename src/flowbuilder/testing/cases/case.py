@@ -71,6 +71,26 @@ class Expected(msgspec.Struct, frozen=True):
     """From how many to how many seconds of virtual time it took."""
     that: tuple[tuple[str, Expr], ...] = ()
     """Conditions over `outputs`, `tasks`, `error`, `run`, `calls`; each with its text."""
+    same_as: str | None = None
+    """Of one of several runs: the one that its start has given in place of a new one."""
+
+
+class CaseRun(msgspec.Struct, frozen=True):
+    """One run that a test starts."""
+
+    name: str = ""
+    """Empty where the test starts only one."""
+    inputs: Mapping[str, Any] = {}
+    key: str | None = None
+    """Makes the start idempotent, as `--key` does."""
+    priority: int | None = None
+    labels: Mapping[str, str] = {}
+    at: float = 0.0
+    """Seconds of virtual time after the start of the test, or after the end of `after`."""
+    after: str | None = None
+    """The run whose end it waits for."""
+    sendings: tuple[Sending, ...] = ()
+    expected: Expected = Expected()
 
 
 class Case(msgspec.Struct, frozen=True):
@@ -95,9 +115,17 @@ class Case(msgspec.Struct, frozen=True):
     """When the virtual clock starts, in seconds since 1970 UTC."""
     sendings: tuple[Sending, ...] = ()
     expected: Expected = Expected()
+    runs: tuple[CaseRun, ...] = ()
+    """Several runs, in the order in which they start; each has inputs, sendings and expectations of its own,
+    and `expected` says what holds for all of them together."""
     timeout: float = REAL_SECONDS
     skip: str | None = None
     """Why it is not run."""
+
+    @property
+    def starts(self) -> tuple[CaseRun, ...]:
+        """Return all runs, also where the test starts one and does not name it."""
+        return self.runs or (CaseRun(inputs=self.inputs, sendings=self.sendings, expected=self.expected),)
 
 
 class Suite(msgspec.Struct, frozen=True):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from flowbuilder.compiler import ir
     from flowbuilder.runtime.views import TaskView
-    from flowbuilder.testing.cases.drive import Outcome
+    from flowbuilder.testing.cases.outcome import Outcome
 
 _BEGUN = frozenset({"succeeded", "failed", "running", "waiting", "cancelled"})
 

@@ -4,73 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import time
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-import msgspec
-
-from flowbuilder.compiler.codegen import generate
-from flowbuilder.compiler.inputs import input_checker
-from flowbuilder.compiler.passes import optimize
-from flowbuilder.compiler.passes.graphs import all_tasks
-from flowbuilder.core import values
-from flowbuilder.core.errors import FlowBuilderError, InputError
+from flowbuilder.core.errors import FlowBuilderError, InputError, KeyConflict
 from flowbuilder.core.failure import failure
-from flowbuilder.runtime.plans import Definition
-from flowbuilder.runtime.project import find_project
-from flowbuilder.runtime.recovered import replay
-from flowbuilder.runtime.settings import read_settings
-from flowbuilder.runtime.start import Start
-from flowbuilder.runtime.views import RunView
+from flowbuilder.runtime.events import RunEvent
 from flowbuilder.sdk.engine import Engine
 from flowbuilder.sdk.load import load
 from flowbuilder.storage.api import LIVE
-from flowbuilder.testing.cases.branches import BRANCH, watched
-from flowbuilder.testing.cases.case import TYPE
-from flowbuilder.testing.cases.mocks import MOCK, Called, Mocks, is_mocked, type_of, with_mocks
-from flowbuilder.testing.cases.sending import SOURCE, Sender
+from flowbuilder.testing.cases.mocks import MOCK, Mocks
+from flowbuilder.testing.cases.outcome import Outcome, outcome_of
+from flowbuilder.testing.cases.prepared import plan_of, secrets_of, settings_of, start, unknown_mocks
+from flowbuilder.testing.cases.sending import Sender
 from flowbuilder.testing.fake_clock import FakeClock
 
 if TYPE_CHECKING:
-    from flowbuilder.compiler import ir
     from flowbuilder.core.plan import FlowPlan
     from flowbuilder.runtime.config import Config
+    from flowbuilder.runtime.state import Execution
+    from flowbuilder.runtime.views import RunView
     from flowbuilder.sdk.load import LoadedFlow
     from flowbuilder.sdk.run import Run
-    from flowbuilder.testing.cases.case import Case
+    from flowbuilder.testing.cases.case import Case, CaseRun
 
 LOOK_AGAIN: Final = 0.002
-"""Seconds of real time between two looks at whether the run only waits."""
+"""Seconds of real time between two looks at whether the runs only wait."""
 IDLE_LOOKS: Final = 3
 """So often in a row it must be seen that nothing happens before the time moves on."""
-REACHES_OUT: Final = frozenset({"http", "shell", "script", "python", "sql", "file", "email", "llm", "agent"})
-"""Types that do something outside of the engine."""
-
-
-class Outcome(msgspec.Struct):
-    """What came of a run in a test."""
-
-    status: str
-    outputs: Any = None
-    error: dict[str, Any] | None = None
-    view: RunView | None = None
-    """None where the run did not start."""
-    calls: list[Called] = []
-    order: list[str] = []
-    """Paths of tasks in the order in which they ended."""
-    events: list[tuple[str, Any]] = []
-    """What was emitted: names and payloads."""
-    logs: list[str] = []
-    duration: float = 0.0
-    """Seconds of virtual time."""
-    seconds: float = 0.0
-    """Seconds on the wall."""
-    problem: str | None = None
-    """Why the test could not be carried to its end."""
-    branches: dict[str, int] = {}
-    """For each task that chooses a value, the number of the case that held."""
 
 
 async def run_case(case: Case) -> Outcome:
@@ -92,165 +53,222 @@ async def run_case(case: Case) -> Outcome:
     return outcome
 
 
-def settings_of(flow: Path) -> Config:
-    """Return the settings of the project that a flow belongs to: its queues, its limits.
-
-    Raises:
-        ConfigError: they are wrong.
-    """
-    return read_settings(find_project(flow.absolute().parent), os.environ).config
-
-
-def plan_of(case: Case, loaded: LoadedFlow) -> FlowPlan:
-    """Return the plan of a flow with mocks in it."""
-    flow = watched(with_mocks(loaded.flow, case.mocks))
-    definition = Definition(flow.at.file, dict(loaded.sources))
-    plan = generate(
-        optimize(flow).flow,
-        definition=msgspec.msgpack.encode(definition),
-        check_inputs=input_checker(flow),
-    )
-    plan.folder = Path(definition.file).absolute().parent
-    return plan
-
-
-def unknown_mocks(case: Case, flow: ir.Flow) -> list[str]:
-    """Return what is wrong with a test's mocks: those of no task, and, if so wanted, what is not mocked."""
-    tasks = {path: type_of(task.work) for path, task in all_tasks(flow)}
-    known = ", ".join(list(tasks)[:10])
-    problems = [
-        f"there is no task '{name}' to be mocked; there are {known}"
-        for name, mock in case.mocks.items()
-        if not name.startswith(TYPE)
-        and not any(is_mocked({name: mock}, path, type) for path, type in tasks.items())
-    ]
-    if case.only_mocks:
-        problems += [
-            f"the task '{path}' ({type}) is not mocked, and 'only_mocks' is set"
-            for path, type in tasks.items()
-            if type in REACHES_OUT and not is_mocked(case.mocks, path, type)
-        ]
-    return problems
-
-
 async def _run(case: Case, loaded: LoadedFlow, clock: FakeClock, config: Config) -> Outcome:
     mocks = Mocks(case.mocks, clock)
     plan = plan_of(case, loaded)
-    engine = Engine(":memory:", config, clock=clock, secrets=_secrets(case, loaded))
-    started_at = clock.now()
+    engine = Engine(":memory:", config, clock=clock, secrets=secrets_of(case, loaded))
     try:
         async with asyncio.timeout(case.timeout), engine:
             engine.core.machine.attempts.teach(MOCK, mocks)
             engine.core.machine.plans.know(plan)
+            driver = _Driver(case, plan, engine, clock, mocks)
             try:
-                run = await _start(engine, plan, case)
-            except InputError as error:
-                return Outcome("refused", error=failure("input", str(error)))
-            problem = await _to_the_end(
-                engine, run, clock, mocks, Sender(case.sendings, engine, run, started_at)
-            )
-            return await _outcome(engine, run, mocks, clock.now() - started_at, problem)
+                problem = await driver.to_the_end()
+                return await driver.outcome(problem)
+            finally:
+                await driver.close()
     except TimeoutError:
         return Outcome("not ended", calls=mocks.calls, problem=f"it did not end within {case.timeout:g} s")
     except FlowBuilderError as error:
         return Outcome("not run", calls=mocks.calls, problem=str(error))
 
 
-async def _start(engine: Engine, plan: FlowPlan, case: Case) -> Run:
-    """Start the run, with the profile and the configuration that the test wants.
+class _Going:
+    """A run of the test that was asked for."""
 
-    A connection that the profile lacks is missed by the task that uses it, if that is not mocked.
-    """
-    machine = engine.core.machine
-    about: dict[str, Any] = {} if case.profile is None else {"profile": case.profile}
-    if plan.connections or case.config is not None:
-        profile = machine.profiles.profile(plan.folder, case.profile)
-        plan.connections = {
-            name: type for name, type in plan.connections.items() if name in profile.connections
-        }
-        if case.config is not None and plan.check_config is not None:
-            about["config"] = plan.check_config({**profile.config, **case.config})
-    row = await machine.runs.start(plan, case.inputs, Start(about=about or None))
-    return await engine.get(row.id)
+    def __init__(self, run: Run, sender: Sender, asked_at: float, same_as: str | None) -> None:
+        self.run = run
+        self.sender = sender
+        self.asked_at = asked_at
+        self.same_as = same_as
+        self.ended: asyncio.Future[RunView] = asyncio.ensure_future(run.wait())
+        self.ended_at: float | None = None
 
 
-def _secrets(case: Case, loaded: LoadedFlow) -> dict[str, str]:
-    """Return the values of secrets: those of the test, and for the others one that shows what it is."""
-    return {name: f"secret-{name}-of-the-test" for name in loaded.flow.secrets} | dict(case.secrets)
+class _Driver:
+    """Carries the runs of a test to their ends: starts each at its moment, sends what is to be sent, lets time pass."""
 
+    def __init__(self, case: Case, plan: FlowPlan, engine: Engine, clock: FakeClock, mocks: Mocks) -> None:
+        self._case, self._plan, self._engine, self._clock, self._mocks = case, plan, engine, clock, mocks
+        self._began_at = clock.now()
+        self._coming: list[CaseRun] = list(case.starts)
+        self._going: dict[str, _Going] = {}
+        self._refused: dict[str, Outcome] = {}
+        self._listener = engine.core.machine.bus.listen(limit=1_000_000)
+        self._ends: list[str] = []
+        """Runs in the order in which they ended."""
+        self._listening = asyncio.ensure_future(self._listen())
 
-async def _to_the_end(engine: Engine, run: Run, clock: FakeClock, mocks: Mocks, sender: Sender) -> str | None:
-    """Return when the run has ended, or why it never will; jumps over its waits."""
-    ended = asyncio.ensure_future(run.wait())
-    looks = 0
-    try:
+    async def close(self) -> None:
+        """Stop to look at the runs; ends with the engine."""
+        self._engine.core.machine.bus.leave(self._listener)
+        await self._listening
+        for going in self._going.values():
+            going.ended.cancel()
+            with contextlib.suppress(BaseException):
+                await going.ended
+
+    async def _listen(self) -> None:
+        async for event in self._listener:
+            if isinstance(event, RunEvent) and event.status not in LIVE:
+                self._ends.append(event.run_id)
+
+    async def to_the_end(self) -> str | None:
+        """Return when all runs have ended, or why one never will; jumps over their waits."""
+        looks = 0
         while True:
-            await asyncio.wait({ended}, timeout=LOOK_AGAIN)
-            if ended.done():
-                await ended
+            await self._start_due()
+            if going := [each.ended for each in self._open()]:
+                await asyncio.wait(going, timeout=LOOK_AGAIN, return_when=asyncio.FIRST_COMPLETED)
+            elif self._coming:
+                await asyncio.sleep(LOOK_AGAIN)
+            if await self._take_ends():
+                looks = 0
+                continue
+            if not self._open() and not self._coming:
                 return None
-            looks = looks + 1 if _only_waits(engine, mocks) else 0
+            looks = looks + 1 if self._only_waits() else 0
             if looks < IDLE_LOOKS:
                 continue
             looks = 0
-            if await sender.send_due(clock.now()):
+            if await self._send_due():
                 continue
-            moments = (engine.core.machine.timers.next_moment(), mocks.next_moment(), sender.next_moment())
-            known = [moment for moment in moments if moment is not None]
-            if (await engine.row(run.id)).status not in LIVE or not _only_waits(engine, mocks):
-                continue  # it has ended a moment ago, or goes on
-            if known:
-                clock.jump(min(known))
-            elif not await sender.send_next():
-                return await _stuck(engine, run)
-    finally:
-        ended.cancel()
-        with contextlib.suppress(BaseException):
-            await ended
+            if await self._has_moved():
+                continue  # one has ended a moment ago, or goes on
+            if (moment := self._next_moment()) is not None:
+                self._clock.jump(moment)
+            elif not await self._send_next():
+                return await self._stuck()
 
+    # -- starting ------------------------------------------------------------------
 
-def _only_waits(engine: Engine, mocks: Mocks) -> bool:
-    """Tell whether nothing happens until the time moves on or somebody sends something."""
-    machine = engine.core.machine
-    if machine.committer.outstanding or machine.recovery.busy:
-        return False
-    working = 0
-    for run in machine.runs.live.values():
-        if run.dirty or run.busy or run.ready:
+    async def _start_due(self) -> None:
+        """Start the runs whose moment has come, in the order in which they stand."""
+        while due := [run for run in self._coming if self._is_due(run)]:
+            for run in due:
+                self._coming.remove(run)
+                await self._start(run)
+            await self._take_ends()
+
+    def _is_due(self, run: CaseRun) -> bool:
+        moment = self._moment_of(run)
+        return moment is not None and moment <= self._clock.now()
+
+    def _moment_of(self, run: CaseRun) -> float | None:
+        """Return when a run is to start; None while that is not known."""
+        if run.after is None:
+            return self._began_at + run.at
+        if run.after in self._refused:
+            return self._clock.now()
+        before = self._going.get(run.after)
+        return None if before is None or before.ended_at is None else before.ended_at + run.at
+
+    async def _start(self, run: CaseRun) -> None:
+        now = self._clock.now()
+        try:
+            handle = await start(self._engine, self._plan, self._case, run)
+        except (InputError, KeyConflict) as error:
+            self._refused[run.name] = Outcome("refused", error=failure("input", str(error)))
+            return
+        same_as = next((name for name, going in self._going.items() if going.run.id == handle.id), None)
+        sender = Sender(run.sendings, self._engine, handle, now)
+        self._going[run.name] = _Going(handle, sender, now, same_as)
+
+    # -- going on ------------------------------------------------------------------
+
+    def _open(self) -> list[_Going]:
+        return [going for going in self._going.values() if not going.ended.done()]
+
+    async def _take_ends(self) -> bool:
+        """Note when runs have ended; tell whether any has."""
+        ended = [going for going in self._going.values() if going.ended.done() and going.ended_at is None]
+        for going in ended:
+            going.ended_at = (await going.ended).ended_at or self._clock.now()
+        return bool(ended)
+
+    def _only_waits(self) -> bool:
+        """Tell whether nothing happens until the time moves on or somebody sends something."""
+        machine = self._engine.core.machine
+        if machine.committer.outstanding or machine.recovery.busy:
             return False
-        working += len(run.executions) - run.parked
-    return working == mocks.sleeping
+        working = 0
+        for run in machine.runs.live.values():
+            if run.dirty or run.busy or run.ready:
+                return False
+            working += sum(not _stands_in_line(execution) for execution in run.executions)
+        return working == self._mocks.sleeping
+
+    async def _has_moved(self) -> bool:
+        for going in self._open():
+            if (await self._engine.row(going.run.id)).status not in LIVE:
+                return True
+        return not self._only_waits()
+
+    def _next_moment(self) -> float | None:
+        """Return the next moment at which anything happens by itself, or is to be sent or started."""
+        moments = [self._engine.core.machine.timers.next_moment(), self._mocks.next_moment()]
+        moments += [going.sender.next_moment() for going in self._open()]
+        moments += [self._moment_of(run) for run in self._coming]
+        return min((moment for moment in moments if moment is not None), default=None)
+
+    async def _send_due(self) -> bool:
+        for going in self._open():
+            if await going.sender.send_due(self._clock.now()):
+                return True
+        return False
+
+    async def _send_next(self) -> bool:
+        for going in self._open():
+            if await going.sender.send_next():
+                return True
+        return False
+
+    async def _stuck(self) -> str:
+        told = []
+        for name, going in self._going.items():
+            if going.ended.done() or going.same_as is not None:
+                continue
+            view = await self._engine.show(going.run.id)
+            waiting = [path for path, task in view.tasks.items() if task.status in ("waiting", "running")]
+            what = ", ".join(waiting) or "nothing"
+            told.append(f"the run{f' {name}' if name else ''} waits for ever, in {what}")
+            await going.run.cancel("the test has nothing more to send")
+        await asyncio.wait([going.ended for going in self._going.values()], timeout=1)
+        return "; ".join(told) + ": `send` what it waits for, or give it a `timeout`"
+
+    # -- what came of it -----------------------------------------------------------
+
+    async def outcome(self, problem: str | None) -> Outcome:
+        """Return what came of the run, or of all runs together and each by itself."""
+        if not self._case.runs:
+            if "" in self._refused:
+                return self._refused[""]
+            going = self._going[""]
+            duration = self._clock.now() - going.asked_at
+            return await outcome_of(self._engine, going.run.id, self._mocks.calls, duration, problem)
+        each = dict(self._refused)
+        for name, going in self._going.items():
+            duration = (going.ended_at or self._clock.now()) - going.asked_at
+            each[name] = await outcome_of(self._engine, going.run.id, self._mocks.calls, duration, problem)
+            each[name].same_as = going.same_as
+        runs = {run.name: each[run.name] for run in self._case.runs if run.name in each}
+        return Outcome(
+            status="ended",
+            calls=self._mocks.calls,
+            order=self._order_of_ends(),
+            events=[event for one in runs.values() if one.same_as is None for event in one.events],
+            logs=[line for one in runs.values() if one.same_as is None for line in one.logs],
+            duration=self._clock.now() - self._began_at,
+            problem=problem,
+            runs=runs,
+        )
+
+    def _order_of_ends(self) -> list[str]:
+        """Return the names of runs in the order in which they ended."""
+        names = {going.run.id: name for name, going in self._going.items() if going.same_as is None}
+        return list(dict.fromkeys(names[id] for id in self._ends if id in names))
 
 
-async def _stuck(engine: Engine, run: Run) -> str:
-    view = await engine.show(run.id)
-    waiting = [path for path, task in view.tasks.items() if task.status in ("waiting", "running")]
-    await run.cancel("the test has nothing more to send")
-    what = ", ".join(waiting) or "nothing"
-    return f"the run waits for ever, in {what}: `send` what it waits for, or give it a `timeout`"
-
-
-async def _outcome(engine: Engine, run: Run, mocks: Mocks, duration: float, problem: str | None) -> Outcome:
-    view = await engine.show(run.id)
-    branches = {path: view.tasks.pop(path).output for path in list(view.tasks) if path.endswith(BRANCH)}
-    store = engine.core.machine.store
-    journal = replay(store.journal(run.id), store.blobs().get)
-    return Outcome(
-        status=view.status,
-        outputs=values.to_json(view.outputs),
-        error=view.error,
-        view=view,
-        calls=mocks.calls,
-        order=[path for path in journal.ended if not path.endswith(BRANCH)],
-        events=[
-            (event.name, values.decode(event.payload))
-            for event in await engine.events()
-            if event.source != SOURCE
-        ],
-        logs=[line.message for _, line in await engine.logs(run.id)],
-        duration=duration,
-        problem=problem,
-        branches={
-            path.removesuffix(BRANCH): number for path, number in branches.items() if number is not None
-        },
-    )
+def _stands_in_line(execution: Execution) -> bool:
+    """Tell whether an execution waits: for a moment, for another run, or for a place that others have."""
+    return execution.parked or (execution.held is not None and execution.held.waits is not None)

@@ -6,23 +6,21 @@ import datetime as dt
 import fnmatch
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
-
 from flowbuilder.core import values
 from flowbuilder.core.errors import ExpressionError
 from flowbuilder.core.globs import kind_matches
-from flowbuilder.testing.cases.case import TYPE
+from flowbuilder.testing.cases.case import TYPE, Expected
 from flowbuilder.testing.cases.conditions import condition
+from flowbuilder.testing.cases.differences import MISSING, differences, parts, shown
 from flowbuilder.testing.cases.mocks import plain_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from flowbuilder.runtime.views import TaskView
-    from flowbuilder.testing.cases.case import Case, Expected
-    from flowbuilder.testing.cases.drive import Outcome
+    from flowbuilder.testing.cases.case import Case
+    from flowbuilder.testing.cases.outcome import Outcome
 
-_MISSING: Final = object()
 _TOLERANCE: Final = 0.001
 """Seconds by which a duration may differ: virtual time passes in jumps."""
 
@@ -31,7 +29,37 @@ def judge(case: Case, outcome: Outcome) -> list[str]:
     """Return every difference, in words; none if the test has passed."""
     if outcome.problem is not None:
         return [outcome.problem, *_ended_with(outcome)]
+    if not case.runs:
+        return _judge_run(case.expected, outcome)
+    told = []
+    for run in case.runs:
+        one = outcome.runs[run.name]
+        told += [f"runs.{run.name}.{problem}" for problem in _of_several(run.expected, one)]
     expected = case.expected
+    return [
+        *told,
+        *_order(expected, outcome),
+        *_calls(expected, outcome),
+        *_events(expected, outcome),
+        *_logs(expected, outcome),
+        *_duration(expected, outcome),
+        *_that(expected, outcome),
+    ]
+
+
+def _of_several(expected: Expected, outcome: Outcome) -> list[str]:
+    """Return the differences of one of several runs, whose start may have given one of before."""
+    if expected.same_as == outcome.same_as:
+        if expected.same_as is not None and expected == Expected(same_as=expected.same_as):
+            return []  # how it ends is looked at where it began
+        return _judge_run(expected, outcome)
+    if expected.same_as is None:
+        return [f"same_as: it began no run of its own, and gave the run '{outcome.same_as}'"]
+    got = "began a run of its own" if outcome.same_as is None else f"gave the run '{outcome.same_as}'"
+    return [f"same_as: expected the run '{expected.same_as}', and it {got}"]
+
+
+def _judge_run(expected: Expected, outcome: Outcome) -> list[str]:
     return [
         *_status(expected, outcome),
         *_outputs(expected, outcome),
@@ -41,7 +69,7 @@ def judge(case: Case, outcome: Outcome) -> list[str]:
         *_events(expected, outcome),
         *_logs(expected, outcome),
         *_duration(expected, outcome),
-        *_that(case, outcome),
+        *_that(expected, outcome),
     ]
 
 
@@ -80,7 +108,7 @@ def _error(where: str, expected: Mapping[str, Any], got: Mapping[str, Any] | Non
 def _outputs(expected: Expected, outcome: Outcome) -> Iterator[str]:
     got = outcome.outputs if isinstance(outcome.outputs, dict) else {}
     for name, value in (expected.outputs or {}).items():
-        yield from differences(f"outputs.{name}", value, got.get(name, _MISSING))
+        yield from differences(f"outputs.{name}", value, got.get(name, MISSING))
 
 
 def _tasks(expected: Expected, outcome: Outcome) -> Iterator[str]:
@@ -152,13 +180,11 @@ def given_to(outcome: Outcome, name: str) -> list[Any] | None:
 
 def _attempts(outcome: Outcome, name: str) -> int:
     """Return how often a task was tried; of a map, its elements."""
-    view = outcome.view
-    if view is None:
-        return 0
-    known = (*view.tasks.items(), *view.elements.items())
+    views = [one.view for one in outcome.each if one.view is not None]
     return sum(
         task.attempts
-        for path, task in known
+        for view in views
+        for path, task in (*view.tasks.items(), *view.elements.items())
         if task.items is None and (path == name or plain_path(path) == name)
     )
 
@@ -198,11 +224,11 @@ def _seconds(seconds: float) -> str:
     return str(dt.timedelta(seconds=round(seconds, 3)))
 
 
-def _that(case: Case, outcome: Outcome) -> Iterator[str]:
-    if not case.expected.that:
+def _that(expected: Expected, outcome: Outcome) -> Iterator[str]:
+    if not expected.that:
         return
-    scope = _scope(case, outcome)
-    for text, tree in case.expected.that:
+    scope = _scope(outcome)
+    for text, tree in expected.that:
         try:
             holds = condition(tree)(scope)
         except ExpressionError as error:
@@ -212,7 +238,7 @@ def _that(case: Case, outcome: Outcome) -> Iterator[str]:
                 yield f"that: {text} does not hold"
 
 
-def _scope(case: Case, outcome: Outcome) -> dict[str, Any]:
+def _scope(outcome: Outcome) -> dict[str, Any]:
     view = outcome.view
     tasks = {} if view is None else {path: _task(task) for path, task in view.tasks.items()}
     names = {call.task for call in outcome.calls} | {plain_path(call.task) for call in outcome.calls}
@@ -223,6 +249,16 @@ def _scope(case: Case, outcome: Outcome) -> dict[str, Any]:
         "error": outcome.error,
         "run": {"status": outcome.status, "duration": outcome.duration},
         "calls": {name: given_to(outcome, name) or [] for name in sorted(names)},
+        "runs": {name: _run(one) for name, one in outcome.runs.items()},
+    }
+
+
+def _run(outcome: Outcome) -> dict[str, Any]:
+    """Return one of several runs as conditions see it."""
+    scope = _scope(outcome)
+    return {
+        **{name: scope[name] for name in ("inputs", "outputs", "tasks", "error", "calls")},
+        **scope["run"],
     }
 
 
@@ -235,40 +271,3 @@ def _task(task: TaskView) -> dict[str, Any]:
         "errors": task.errors or [],
         "attempts": task.attempts,
     }
-
-
-def differences(where: str, expected: Any, got: Any) -> Iterator[str]:
-    """Yield where two values differ, each place by itself."""
-    if got is _MISSING:
-        yield f"{where}: expected {shown(expected)}, got nothing"
-    elif isinstance(expected, dict) and isinstance(got, dict):
-        for key in {**expected, **got}:
-            if key not in expected:
-                yield f"{where}.{key}: not expected, got {shown(got[key])}"
-            else:
-                yield from differences(f"{where}.{key}", expected[key], got.get(key, _MISSING))
-    elif isinstance(expected, list) and isinstance(got, list):
-        for number, (one, other) in enumerate(zip(expected, got, strict=False)):
-            yield from differences(f"{where}[{number}]", one, other)
-        if len(expected) != len(got):
-            yield f"{where}: expected {len(expected)} elements, got {len(got)}"
-    elif isinstance(expected, bool) != isinstance(got, bool) or expected != got:
-        yield f"{where}: expected {shown(expected)}, got {shown(got)}"
-
-
-def parts(where: str, expected: Any, got: Any) -> Iterator[str]:
-    """Yield where a value lacks what is expected; members of mappings that are not named do not count."""
-    if isinstance(expected, dict) and isinstance(got, dict):
-        for key, value in expected.items():
-            yield from parts(f"{where}.{key}" if where else key, value, got.get(key, _MISSING))
-    else:
-        yield from differences(where, expected, got)
-
-
-def shown(value: Any, most: int = 200) -> str:
-    """Return a value for a message, shortened."""
-    try:
-        text = msgspec.json.encode(values.to_json(value)).decode()
-    except (TypeError, ValueError):
-        text = repr(value)
-    return text if len(text) <= most else text[: most - 1] + "…"

@@ -122,6 +122,8 @@ class Called(msgspec.Struct, frozen=True):
     given: Any
     """What the task's `with` came to; secrets masked."""
     attempt: int
+    run: str = ""
+    """The run that it belongs to."""
 
 
 class Mocks:
@@ -154,7 +156,7 @@ class Mocks:
         if call.secrets:
             masker = Masker({str(number): value for number, value in enumerate(call.secrets)})
             given = masker.value(given)
-        self.calls.append(Called(call.task, call.params["type"], given, call.attempt))
+        self.calls.append(Called(call.task, call.params["type"], given, call.attempt, call.run_id))
         answer = self._answer(call.task, call.params["type"])
         if answer.delay:
             await self._take(answer.delay)

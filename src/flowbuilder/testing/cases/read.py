@@ -4,28 +4,29 @@ from __future__ import annotations
 
 import datetime as dt
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import Any, Final, NoReturn
+
+from msgspec.structs import replace
 
 from flowbuilder.compiler.findings import Findings
 from flowbuilder.compiler.limits import DEFAULT_LIMITS
 from flowbuilder.compiler.lower.context import Context
-from flowbuilder.compiler.lower.fields import BOOLEAN, DELAY, DURATION, TEXT, Field
+from flowbuilder.compiler.lower.fields import BOOLEAN, DURATION, TEXT, Field
 from flowbuilder.compiler.lower.record import Key, Table, read_record
-from flowbuilder.compiler.lower.values import constant
-from flowbuilder.compiler.nodes import Broken, Mapping, Node, Scalar, Sequence
+from flowbuilder.compiler.nodes import Broken, Mapping, Node, Scalar
 from flowbuilder.compiler.read.parse import parse
 from flowbuilder.compiler.read.source import Source
 from flowbuilder.core.errors import FlowError, NotFound
 from flowbuilder.runtime.plans import SUFFIXES
 from flowbuilder.sdk.load import is_python
 from flowbuilder.tasks.registry import catalogue
-from flowbuilder.testing.cases.case import Answer, Case, Expected, Mock, Sending, Suite
-from flowbuilder.testing.cases.read_expected import EXPECTED
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-SUFFIX: Final = ".test.yaml"
+from flowbuilder.testing.cases.case import Case, Expected, Suite
+from flowbuilder.testing.cases.find import SUFFIX
+from flowbuilder.testing.cases.read_expected import EXPECTED, OF_ALL
+from flowbuilder.testing.cases.read_mocks import MOCKS
+from flowbuilder.testing.cases.read_runs import RUNS, check_runs
+from flowbuilder.testing.cases.read_sendings import SENDINGS
+from flowbuilder.testing.cases.read_values import VALUES, read_values
 
 
 def read_suite(path: Path) -> Suite:
@@ -66,13 +67,6 @@ def _no_task(ctx: Context, key: Scalar, node: Node) -> NoReturn:
 # -- the parts of a test ---------------------------------------------------------------
 
 
-def _values(ctx: Context, node: Node, key: str) -> dict[str, Any] | None:
-    if type(node) is not Mapping:
-        ctx.expected("a mapping of names and values", node, key)
-        return None
-    return {name.text: constant(ctx, value, name.text) for name, value in node.pairs.values()}
-
-
 def _moment(ctx: Context, node: Node, key: str) -> float | None:
     text = TEXT.read(ctx, node, key)
     if text is None:
@@ -92,114 +86,16 @@ def _moment(ctx: Context, node: Node, key: str) -> float | None:
     return moment.timestamp()
 
 
-_VALUES: Final = Field(_values, {"type": "object"})
-_ANY: Final = Field(constant, {})
-
-_ERROR: Final = Table(
-    "an error",
-    {
-        "kind": Key(TEXT, "Dotted, such as `http.503`."),
-        "message": Key(TEXT, "What went wrong."),
-        "data": Key(_ANY, "Whatever the task says of it."),
-    },
-    required=("kind",),
-)
-
-
-def _read_error(ctx: Context, node: Node, key: str) -> dict[str, Any]:
-    return read_record(ctx, node, _ERROR, f"'{key}'")
-
-
-_ANSWER: Final = Table(
-    "a mock",
-    {
-        "output": Key(_ANY, "What the task yields."),
-        "error": Key(
-            Field(_read_error, {"type": "object"}), "What it fails with: `kind`, `message`, `data`."
-        ),
-        "delay": Key(DELAY, "How much virtual time it takes."),
-        "call": Key(TEXT, "`module:function`, which is given `with` and returns the output."),
-    },
-    elsewhere={
-        "return": "it is called `output`",
-        "returns": "it is called `output`",
-        "result": "it is called `output`",
-        "raises": "it is called `error`",
-        "outputs": "it is called `output`; for one call after the other write a list of mocks",
-        "times": "write a list of mocks, one for each call",
-    },
-)
-
-
-def _answer(ctx: Context, node: Node, name: str) -> Answer:
-    values = read_record(ctx, node, _ANSWER, f"the mock of '{name[:60]}'")
-    given = [key for key in ("output", "error", "call") if key in values]
-    if len(given) > 1:
-        ctx.error("FB211", f"the mock of '{name[:60]}' has both '{given[0]}' and '{given[1]}'", node)
-    return Answer(**values)
-
-
-def _read_mocks(ctx: Context, node: Node, key: str) -> dict[str, Mock]:
-    if type(node) is not Mapping:
-        ctx.expected("a mapping of tasks, or of `type:…`, and what stands for them", node, key)
-        return {}
-    mocks = {}
-    for name, value in node.pairs.values():
-        items = value.items if type(value) is Sequence else [value]
-        if not items:
-            ctx.error("FB210", f"the mock of '{name.text[:60]}' has no answer", value)
-        mocks[name.text] = Mock(tuple(_answer(ctx, item, name.text) for item in items), ctx.span(name))
-    return mocks
-
-
-_SENDINGS: Final = ("signal", "event", "approve", "reject", "cancel", "pause", "resume")
-_SENDING: Final = Table(
-    "something sent",
-    {
-        "signal": Key(TEXT, "The name of a signal for the run."),
-        "event": Key(TEXT, "The name of an event."),
-        "approve": Key(TEXT, "The task whose approval is given."),
-        "reject": Key(TEXT, "The task whose approval is refused."),
-        "cancel": Key(TEXT, "Cancels the run, for this reason."),
-        "pause": Key(BOOLEAN, "Pauses the run."),
-        "resume": Key(BOOLEAN, "Lets a paused run go on."),
-        "payload": Key(_ANY, "Of a signal or an event."),
-        "form": Key(_VALUES, "Of an approval: what was filled in."),
-        "reason": Key(TEXT, "Of a rejection."),
-        "by": Key(TEXT, "Who decides."),
-        "at": Key(DELAY, "So long after the start; when the run only waits unless given."),
-    },
-    elsewhere={"after": "it is called `at`", "data": "it is called `payload`"},
-)
-
-
-def _sending(ctx: Context, node: Node) -> Sending | None:
-    values = read_record(ctx, node, _SENDING, "what is sent")
-    what = [name for name in _SENDINGS if name in values]
-    if len(what) != 1:
-        if type(node) is Mapping:
-            ctx.error("FB211", "say one thing that is sent: " + ", ".join(_SENDINGS), node)
-        return None
-    name = values[what[0]] if isinstance(values[what[0]], str) else ""
-    payload = values.get("payload", values.get("form", values.get("reason")))
-    return Sending(what[0], name, payload, values.get("by"), values.get("at"))
-
-
-def _read_sendings(ctx: Context, node: Node, key: str) -> tuple[Sending, ...]:
-    items = node.items if type(node) is Sequence else [node]
-    return tuple(sending for item in items if (sending := _sending(ctx, item)) is not None)
-
-
 def _read_secrets(ctx: Context, node: Node, key: str) -> dict[str, str]:
-    return {name: str(value) for name, value in (_values(ctx, node, key) or {}).items()}
+    return {name: str(value) for name, value in (read_values(ctx, node, key) or {}).items()}
 
 
 _COMMON: Final = {
-    "inputs": Key(_VALUES, "The run's inputs."),
-    "config": Key(_VALUES, "Values of the flow's `config`, in place of those of the profile."),
+    "inputs": Key(VALUES, "The run's inputs."),
+    "config": Key(VALUES, "Values of the flow's `config`, in place of those of the profile."),
     "profile": Key(TEXT, "Which of the project's profiles holds; its usual one unless given."),
     "secrets": Key(Field(_read_secrets, {"type": "object"}), "Values of secrets, made up for the test."),
-    "mocks": Key(Field(_read_mocks, {"type": "object"}), "What stands for tasks, by path or `type:…`."),
+    "mocks": Key(MOCKS, "What stands for tasks, by path or `type:…`."),
     "only_mocks": Key(BOOLEAN, "Whether a task that calls something and is not mocked is an error."),
     "clock": Key(Field(_moment, {"type": "string"}), "When the virtual clock starts."),
     "timeout": Key(DURATION, "How long the test may take by the clock on the wall; 30s unless given."),
@@ -210,7 +106,7 @@ _CASE: Final = Table(
         **_COMMON,
         "description": Key(TEXT, "What it shows."),
         "skip": Key(TEXT, "Why it is not run for now."),
-        "send": Key(Field(_read_sendings, {}), "What happens to the run from outside, in order."),
+        "send": Key(SENDINGS, "What happens to the run from outside, in order."),
         "expect": Key(EXPECTED, "What is to come of it."),
     },
     elsewhere={
@@ -222,6 +118,17 @@ _CASE: Final = Table(
         "signals": "they stand in `send`: `- signal: name`",
     },
 )
+_SEVERAL: Final = Table(
+    "a test of several runs",
+    {
+        **{key: known for key, known in _CASE.keys.items() if key not in ("send", "expect")},
+        "runs": Key(RUNS, "The runs, by name, in the order in which they start."),
+        "expect": Key(OF_ALL, "What is to come of all of them together."),
+    },
+    elsewhere={**_CASE.elsewhere, "send": "it stands in the run that it is sent to"},
+)
+_KEYS: Final = Table(_CASE.what, {**_CASE.keys, "runs": _SEVERAL.keys["runs"]}, elsewhere=_CASE.elsewhere)
+"""All keys, for their near misses."""
 
 
 def _read_tests(ctx: Context, node: Node, key: str) -> dict[str, tuple[Scalar, dict[str, Any]]]:
@@ -238,7 +145,11 @@ def _read_tests(ctx: Context, node: Node, key: str) -> dict[str, tuple[Scalar, d
 def _read_case(ctx: Context, name: Scalar, node: Node) -> dict[str, Any]:
     if type(node) is Scalar and not node.text:
         return {}  # a test that only says that the flow succeeds
-    return read_record(ctx, node, _CASE, f"test '{name.text[:60]}'")
+    if type(node) is Mapping and "runs" in node.pairs:
+        values = read_record(ctx, node, _SEVERAL, f"test '{name.text[:60]}'")
+        check_runs(ctx, node, values)
+        return values
+    return read_record(ctx, node, _KEYS, f"test '{name.text[:60]}'")
 
 
 def _read_shared(ctx: Context, node: Node, key: str) -> dict[str, Any]:
@@ -308,36 +219,8 @@ def _case(name: str, at: Any, path: Path, flow: Path, values: dict[str, Any]) ->
     renamed = {"send": "sendings", "expect": "expected"}
     fields = {renamed.get(key, key): value for key, value in values.items() if key != "description"}
     fields.setdefault("expected", Expected())
+    if inputs := fields.get("inputs"):
+        fields["runs"] = tuple(
+            replace(run, inputs={**inputs, **run.inputs}) for run in fields.get("runs", ())
+        )
     return Case(name=name, flow=flow, file=path, at=at, **fields)
-
-
-def find_suites(paths: list[Path]) -> Iterator[Path]:
-    """Yield the files of tests that are named, or lie in folders that are, in the order of their names.
-
-    Raises:
-        NotFound: there is no such path.
-    """
-    seen: set[Path] = set()
-    for path in paths:
-        if path.is_dir():
-            found = sorted(each for each in path.rglob("*" + SUFFIX) if not _hidden(each, path))
-        elif path.is_file():
-            found = [path] if path.name.endswith(SUFFIX) else _beside(path)
-        else:
-            raise NotFound("file or folder", str(path))
-        for each in found:
-            if each not in seen:
-                seen.add(each)
-                yield each
-
-
-def _beside(flow: Path) -> list[Path]:
-    """Return the tests of a flow that was named instead of them."""
-    tests = flow.with_name(flow.stem + SUFFIX)
-    if not tests.is_file():
-        raise NotFound("test", str(flow), f"its tests would stand in {tests.name}")
-    return [tests]
-
-
-def _hidden(path: Path, root: Path) -> bool:
-    return any(part.startswith(".") or part == "node_modules" for part in path.relative_to(root).parts)

@@ -10,6 +10,7 @@ from flowbuilder.compiler.lower.record import Key, Table, read_record
 from flowbuilder.compiler.lower.values import constant, lower_condition
 from flowbuilder.compiler.nodes import Mapping, Node, Scalar, Sequence
 from flowbuilder.testing.cases.case import Expected
+from flowbuilder.testing.cases.read_values import ANY, VALUES
 
 if TYPE_CHECKING:
     from flowbuilder.compiler.expressions.tree import Expr
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 NAMES: Final = frozenset({"inputs", "outputs", "tasks", "error", "run", "calls"})
 """What conditions of `that` see."""
+NAMES_OF_ALL: Final = frozenset({"runs", "calls"})
+"""What conditions over several runs see."""
 _TASK_STATUS: Final = choice(
     "succeeded", "failed", "skipped", "cancelled", "running", "waiting", "pending", "paused"
 )
@@ -24,15 +27,6 @@ _RUN_STATUS: Final = choice("succeeded", "failed", "cancelled", "refused", "wait
 _COUNT: Final = integer(0, 1_000_000)
 
 
-def _values(ctx: Context, node: Node, key: str) -> dict[str, Any] | None:
-    if type(node) is not Mapping:
-        ctx.expected("a mapping of names and values", node, key)
-        return None
-    return {name.text: constant(ctx, value, name.text) for name, value in node.pairs.values()}
-
-
-_VALUES: Final = Field(_values, {"type": "object"})
-_ANY: Final = Field(constant, {})
 _ERROR: Final = Table(
     "an expected error",
     {
@@ -55,7 +49,7 @@ _TASK: Final = Table(
     "an expected task",
     {
         "status": Key(_TASK_STATUS, "How it ends."),
-        "output": Key(_ANY, "What it yields."),
+        "output": Key(ANY, "What it yields."),
         "attempts": Key(_COUNT, "How many it takes."),
         "reason": Key(TEXT, "Why it is skipped or cancelled."),
         "error": Key(_ERROR_FIELD, "What it fails with, or is rescued from."),
@@ -80,7 +74,7 @@ def _read_tasks(ctx: Context, node: Node, key: str) -> dict[str, dict[str, Any]]
 
 _CALL: Final = Table(
     "expected calls",
-    {"count": Key(_COUNT, "How many."), "with": Key(_VALUES, "What one of them is given, or a part of it.")},
+    {"count": Key(_COUNT, "How many."), "with": Key(VALUES, "What one of them is given, or a part of it.")},
 )
 
 
@@ -102,7 +96,7 @@ def _read_calls(ctx: Context, node: Node, key: str) -> dict[str, Any]:
 
 _EVENT: Final = Table(
     "an expected event",
-    {"event": Key(TEXT, "Its name."), "payload": Key(_ANY, "Its payload, or a part of it.")},
+    {"event": Key(TEXT, "Its name."), "payload": Key(ANY, "Its payload, or a part of it.")},
     required=("event",),
 )
 
@@ -131,37 +125,37 @@ def _read_duration(ctx: Context, node: Node, key: str) -> tuple[float, float] | 
     return None
 
 
-def _read_that(ctx: Context, node: Node, key: str) -> tuple[tuple[str, Expr], ...]:
-    items = node.items if type(node) is Sequence else [node]
-    found = []
-    for item in items:
-        tree = lower_condition(ctx, item, key)
-        if tree is None or type(item) is not Scalar:
-            continue
-        wrong = list(check(tree, ScopeNames(NAMES, {}, condition=True)))
-        ctx.findings.extend(wrong)
-        if not wrong:
-            found.append((item.text.strip(), tree))
-    return tuple(found)
+def _conditions(names: frozenset[str]) -> Field:
+    """Return the kind of conditions that see these names."""
 
+    def read(ctx: Context, node: Node, key: str) -> tuple[tuple[str, Expr], ...]:
+        found = []
+        for item in node.items if type(node) is Sequence else [node]:
+            tree = lower_condition(ctx, item, key)
+            if tree is None or type(item) is not Scalar:
+                continue
+            wrong = list(check(tree, ScopeNames(names, {}, condition=True)))
+            ctx.findings.extend(wrong)
+            if not wrong:
+                found.append((item.text.strip(), tree))
+        return tuple(found)
 
-def _read_order(ctx: Context, node: Node, key: str) -> tuple[str, ...]:
-    return read_tags(ctx, node, key)
+    return Field(read, {})
 
 
 _EXPECTED: Final = Table(
     "what is expected",
     {
         "status": Key(_RUN_STATUS, "How the run ends; `succeeded` unless an error is expected."),
-        "outputs": Key(_VALUES, "The run's outputs; those that are not named are not looked at."),
+        "outputs": Key(VALUES, "The run's outputs; those that are not named are not looked at."),
         "error": Key(_ERROR_FIELD, "The run's first error."),
         "tasks": Key(Field(_read_tasks, {}), "How tasks end, by path."),
-        "order": Key(Field(_read_order, {}), "Tasks, each of which ends before the next."),
+        "order": Key(Field(read_tags, {}), "Tasks, each of which ends before the next."),
         "calls": Key(Field(_read_calls, {}), "How often tasks are called, or with what."),
         "events": Key(Field(_read_events, {}), "What is emitted, in order."),
         "logs": Key(Field(read_tags, {}), "Texts that stand in the log."),
         "duration": Key(Field(_read_duration, {}), "How much virtual time passes: `3h`, or `[2h, 4h]`."),
-        "that": Key(Field(_read_that, {}), "Conditions over `outputs`, `tasks`, `error`, `calls`, `run`."),
+        "that": Key(_conditions(NAMES), "Conditions over `outputs`, `tasks`, `error`, `calls`, `run`."),
     },
     elsewhere={
         "output": "it is called `outputs`",
@@ -174,12 +168,43 @@ _EXPECTED: Final = Table(
 )
 
 
-def read_expected(ctx: Context, node: Node, key: str) -> Expected:
-    """Return what is expected; a word alone is the status."""
-    if type(node) is Scalar:
-        status = _RUN_STATUS.read(ctx, node, key)
-        return Expected(status)
-    return Expected(**read_record(ctx, node, _EXPECTED, f"'{key}'"))
+_OF_ONE: Final = Table(
+    _EXPECTED.what,
+    {
+        **_EXPECTED.keys,
+        "same_as": Key(TEXT, "The run before it that its start gives, where it begins none of its own."),
+    },
+    elsewhere=_EXPECTED.elsewhere,
+)
+_OF_ALL: Final = Table(
+    "what is expected of several runs",
+    {
+        "order": Key(Field(read_tags, {}), "Runs, each of which ends before the next."),
+        **{key: _EXPECTED.keys[key] for key in ("calls", "events", "logs", "duration")},
+        "that": Key(_conditions(NAMES_OF_ALL), "Conditions over `runs` and `calls`."),
+    },
+    elsewhere={
+        key: "it stands in the `expect` of one of the `runs`"
+        for key in (*_EXPECTED.keys, "same_as")
+        if key not in ("order", "calls", "events", "logs", "duration", "that")
+    },
+)
 
 
-EXPECTED: Final = Field(read_expected, {"type": ["object", "string"]})
+def _reader(table: Table) -> Field:
+    """Return the kind of expectations with these keys; a word alone is the status, where there is one."""
+
+    def read(ctx: Context, node: Node, key: str) -> Expected:
+        if type(node) is Scalar and "status" in table.keys:
+            return Expected(_RUN_STATUS.read(ctx, node, key))
+        return Expected(**read_record(ctx, node, table, f"'{key}'"))
+
+    return Field(read, {"type": ["object", "string"]})
+
+
+EXPECTED: Final = _reader(_EXPECTED)
+"""Of the one run of a test."""
+OF_ONE: Final = _reader(_OF_ONE)
+"""Of one of several runs."""
+OF_ALL: Final = _reader(_OF_ALL)
+"""Of several runs together."""

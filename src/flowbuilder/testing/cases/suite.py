@@ -12,8 +12,10 @@ from flowbuilder.core.errors import FlowBuilderError, FlowError
 from flowbuilder.sdk.load import load
 from flowbuilder.testing.cases.case import Case
 from flowbuilder.testing.cases.coverage import FlowCoverage, coverage_of, take_in
-from flowbuilder.testing.cases.drive import Outcome, run_case, settings_of
+from flowbuilder.testing.cases.drive import run_case
 from flowbuilder.testing.cases.judge import judge
+from flowbuilder.testing.cases.outcome import Outcome
+from flowbuilder.testing.cases.prepared import settings_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -79,5 +81,6 @@ def coverage(results: Sequence[Result]) -> list[FlowCoverage]:
             continue
         known = found.setdefault(path, coverage_of(path, flow))
         if result.outcome is not None:
-            take_in(known, flow, result.outcome)
+            for one in result.outcome.each:
+                take_in(known, flow, one)
     return [found[path] for path in sorted(found)]
