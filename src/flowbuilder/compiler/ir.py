@@ -327,3 +327,5 @@ class Flow(msgspec.Struct, frozen=True):
     """What the project's profile gives; seen as `config`."""
     connections: tuple[Needed, ...] = ()
     triggers: tuple[Trigger, ...] = ()
+    sensitive: bool = False
+    """All of it is, its outputs too: a sensitive task of another flow starts it."""

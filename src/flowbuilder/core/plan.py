@@ -335,6 +335,8 @@ class FlowPlan:
     """Inputs that are encrypted in the store."""
     seals: bool = False
     """Something of it is sensitive: it needs a key."""
+    sealed: bool = False
+    """All of it is, what a run returns too."""
     folder: Path = dataclasses.field(default_factory=Path)
     """The flow file's folder: relative paths and `cwd` start there."""
     lanes: LanesPlan | None = None

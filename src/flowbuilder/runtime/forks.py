@@ -20,6 +20,7 @@ from flowbuilder.core.plan import FlowPlan
 from flowbuilder.core.records import NULL
 from flowbuilder.core.rules import SUCCEEDED
 from flowbuilder.runtime.forked import FORK_FACT
+from flowbuilder.runtime.plans import SEALED
 from flowbuilder.runtime.recovered import replay
 from flowbuilder.runtime.start import Seed, Start
 from flowbuilder.runtime.taking_over import Asked, History, around, is_sensitive, take_over
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 MOST_NAMED: Final = 100
 """Tasks that a fork's row names."""
-_CARRIED: Final = ("trigger", "config", "profile")
+_CARRIED: Final = ("trigger", "config", "profile", SEALED)
 """What of `RunRow.about` goes over to the new run."""
 
 
@@ -139,6 +140,8 @@ class Forks:
         store = self._machine.store
         old = self._plan_of(source)
         plan = edits.flow or old
+        if old.sealed:
+            plan = self._machine.plans.sealed(plan)
         journal = [record for batch in store.journal(source.id) for record in records.decode(batch)]
         outputs = self._edited_outputs(source, edits.outputs)
         asked = Asked(again, outputs, bool(edits.inputs or edits.outputs or plan is not old))

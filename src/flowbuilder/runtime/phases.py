@@ -14,7 +14,7 @@ from flowbuilder.core.plan import CODES, ERROR
 from flowbuilder.core.records import PhaseEntered
 from flowbuilder.core.rules import SKIPPED
 from flowbuilder.runtime.scheduler import status_by_id
-from flowbuilder.runtime.sealing import as_kept
+from flowbuilder.runtime.sealing import OUTPUTS, as_kept
 from flowbuilder.runtime.state import Frame
 
 if TYPE_CHECKING:
@@ -129,6 +129,8 @@ class Phases:
             try:
                 result = self._outputs(run)
                 encoded = values.encode(result)
+                if run.plan.sealed:
+                    encoded = self._machine.sealing.seal(run.id, OUTPUTS, encoded)
             except (ExpressionError, OutputError) as error:
                 self._note(run, as_kept(run, None, failure(error.kind, f"outputs: {error}")))
                 status = "failed"

@@ -16,6 +16,7 @@ from flowbuilder.compiler.inputs import input_checker
 from flowbuilder.compiler.limits import Limits
 from flowbuilder.compiler.passes import optimize
 from flowbuilder.compiler.pipeline import compile_text
+from flowbuilder.compiler.sealed import seal_flow
 from flowbuilder.core import values
 from flowbuilder.core.diagnostics import Diagnostic
 from flowbuilder.core.errors import FlowError, NotFound
@@ -39,6 +40,8 @@ SUFFIXES = (".yaml", ".yml", ".json")
 """What a flow file's name ends in, in the order in which a name is looked for."""
 FOLDER: Final = "folder"
 """In `RunRow.about`: where the run's flow lies, if its version was first seen elsewhere."""
+SEALED: Final = "sealed"
+"""In `RunRow.about`: all of the run is sensitive, as the task is that started it."""
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 """How a file in UTF-16 begins."""
 
@@ -155,8 +158,24 @@ class Plans:
         its own (`FOLDER`).
         """
         plan = self.of_definition(row.flow_hash, definition)
-        folder = values.decode(row.about).get(FOLDER) if row.about is not None else None
-        return plan if folder is None else self._in_folder(plan, Path(folder))
+        about = values.decode(row.about) if row.about is not None else {}
+        if (folder := about.get(FOLDER)) is not None:
+            plan = self._in_folder(plan, Path(folder))
+        return self.sealed(plan) if about.get(SEALED) else plan
+
+    def sealed(self, plan: FlowPlan) -> FlowPlan:
+        """Return the plan for a run of which everything is sensitive."""
+        if plan.sealed:
+            return plan
+        version = (plan.content_hash, plan.folder, SEALED)
+        found = self._elsewhere.get(version)
+        if found is None:
+            kept = msgspec.msgpack.decode(plan.definition, type=Definition)
+            with collector_paused():
+                found = self._make(seal_flow(self._checked(kept).flow), kept)
+            found.content_hash, found.folder = plan.content_hash, plan.folder
+            self._elsewhere.put(version, found)
+        return found
 
     def of_definition(self, content_hash: str, definition: bytes) -> FlowPlan:
         """Return the plan of a version that the store has kept."""
@@ -167,13 +186,16 @@ class Plans:
         home = self._homes[content_hash] = kept.home
         if plan is not None:
             return self._in_folder(plan, home)
+        return self._plan(self._checked(kept).flow, kept, content_hash)
+
+    def _checked(self, kept: Definition) -> Checked:
+        """Check the texts of a version again."""
         sources = kept.sources
 
         def resolve(path: str, from_file: str) -> str:
             return sources[beside(path, from_file)]
 
-        checked = self._check(sources[kept.file], kept.file, resolve)
-        return self._plan(checked.flow, kept, content_hash)
+        return self._check(sources[kept.file], kept.file, resolve)
 
     def of_flow(self, flow: Any, parent: FlowPlan) -> FlowPlan:
         """Return the plan of a constant sub-flow, made of its parent's texts; it lies where it lies from there."""

@@ -20,7 +20,7 @@ from flowbuilder.core.records import NULL, Ended
 from flowbuilder.runtime.admission import Admission
 from flowbuilder.runtime.context import Context
 from flowbuilder.runtime.events import RunEvent
-from flowbuilder.runtime.plans import FOLDER, home_of
+from flowbuilder.runtime.plans import FOLDER, SEALED, home_of
 from flowbuilder.runtime.scheduler import SLICE
 from flowbuilder.runtime.secrets import pick
 from flowbuilder.runtime.start import PLAIN, Start
@@ -92,6 +92,8 @@ class Runs:
             EngineStopped: the engine is being closed.
         """
         machine = self._machine
+        if how.about is not None and how.about.get(SEALED):
+            plan = await machine.in_thread(functools.partial(machine.plans.sealed, plan))
         if plan.profiled:
             checked, how = machine.profiles.settle(plan, inputs, how)
         else:

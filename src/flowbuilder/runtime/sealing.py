@@ -38,6 +38,8 @@ OUR_WORDS: Final = (
 _PLACE: Final = re.compile(r"\S+?\.(?:ya?ml|json|py):\d+:\d+: ")
 """What the message of an expression that failed begins with."""
 
+OUTPUTS: Final = "outputs"
+"""The place that the outputs of a run are sealed for, where all of it is sensitive."""
 MOST_TEXTS: Final = 50
 """Sensitive texts of one run that are looked for in its logs and errors."""
 
@@ -146,6 +148,15 @@ class Sealing:
                 found[name] = self.open(row.id, _input(name), value)
         return found
 
+    def outcome(self, run_id: str, result: bytes | None) -> Any:
+        """Return what a run came to, from its row: its outputs, or its error.
+
+        Raises:
+            EncryptionKeyMissing, EncryptionKeyUnusable.
+        """
+        value = None if result is None else values.decode(result)
+        return self.open(run_id, OUTPUTS, value) if type(value) is Sealed else value
+
     # -- what people may see -----------------------------------------------------------
 
     @staticmethod
@@ -176,7 +187,7 @@ def as_kept(run: RunState, task: TaskPlan | None, error: Error) -> Error:
     """
     if run.masker is not None:
         error = run.masker.value(error)
-    if task is not None and task.sensitive:
+    if task.sensitive if task is not None else run.plan.sealed:
         error = _hide(error)
     if run.veil is not None:
         message, data = run.veil.text(error["message"]), run.veil.value(error["data"])

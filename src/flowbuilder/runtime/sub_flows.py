@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any, Final
 
-from flowbuilder.core import values
 from flowbuilder.core.errors import (
     EngineStopped,
     ExpressionError,
@@ -22,6 +21,7 @@ from flowbuilder.core.errors import (
     TaskFailed,
 )
 from flowbuilder.core.records import ChildStarted
+from flowbuilder.runtime.plans import SEALED
 from flowbuilder.runtime.start import Start
 from flowbuilder.storage.api import LIVE
 
@@ -64,8 +64,10 @@ class SubFlows:
             key = f"{run.id}/{execution.path}/{execution.attempt}"
         plan = await self._plan(execution)
         profile = run.context.profile
-        about = None if profile is None else {"profile": profile}
-        child = await machine.runs.start(plan, inputs, Start(key=key, parent=run.id, about=about))
+        about: dict[str, Any] = {} if profile is None else {"profile": profile}
+        if execution.task.sensitive:
+            about[SEALED] = True
+        child = await machine.runs.start(plan, inputs, Start(key=key, parent=run.id, about=about or None))
         run.records.append(ChildStarted(execution.path, child.id, machine.clock.now()))
         machine.committer.touch(run)
         return child.id, child.status not in LIVE, child
@@ -142,7 +144,7 @@ class SubFlows:
             self._machine.attempts.complete(execution, {"run_id": id})
             return
         if ended:
-            self._take_in(execution, row.status, row.result)
+            self._take_in(execution, id, row.status, row.result)
             return
         execution.handle = id
         self._waiting.setdefault(id, []).append(execution)
@@ -159,7 +161,7 @@ class SubFlows:
         """Take in that a run has ended, on disk; wakes the parent that waits for it."""
         waiting = self._waiting.pop(run_id, ())
         for execution in waiting:
-            self._hear(execution, status, result)
+            self._hear(execution, run_id, status, result)
         if parent is not None and all(execution.frame.run.id != parent for execution in waiting):
             self._machine.recovery.wake_soon(parent)
 
@@ -170,7 +172,7 @@ class SubFlows:
         if row is not None and row.status not in LIVE:
             self.child_ended(row.id, None, row.status, row.result)
 
-    def _hear(self, execution: Execution, status: str, result: bytes | None) -> None:
+    def _hear(self, execution: Execution, child: str, status: str, result: bytes | None) -> None:
         """Tell one that waits how its child has ended."""
         run = execution.frame.run
         if execution.ended or run.lost:
@@ -181,11 +183,15 @@ class SubFlows:
         if execution.stopped is not None:
             self._machine.attempts.stopped(execution)
         else:
-            self._take_in(execution, status, result)
+            self._take_in(execution, child, status, result)
         self._machine.scheduler.pump(run)
 
-    def _take_in(self, execution: Execution, status: str, result: bytes | None) -> None:
-        value = values.decode(result) if result is not None else None
+    def _take_in(self, execution: Execution, child: str, status: str, result: bytes | None) -> None:
+        try:
+            value = self._machine.sealing.outcome(child, result)
+        except FlowBuilderError as error:  # the key that it was encrypted by is gone
+            self._machine.failures.fail(execution, "engine.error", str(error))
+            return
         attempts = self._machine.attempts
         if status == "succeeded":
             attempts.complete(execution, value)

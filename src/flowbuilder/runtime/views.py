@@ -188,7 +188,7 @@ def view(store: Store, row: RunRow, plan: FlowPlan | None, live: RunState | None
         if task is not None:
             task.rounds = max(loop.round, rounds.get(path, 1) - 1)
             task.history = history_of(loop, store.blobs().get)
-    result = values.decode(row.result) if row.result is not None else None
+    result = shown(values.decode(row.result)) if row.result is not None else None
     succeeded = row.status == "succeeded"
     return RunView(
         run_id=row.id,

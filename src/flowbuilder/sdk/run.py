@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowbuilder.core import values
 from flowbuilder.core.errors import EngineStopped, RunCancelled, RunFailed
+from flowbuilder.core.sealed import shown
 from flowbuilder.runtime.runs import RunLeft
 from flowbuilder.storage.api import LIVE
 
@@ -75,7 +76,7 @@ class Run:
             if self._engine.core.closed:
                 raise EngineStopped(f"the engine of run {row.id} is closed; another one carries it on")
             row = await self._ended(timeout)
-        outcome = None if row.result is None else values.decode(row.result)
+        outcome = None if row.result is None else shown(values.decode(row.result))
         match row.status:
             case "succeeded":
                 return outcome

@@ -31,6 +31,21 @@ def take_on_sensitive(fields: dict[str, Any]) -> None:
         fields["sensitive"] = True
 
 
+def mark_graph(graph: ir.Graph) -> ir.Graph:
+    """Mark all tasks of a graph, whatever they do, and their undos."""
+    return replace(graph, tasks=tuple([_marked_with_undo(task) for task in graph.tasks]))
+
+
+def _marked_with_undo(task: ir.Task) -> ir.Task:
+    work, on_error = task.work, task.on_error
+    if type(work) is ir.Group:
+        work = replace(work, graph=mark_graph(work.graph))
+    if on_error is not None and on_error.graph is not None:
+        on_error = replace(on_error, graph=mark_graph(on_error.graph))
+    undo = None if task.undo is None else mark_graph(task.undo)
+    return replace(task, sensitive=True, work=work, on_error=on_error, undo=undo)
+
+
 def _has_sensitive(graph: ir.Graph) -> bool:
     return any(task.sensitive for task in graph.tasks)
 
