@@ -89,8 +89,8 @@ def as_object(approval: OpenApproval, voices: Sequence[Voice]) -> dict[str, Any]
                 "by": voice.by,
                 "at": iso(voice.at),
                 "approve": voice.approve,
-                "form": voice.form,
-                "reason": voice.reason,
+                "form": voice.form_shown(),
+                "reason": voice.reason_shown(),
             }
             for voice in voices
         ],

@@ -8,6 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from flowbuilder.core import values
+from flowbuilder.core.masking import MASK
 
 KIND: Final = "approval"
 """Of the facts that say which approvals are open."""
@@ -21,12 +22,26 @@ class Voice(msgspec.Struct, frozen=True):
     at: float
     form: dict[str, Any] = {}
     reason: str = ""
+    sealed: Any = None
+    """`form` and `reason`, encrypted, in place of them: what was asked for is sensitive."""
 
     def shown(self) -> dict[str, Any]:
         """Return it for people."""
         if self.approve:
-            return {"by": self.by, "form": self.form}
-        return {"by": self.by, "reason": self.reason}
+            return {"by": self.by, "form": self.form_shown()}
+        return {"by": self.by, "reason": self.reason_shown()}
+
+    def kept(self) -> dict[str, Any]:
+        """Return it as it is kept."""
+        return {name: getattr(self, name) for name in self.__struct_fields__}
+
+    def form_shown(self) -> Any:
+        """Return what was filled in, for people."""
+        return MASK if self.sealed is not None else self.form
+
+    def reason_shown(self) -> str:
+        """Return the reason, for people."""
+        return MASK if self.sealed is not None else self.reason
 
 
 class OpenApproval(msgspec.Struct):
@@ -48,6 +63,8 @@ class OpenApproval(msgspec.Struct):
     escalated_at: float | None = None
     voices: list[Voice] = []
     """Those who have approved."""
+    sensitive: bool = False
+    """What is filled in is encrypted, from the moment that somebody does so."""
 
     def refusal(self, voice: Voice) -> str | None:
         """Return why a voice may not be counted; None if it may."""
@@ -73,7 +90,8 @@ class OpenApproval(msgspec.Struct):
 
     def encode(self) -> bytes:
         """Return it as it is kept."""
-        return values.encode(msgspec.to_builtins(self))
+        kept = {name: getattr(self, name) for name in self.__struct_fields__}
+        return values.encode({**kept, "voices": [voice.kept() for voice in self.voices]})
 
 
 def decode(data: bytes) -> OpenApproval:
@@ -89,6 +107,11 @@ def approval_key(run_id: str, task: str) -> str:
 def signal_name(task: str) -> str:
     """Return the name of the signals that carry voices: one that no flow can write."""
     return f"approval:{task}"
+
+
+def voice_place(task: str, by: str) -> str:
+    """Return the place in a run that what somebody filled in is sealed for."""
+    return f"{task} voice of {by}"
 
 
 def voice_id(open: OpenApproval, by: str) -> str:

@@ -335,6 +335,8 @@ class FlowPlan:
     """Inputs that are encrypted in the store."""
     seals: bool = False
     """Something of it is sensitive: it needs a key."""
+    hears_sealed: bool = False
+    """A task of it waits for signals, and is sensitive: they are encrypted by whoever sends them."""
     sealed: bool = False
     """All of it is, what a run returns too."""
     folder: Path = dataclasses.field(default_factory=Path)

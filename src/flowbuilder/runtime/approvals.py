@@ -22,7 +22,7 @@ from flowbuilder.core.approvals import (
     signal_name,
 )
 from flowbuilder.core.durations import format_duration
-from flowbuilder.core.errors import ExpressionError
+from flowbuilder.core.errors import ExpressionError, FlowBuilderError
 from flowbuilder.core.functions.writing import written
 from flowbuilder.core.records import Nudged
 from flowbuilder.runtime.forms import check_form
@@ -89,8 +89,9 @@ class Approvals:
     def _request(self, execution: Execution) -> tuple[Request, float | None]:
         run, params = execution.frame.run, execution.params
         message = written(params.get("message"))
-        if run.masker is not None:
-            message = run.masker.text(message)
+        for hides in (run.masker, run.veil):
+            if hides is not None:
+                message = hides.text(message)
         reminder = seconds_or_none(params.get("reminder"), "reminder")
         if reminder is not None and reminder < LEAST_REMINDER:
             raise ExpressionError("expression.value", "'reminder' is at least 1s")
@@ -112,6 +113,7 @@ class Approvals:
             assignees=assignees,
             quorum=quorum,
             opened_at=0.0,
+            sensitive=execution.task.sensitive,
         )
         request = Request(
             shown,
@@ -136,15 +138,15 @@ class Approvals:
             voice = msgspec.convert(payload, Voice)
         except msgspec.ValidationError:
             return
-        refused = shown.refusal(voice)
-        if refused is None and voice.approve:
-            wrong = check_form(shown.form, voice.form)
-            refused = "; ".join(f"{where}: {what}" for where, what in wrong) or None
+        refused = shown.refusal(voice) or self._misfit(waiter, voice)
         if refused is not None:
             self._machine.attempts.log(
                 run, path, "warning", f"the voice of {voice.by} was not counted: {refused}"
             )
             return
+        if shown.sensitive and voice.sealed is None:  # it comes from somebody who does not know
+            voice = self._machine.sealing.sealed_voice(run.id, path, voice)
+            payload = voice.kept()
         waiter.got.append(payload if run.masker is None else run.masker.value(payload))
         self._machine.waiting.take(waiter, event, keep=True)
         word = "approved" if voice.approve else "rejected"
@@ -156,9 +158,26 @@ class Approvals:
         else:
             self._keep(waiter)
 
+    def _misfit(self, waiter: Waiter, voice: Voice) -> str | None:
+        """Return what is wrong with what somebody has filled in; None if nothing is."""
+        shown: OpenApproval = waiter.asked.open
+        try:
+            opened = self._opened(waiter, voice)
+        except FlowBuilderError as error:
+            return str(error)
+        wrong = check_form(shown.form, opened.form) if voice.approve else []
+        if wrong and shown.sensitive:  # what is wrong with a value may quote it
+            return "it does not fit the form: " + ", ".join(where for where, _ in wrong)
+        return "; ".join(f"{where}: {what}" for where, what in wrong) or None
+
+    def _opened(self, waiter: Waiter, voice: Voice) -> Voice:
+        shown: OpenApproval = waiter.asked.open
+        return self._machine.sealing.opened_voice(shown.run_id, shown.task, voice)
+
     def _decide(self, waiter: Waiter, voice: Voice) -> None:
         """End the wait with the voice that decided it."""
         request: Request = waiter.asked
+        voice = self._opened(waiter, voice)
         if not voice.approve:
             reason = f": {voice.reason}" if voice.reason else ""
             data = {"by": voice.by, "at": moment(voice.at), "reason": voice.reason}
@@ -167,9 +186,12 @@ class Approvals:
         output: dict[str, Any] = {"by": voice.by, "at": moment(voice.at), "form": voice.form}
         if request.open.quorum > 1:
             output["voices"] = [
-                {"by": each.by, "at": moment(each.at), "form": each.form} for each in request.open.voices
+                {"by": each.by, "at": moment(each.at), "form": each.form} for each in self._all_opened(waiter)
             ]
         self._machine.waiting.finish(waiter, output)
+
+    def _all_opened(self, waiter: Waiter) -> list[Voice]:
+        return [self._opened(waiter, voice) for voice in waiter.asked.open.voices]
 
     # -- time -----------------------------------------------------------------------------
 
@@ -209,7 +231,7 @@ class Approvals:
         if request.on_timeout == "approve":
             output: dict[str, Any] = {"by": None, "at": moment(waiter.until), "form": {}}
             if request.open.quorum > 1:
-                output["voices"] = [voice.shown() for voice in request.open.voices]
+                output["voices"] = [voice.shown() for voice in self._all_opened(waiter)]
             waiting.finish(waiter, output)
         elif request.on_timeout == "reject":
             data = {"by": None, "at": moment(waiter.until), "reason": "nobody decided in time"}

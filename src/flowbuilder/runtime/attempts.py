@@ -293,6 +293,7 @@ class Attempts:
             NORMAL,
             run.plan,
             run.context.profile,
+            task.sensitive,
             self._machine.workspaces.of(execution) if run.plan.workspaces else None,
         )
 

@@ -151,7 +151,8 @@ class EngineCore:
     def _assemble(self, loop: asyncio.AbstractEventLoop, id: str, unique: int) -> Machine:
         config = self._config
         profiles = Profiles(self._secrets, chosen=self._profile)
-        services = EngineServices(self._clock, config, self._store, profiles)
+        sealing = Sealing(self._encryption, self._store.blobs)
+        services = EngineServices(self._clock, config, self._store, profiles, sealing)
         machine = Machine(
             id=id,
             loop=loop,
@@ -162,7 +163,7 @@ class EngineCore:
             bus=EventBus(),
             plans=Plans(config.limits.for_compiler(), config.limits.expression_steps),
             secrets=self._secrets,
-            sealing=Sealing(self._encryption, self._store.blobs),
+            sealing=sealing,
             services=services,
             placer=Placer(services, config),
             profiles=profiles,

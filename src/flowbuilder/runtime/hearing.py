@@ -16,9 +16,9 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
 from flowbuilder.core.errors import StoreError
-from flowbuilder.core.matching import MISSING, digest, member, read_path
+from flowbuilder.core.matching import MISSING
 from flowbuilder.runtime.scheduler import SLICE
-from flowbuilder.storage.events import EventFilter
+from flowbuilder.storage.events import ANY, EventFilter, digest_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -179,8 +179,11 @@ class Hearing:
             wanted = ""
             if asked:
                 value = event.value() if value is None else value
-                at = member(value, read_path(asked))
-                wanted = digest(at) if at is not MISSING else ""
+                wanted = digest_at(value, asked)
                 if not wanted:
+                    continue
+                if wanted == ANY:
+                    for some in list(values.values()):
+                        yield from list(some)
                     continue
             yield from list(values.get(wanted, ()))

@@ -119,13 +119,13 @@ class RunLanes:
         row.owner = self._machine.id
         return Enter(row, lanes.concurrency, owned=not self.adopts, known=known)
 
-    @staticmethod
-    def _key(plan: FlowPlan, inputs: dict[str, Any], row: RunRow, function: Any) -> str:
+    def _key(self, plan: FlowPlan, inputs: dict[str, Any], row: RunRow, function: Any) -> str:
         """Return a lane: the flow's own, or the one of a key within the flow."""
         if function is None:
             return plan.name
         scope: list[Any] = [None] * HEADER
-        scope[0] = Context(plan, inputs, row)
+        scope[0] = context = Context(plan, inputs, row)
+        context.trigger = self._machine.sealing.opened_trigger(context.trigger)
         return f"{plan.name}/{key_text(function(scope))}"
 
     def _refuse_to_wait_for_a_parent(self, row: RunRow) -> None:

@@ -40,7 +40,7 @@ SUFFIXES = (".yaml", ".yml", ".json")
 """What a flow file's name ends in, in the order in which a name is looked for."""
 FOLDER: Final = "folder"
 """In `RunRow.about`: where the run's flow lies, if its version was first seen elsewhere."""
-SEALED: Final = "sealed"
+SEALED: Final = "sensitive"
 """In `RunRow.about`: all of the run is sensitive, as the task is that started it."""
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 """How a file in UTF-16 begins."""

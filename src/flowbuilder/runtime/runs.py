@@ -255,6 +255,8 @@ class Runs:
     def enter(self, row: RunRow, plan: FlowPlan, inputs: dict[str, Any]) -> RunState:
         """Make the state of a run in memory; nothing of it has begun yet."""
         context = Context(plan, inputs, row)
+        if context.trigger is not None:
+            context.trigger = self._machine.sealing.opened_trigger(context.trigger)
         run = RunState(row, plan, context)
         if plan.secrets:
             context.secrets = pick(self._machine.secrets, plan.secrets)

@@ -9,7 +9,10 @@ import functools
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
+
 from flowbuilder.core import values
+from flowbuilder.core.approvals import voice_place
 from flowbuilder.core.errors import StoreCorrupt
 from flowbuilder.core.globs import kind_matches
 from flowbuilder.core.masking import MASK, SHORTEST, Masker
@@ -19,11 +22,13 @@ from flowbuilder.storage.blobs import names_in
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from flowbuilder.core.approvals import Voice
     from flowbuilder.core.failure import Error
     from flowbuilder.core.plan import FlowPlan, TaskPlan
     from flowbuilder.runtime.encryption import Encryption
     from flowbuilder.runtime.state import RunState
     from flowbuilder.storage.api import Blobs, RunRow
+    from flowbuilder.storage.events import Event
 
 OUR_WORDS: Final = (
     "timeout",
@@ -147,6 +152,51 @@ class Sealing:
             if type(value) is Sealed:
                 found[name] = self.open(row.id, _input(name), value)
         return found
+
+    def sealed_event(self, event: Event) -> Event:
+        """Return an event whose payload nobody reads without a key, in the store or anywhere on its way."""
+        place = f"event {event.id}"
+        return msgspec.structs.replace(event, payload=self.seal(event.run_id or "", place, event.payload))
+
+    def opened_event(self, event: Event) -> Event:
+        """Return an event with its payload as it was emitted.
+
+        Raises:
+            EncryptionKeyMissing, EncryptionKeyUnusable.
+        """
+        if not values.is_sealed(event.payload):
+            return event
+        value = self.open(event.run_id or "", f"event {event.id}", values.decode(event.payload))
+        return msgspec.structs.replace(event, payload=values.encode(value))
+
+    def opened_trigger(self, trigger: Any) -> Any:
+        """Return what expressions see as `trigger`: an event with its payload as it was emitted.
+
+        Raises:
+            EncryptionKeyMissing, EncryptionKeyUnusable.
+        """
+        event = trigger.get("event") if type(trigger) is dict else None
+        if type(event) is not dict or type(event.get("payload")) is not Sealed:
+            return trigger
+        payload = self.open("", f"event {event['id']}", event["payload"])
+        return {**trigger, "event": {**event, "payload": payload}}
+
+    def sealed_voice(self, run_id: str, task: str, voice: Voice) -> Voice:
+        """Return a voice of which everybody sees whose it is, and nobody without a key what it says."""
+        said = values.encode({"form": voice.form, "reason": voice.reason})
+        sealed = values.decode(self.seal(run_id, voice_place(task, voice.by), said))
+        return msgspec.structs.replace(voice, form={}, reason="", sealed=sealed)
+
+    def opened_voice(self, run_id: str, task: str, voice: Voice) -> Voice:
+        """Return a voice with all that was said.
+
+        Raises:
+            EncryptionKeyMissing, EncryptionKeyUnusable.
+        """
+        if type(voice.sealed) is not Sealed:
+            return voice
+        said = self.open(run_id, voice_place(task, voice.by), voice.sealed)
+        return msgspec.structs.replace(voice, form=said["form"], reason=said["reason"], sealed=None)
 
     def outcome(self, run_id: str, result: bytes | None) -> Any:
         """Return what a run came to, from its row: its outputs, or its error.

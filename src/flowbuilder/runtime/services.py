@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from flowbuilder.core.urgency import Urgency
     from flowbuilder.runtime.config import Config
     from flowbuilder.runtime.profiles import Profiles
+    from flowbuilder.runtime.sealing import Sealing
     from flowbuilder.storage.api import Blobs, Facts, Store
     from flowbuilder.tasks.api import Call
 
@@ -41,6 +42,7 @@ class EngineServices:
         config: how much of what there is.
         store: where small values and blobs are kept; where it is a file, process groups are on record beside it.
         profiles: what describes connections.
+        sealing: encrypts what is sensitive.
     """
 
     def __init__(
@@ -49,9 +51,11 @@ class EngineServices:
         config: Config,
         store: Store | None = None,
         profiles: Profiles | None = None,
+        sealing: Sealing | None = None,
     ) -> None:
         self.clock = clock
         self._store = store
+        self._sealing = sealing
         self._profiles = profiles
         self._lent = Lent()
         self._projects: dict[Path, Path] = {}
@@ -100,7 +104,7 @@ class EngineServices:
         """
         return self._children.end_orphans()
 
-    async def emit(self, id: str, name: str, payload: Any, source: str) -> None:
+    async def emit(self, id: str, name: str, payload: Any, source: str, *, sensitive: bool = False) -> None:
         """Emit an event; returns when it is on disk.  An id that was emitted before is not emitted again.
 
         Raises:
@@ -114,7 +118,11 @@ class EngineServices:
             raise TaskFailed(
                 "emit.size", f"{len(encoded):,} bytes are more than {most:,} (events.payload_bytes)"
             )
-        await self.publish(Event(id, name, encoded, self.clock.now(), source))
+        event = Event(id, name, encoded, self.clock.now(), source)
+        if sensitive:
+            assert self._sealing is not None
+            event = self._sealing.sealed_event(event)
+        await self.publish(event)
 
     async def publish(self, event: Event) -> None:
         """Return when an event is on disk; many that come at once share a commit.

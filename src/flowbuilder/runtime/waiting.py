@@ -16,10 +16,12 @@ import msgspec
 
 from flowbuilder.core import values
 from flowbuilder.core.durations import format_duration
-from flowbuilder.core.errors import ExpressionError, StoreError
+from flowbuilder.core.errors import ExpressionError, FlowBuilderError, StoreError
+from flowbuilder.core.masking import MASK
 from flowbuilder.core.matching import digest, is_event_name
 from flowbuilder.core.plan import CONTEXT
 from flowbuilder.core.records import NULL, EventTaken, WaitBegan
+from flowbuilder.core.sealed import Sealed
 from flowbuilder.runtime.backlog import Asked, look
 from flowbuilder.runtime.taken import Taken
 from flowbuilder.runtime.waiter import Waiter
@@ -92,14 +94,21 @@ class Waiting:
         """Take an event if it passes the filter, and end the wait with the last that it needs."""
         if waiter.until is not None and event.at > waiter.until:
             return
-        if not self._passes(waiter, event):
+        try:
+            opened = self._machine.sealing.opened_event(event)
+        except FlowBuilderError as error:
+            self._machine.attempts.log(
+                waiter.run, waiter.execution.path, "error", f"the event {event.id} was passed over: {error}"
+            )
             return
-        payload = values.decode(event.payload)
+        if not self._passes(waiter, opened):
+            return
+        payload = values.decode(opened.payload)
         if waiter.run.masker is not None:
             payload = waiter.run.masker.value(payload)
         waiter.got.append(payload)
         count: int = waiter.asked
-        self.take(waiter, event, keep=count > 1)
+        self.take(waiter, opened, keep=count > 1)
         if len(waiter.got) >= count:
             self.finish(waiter, payload if count == 1 else waiter.got)
 
@@ -119,9 +128,8 @@ class Waiting:
         except ExpressionError as error:
             if not waiter.warned:  # an event of another shape is another's; a mistake is to be found
                 waiter.warned = True
-                message = (
-                    f"the event {event.id} was passed over, as the filter cannot be asked: {error.message}"
-                )
+                why = MASK if waiter.execution.task.sensitive else error.message  # it may quote a value
+                message = f"the event {event.id} was passed over, as the filter cannot be asked: {why}"
                 self._machine.attempts.log(run, waiter.execution.path, "warning", message)
             return False
         finally:
@@ -171,12 +179,18 @@ class Waiting:
         if recovered is not None:
             for record in recovered.got.pop((execution.path, execution.attempt), ()):
                 waiter.numbers.add(record.number)
-                waiter.got.append(values.decode(record.payload))
+                waiter.got.append(self._payload_of(run, record))
         return waiter
+
+    def _payload_of(self, run: RunState, record: EventTaken) -> Any:
+        payload = values.decode(record.payload)
+        if type(payload) is Sealed:
+            return self._machine.sealing.open(run.id, _place_of(record.path, record.number), payload)
+        return payload
 
     def open(self, waiter: Waiter, what: str) -> None:
         """Ask the store for what came before, and hear of what comes from then on; `what` is for people."""
-        waiter.what = what
+        waiter.what = what if waiter.run.veil is None else waiter.run.veil.text(what)
         waiter.execution.handle = waiter
         self._machine.attempts.limit(waiter.execution)
         self._look(waiter)
@@ -299,8 +313,11 @@ class Waiting:
         """Put into the journal that an event was taken; `keep` its payload, too."""
         run, execution = waiter.run, waiter.execution
         payload = msgspec.Raw(event.payload) if keep else NULL
-        if keep and run.masker is not None:
-            payload = msgspec.Raw(values.encode(waiter.got[-1]))
+        if keep and (run.masker is not None or execution.task.sensitive):
+            encoded = values.encode(waiter.got[-1])
+            if execution.task.sensitive:
+                encoded = self._machine.sealing.seal(run.id, _place_of(execution.path, event.number), encoded)
+            payload = msgspec.Raw(encoded)
         record = EventTaken(
             execution.path, execution.attempt, event.number, event.at, waiter.signal, payload, event.id
         )
@@ -384,6 +401,11 @@ class Waiting:
                     waiter.registered = False
                     self._machine.hearing.remove(waiter)
                 self._look(waiter)
+
+
+def _place_of(path: str, number: int) -> str:
+    """Return the place that the payload of an event is sealed for which a task has taken."""
+    return f"{path} {number}"
 
 
 # -- parameters --------------------------------------------------------------------------

@@ -20,7 +20,14 @@ from flowbuilder.runtime.secrets import Secrets
 from flowbuilder.runtime.settings import read_settings
 from flowbuilder.runtime.start import PLAIN, Start
 from flowbuilder.runtime.views import RunView, view
-from flowbuilder.sdk.events import decide, find_events, make_event, open_approval, open_approvals
+from flowbuilder.sdk.events import (
+    decide,
+    find_events,
+    make_event,
+    open_approval,
+    open_approvals,
+    send_signal,
+)
 from flowbuilder.sdk.load import LoadedFlow, load
 from flowbuilder.sdk.reader import find_row, left_behind
 from flowbuilder.sdk.run import Run
@@ -283,7 +290,8 @@ class Engine:
             await machine.services.publish(event)
         else:  # it is refused where there is no such run, or it has ended
             machine.committer.flush_all()
-            await machine.in_thread(functools.partial(self._store.events().emit, event))
+            send = functools.partial(send_signal, self._store, machine.plans, machine.sealing, event)
+            await machine.in_thread(send)
         machine.hearing.wake()
         return event.id
 
@@ -323,7 +331,8 @@ class Engine:
         row = await self.row(run_id)
 
         def leave_voice() -> None:
-            decide(self._store, open_approval(self._store, row, task), by, at=machine.clock.now(), **what)
+            found = open_approval(self._store, row, task)
+            decide(self._store, found, by, at=machine.clock.now(), sealing=machine.sealing, **what)
 
         await machine.in_thread(leave_voice)
         machine.hearing.wake()

@@ -20,6 +20,8 @@ from flowbuilder.storage.events import Event, EventFilter
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from flowbuilder.runtime.plans import Plans
+    from flowbuilder.runtime.sealing import Sealing
     from flowbuilder.storage.api import RunRow, Store
 
 PAGE: Final = 1000
@@ -57,6 +59,24 @@ def make_event(
     return Event(
         id or secrets.token_hex(16), name, encoded, time.time() if at is None else at, source, run_id
     )
+
+
+def send_signal(store: Store, plans: Plans, sealing: Sealing, event: Event) -> None:
+    """Keep a signal durably: encrypted where a sensitive task of its run may be what it is for.
+
+    Raises:
+        NotFound, RunEnded: nothing was sent.
+        EncryptionKeyMissing: it has to be encrypted, and there is no key.
+    """
+    assert event.run_id is not None
+    row = store.run(event.run_id)
+    definition = None if row is None else store.flow(row.flow_hash)
+    # most flows have nothing sensitive, and need not be compiled to know that
+    if row is not None and definition is not None and b"sensitive" in definition + (row.about or b""):
+        plan = plans.of_run(row, definition)
+        if plan.hears_sealed:
+            event = sealing.sealed_event(event)
+    store.events().emit(event)
 
 
 def find_events(
@@ -128,6 +148,7 @@ def decide(
     form: Mapping[str, Any] | None = None,
     reason: str = "",
     at: float | None = None,
+    sealing: Sealing,
 ) -> None:
     """Leave somebody's voice, durably; the engine that drives the run, or the next one, counts it.
 
@@ -135,6 +156,7 @@ def decide(
         InputError: with all that is wrong with the form.
         Conflict: it may not be counted: somebody else's to decide, decided already, a second voice.
         RunEnded: the run has ended.
+        EncryptionKeyMissing: it is sensitive, and there is no key to encrypt it.
     """
     voices = voices_of(store, approval)
     filled = with_defaults(approval.form, form or {}) if approve else {}
@@ -149,7 +171,9 @@ def decide(
         raise Conflict(f"the approval '{approval.task}' of run {approval.run_id}", refused)
     if approve and (wrong := check_form(approval.form, filled)):
         raise InputError(wrong)
-    payload = values.encode(msgspec.to_builtins(voice))
+    if approval.sensitive:
+        voice = sealing.sealed_voice(approval.run_id, approval.task, voice)
+    payload = values.encode(voice.kept())
     name = signal_name(approval.task)
     store.events().emit(
         Event(voice_id(approval, by), name, payload, voice.at, f"person:{by}", approval.run_id)

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import functools
 import math
+import os
 import time
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, Self
 
 from flowbuilder.core import records
 from flowbuilder.core.errors import NotFound
 from flowbuilder.runtime import orders
 from flowbuilder.runtime.config import Config
+from flowbuilder.runtime.encryption import Encryption
 from flowbuilder.runtime.plans import Plans
+from flowbuilder.runtime.project import find_project, key_file
+from flowbuilder.runtime.sealing import Sealing
+from flowbuilder.runtime.settings import read_settings
 from flowbuilder.runtime.upkeep import ENGINE_FACT
 from flowbuilder.runtime.views import RunView, view
 from flowbuilder.sdk.events import (
@@ -20,6 +26,7 @@ from flowbuilder.sdk.events import (
     make_event,
     open_approval,
     open_approvals,
+    send_signal,
     voices_of,
 )
 from flowbuilder.storage.api import LIVE_STATUSES, RunFilter, RunRow
@@ -27,7 +34,6 @@ from flowbuilder.storage.factory import make_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from flowbuilder.core.approvals import OpenApproval, Voice
     from flowbuilder.core.plan import FlowPlan
@@ -125,6 +131,14 @@ class Reader:
         self._store = make_store(path)
         self._store.open(None)
         self._plans = Plans()
+        self._path = path
+
+    @functools.cached_property
+    def _sealing(self) -> Sealing:
+        """What encrypts for the engines: by the keys of the project around the store."""
+        project = find_project(Path(self._path).parent)
+        config = read_settings(project, os.environ).config
+        return Sealing(Encryption(key_file(project, config), os.environ), self._store.blobs)
 
     def __enter__(self) -> Self:
         return self
@@ -289,7 +303,7 @@ class Reader:
             NotFound, RunEnded, InputError: nothing was sent.
         """
         event = make_event(name, payload, id=id, source=source, run_id=self.row(run_id).id)
-        self._store.events().emit(event)
+        send_signal(self._store, self._plans, self._sealing, event)
         return event.id
 
     def events(
@@ -320,13 +334,13 @@ class Reader:
             NotFound, RunEnded, Conflict, InputError: it is not approved.
         """
         found = open_approval(self._store, self.row(run_id), task)
-        decide(self._store, found, by, approve=True, form=form)
+        decide(self._store, found, by, approve=True, form=form, sealing=self._sealing)
         return found
 
     def reject(self, run_id: str, by: str, reason: str = "", *, task: str | None = None) -> OpenApproval:
         """Reject it; raises as `approve` does."""
         found = open_approval(self._store, self.row(run_id), task)
-        decide(self._store, found, by, approve=False, reason=reason)
+        decide(self._store, found, by, approve=False, reason=reason, sealing=self._sealing)
         return found
 
     def delete(self, run_ids: Sequence[str]) -> int:

@@ -12,12 +12,16 @@ What is promised is spelled out in `testing.EventsContract`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 
 from flowbuilder.core import values
 from flowbuilder.core.matching import MISSING, digest, event_value, member, read_path
+from flowbuilder.core.sealed import Sealed
+
+ANY: Final = "*"
+"""In place of a digest: whoever asks for any value may mean it.  No digest looks like this."""
 
 
 class Event(msgspec.Struct, frozen=True, gc=False):
@@ -27,7 +31,7 @@ class Event(msgspec.Struct, frozen=True, gc=False):
     """Makes emitting it twice emit it once."""
     name: str
     payload: bytes
-    """MessagePack of any value."""
+    """MessagePack of any value; of one that is sealed, where it was emitted as sensitive."""
     at: float
     source: str = ""
     """Who emitted it: a run's task, a person, a program."""
@@ -164,8 +168,20 @@ def asks_for(subscription: Subscription, event: Event, value: Any = None) -> boo
         return False
     if not subscription.member:
         return True
-    found = member(event.value() if value is None else value, read_path(subscription.member))
-    return found is not MISSING and digest(found) == subscription.digest
+    found = digest_at(event.value() if value is None else value, subscription.member)
+    return found in (subscription.digest, ANY)
+
+
+def digest_at(value: dict[str, Any], path: str) -> str:
+    """Return the digest of what a path (`core.matching.write_path`) leads to in an event; empty: none has it.
+
+    What a sealed payload holds the store cannot know: it may be `ANY`.
+    """
+    steps = read_path(path)
+    if steps[:1] == ["payload"] and type(value["payload"]) is Sealed:
+        return ANY
+    found = member(value, steps)
+    return digest(found) if found is not MISSING else ""
 
 
 def only(names: Sequence[str], name: str) -> bool:

@@ -40,8 +40,11 @@ class Services(Protocol):
         """Hold one of the places for child processes, or for HTTP calls, while inside; wait for one first."""
         ...
 
-    async def emit(self, id: str, name: str, payload: Any, source: str) -> None:
-        """Emit an event; returns when it is on disk.  An id that was emitted before is not emitted again."""
+    async def emit(self, id: str, name: str, payload: Any, source: str, *, sensitive: bool = False) -> None:
+        """Emit an event; returns when it is on disk.  An id that was emitted before is not emitted again.
+
+        The payload of a sensitive one is encrypted until somebody takes it who waits for it.
+        """
         ...
 
     async def in_thread(self, function: Callable[[], Any]) -> Any:
@@ -103,6 +106,8 @@ class Call(msgspec.Struct):
     """The flow's."""
     profile: str | None = None
     """The name of the profile that the run was started with."""
+    sensitive: bool = False
+    """What it yields is encrypted wherever it is kept."""
     workspace: Path | None = None
     """The folder that the tasks of a group around it share; whoever uses it first makes it."""
 

@@ -35,5 +35,5 @@ class Emit:
         payload = params.get("payload")
         if masker := Masker({str(n): secret for n, secret in enumerate(call.secrets)}):
             payload = masker.value(payload)  # what is emitted is read by others, and kept
-        await call.services.emit(id, name, payload, source)
+        await call.services.emit(id, name, payload, source, sensitive=call.sensitive)
         return id

@@ -17,9 +17,12 @@ from flowbuilder.core.errors import (
     StoreError,
 )
 from flowbuilder.core.functions.writing import written
+from flowbuilder.core.masking import MASK
 from flowbuilder.core.plan import CONTEXT, HEADER
+from flowbuilder.core.sealed import Sealed
 from flowbuilder.core.triggers import CronTrigger, EveryTrigger, kind_of
 from flowbuilder.runtime.context import Context
+from flowbuilder.runtime.encryption import EncryptionKeyMissing, EncryptionKeyUnusable
 from flowbuilder.runtime.refused import record_refused
 from flowbuilder.runtime.start import Start
 from flowbuilder.storage.api import RunRow
@@ -117,7 +120,7 @@ class Armed:
         except KeyConflict as error:  # an expression gave something else before, such as another `now()`
             row = await machine.in_thread(functools.partial(machine.store.run, error.run_id))
             return Fired("known", row)
-        except (StoreError, EngineStopped):
+        except (StoreError, EngineStopped, EncryptionKeyMissing, EncryptionKeyUnusable):
             raise
         except ExpressionError as error:
             return await self._refuse(machine, how, f"{error.kind}: {error.message}")
@@ -127,6 +130,9 @@ class Armed:
 
     async def _refuse(self, machine: Machine, how: Start, message: str) -> Fired:
         """Record a failed run, so that what went wrong is seen."""
+        event = (how.about or {})["trigger"].get("event")
+        if event is not None and type(event["payload"]) is Sealed:
+            message = MASK  # it may quote what came
         text = f"trigger '{self.trigger.name}': {message}"
         row = await record_refused(machine, self.plan, how, "input", text)
         return Fired("refused", row, text)
@@ -136,7 +142,8 @@ class Armed:
         place = f"{self.name}@{occasion}"
         row = RunRow(place, self.plan.name, self.plan.content_hash, "queued", now, b"")
         context = Context(self.plan, {}, row)
-        context.trigger, context.config = about["trigger"], about.get("config", {})
+        context.trigger = machine.sealing.opened_trigger(about["trigger"])
+        context.config = about.get("config", {})
         context.stand(place, now)
         scope: list[Any] = [None] * HEADER
         scope[CONTEXT] = context

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from flowbuilder.core.errors import StoreError
 from flowbuilder.core.triggers import EventTrigger
+from flowbuilder.runtime.encryption import EncryptionKeyMissing, EncryptionKeyUnusable
 from flowbuilder.storage.events import EventFilter
 from flowbuilder.triggers.state import SCHEDULE, Progress, fact
 
@@ -92,7 +93,7 @@ class Heard:
             while self._again and not self._idle:
                 self._again = False
                 await self._step()
-        except StoreError as error:
+        except (StoreError, EncryptionKeyMissing, EncryptionKeyUnusable) as error:
             self._service.telling.warn(self.armed.name, f"events are read again: {error}")
             self._machine.timers.at(self._machine.clock.now() + AGAIN, self.look_soon)
         finally:

@@ -53,7 +53,7 @@ def _lines(approval: OpenApproval, voices: list[Voice]) -> list[str]:
         lines.append(f"escalated  {_moment(approval.escalated_at)}")
     for voice in voices:
         said = "approved" if voice.approve else "rejected"
-        about = as_json(voice.form) if voice.form else voice.reason
+        about = as_json(voice.form) if voice.form else voice.reason_shown()
         lines.append(f"{said:<9}  {voice.by}, {_moment(voice.at)}" + (f": {about}" if about else ""))
     if approval.form is not None:
         lines.append("form       " + as_json(approval.form, indent=True))

@@ -71,6 +71,7 @@ class _FlowGenerator:
         self._variables = {var.name: number for number, var in enumerate(flow.vars)}
         self._workspaces = False
         self._sensitive = False
+        self._hears_sealed = False
         self._secret_vars = _vars_that(flow, mentions_secrets)
         self._queues: dict[str, Span] = {}
         self._caches_for_run = False
@@ -108,6 +109,7 @@ class _FlowGenerator:
             sensitive_inputs=frozenset(entry.name for entry in flow.inputs if entry.sensitive),
             seals=flow.sensitive or self._sensitive or any(entry.sensitive for entry in flow.inputs),
             sealed=flow.sensitive,
+            hears_sealed=self._hears_sealed,
             weigh=lambda _figures: None,
             list_code=str,
             lanes=self._lanes(),
@@ -177,6 +179,8 @@ class _FlowGenerator:
     def _task(self, task: ir.Task, level: Level, prefix: str, fused: bool) -> TaskPlan:
         path = prefix + task.id
         self._sensitive = self._sensitive or task.sensitive
+        if task.sensitive and type(task.work) is ir.Wait and task.work.signal:
+            self._hears_sealed = True
         expressions = _expressions(task)
         plan = TaskPlan(
             id=task.id,

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from flowbuilder.core.errors import NotFound, RunEnded
-from flowbuilder.core.matching import MISSING, digest, member, read_path
 from flowbuilder.core.values import NULL_BYTES
 from flowbuilder.storage.api import LIVE
 from flowbuilder.storage.events import (
+    ANY,
     Emit,
     Event,
     EventFilter,
@@ -20,6 +20,7 @@ from flowbuilder.storage.events import (
     Take,
     Unsubscribe,
     asks_for,
+    digest_at,
     only,
 )
 
@@ -193,8 +194,7 @@ def _wake(place: Place, subscription: Subscription, number: int) -> None:
 
 
 def _has(event: Event, which: EventFilter) -> bool:
-    found = member(event.value(), read_path(which.member))
-    return found is not MISSING and digest(found) == which.digest
+    return digest_at(event.value(), which.member) in (which.digest, ANY)
 
 
 def _live(place: Place, run_id: str) -> bool:

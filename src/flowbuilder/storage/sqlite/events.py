@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from flowbuilder.core.errors import NotFound, RunEnded
-from flowbuilder.core.matching import MISSING, digest, member, read_path
 from flowbuilder.storage.events import (
+    ANY,
     Emit,
     Event,
     EventFilter,
@@ -24,6 +24,7 @@ from flowbuilder.storage.events import (
     Take,
     Unsubscribe,
     asks_for,
+    digest_at,
 )
 from flowbuilder.storage.sqlite.query import all_rows, first_row, first_value
 from flowbuilder.storage.sqlite.runs import LIVE_SQL
@@ -94,6 +95,9 @@ _WAKE_ALL = (
     "AND owner IS NULL AND status = 'waiting'"
 )
 _ASKED = "SELECT run_id, path FROM subscriptions WHERE NOT signal AND name = ? AND member = ? AND digest = ?"
+_ASKED_ANY = (
+    "SELECT run_id, path FROM subscriptions WHERE NOT signal AND name = ? AND member = ? AND ? IS NOT NULL"
+)
 _MARK = "UPDATE subscriptions SET woken = ? WHERE run_id = ? AND path = ? AND woken = 0"
 _FORGET_MEMBERS = (
     "DELETE FROM asked_members WHERE "
@@ -232,13 +236,13 @@ def _matched(cursor: apsw.Cursor, event: Event, number: int) -> list[tuple[str, 
     members = all_rows(cursor, "SELECT member FROM asked_members WHERE name = ?", (event.name,))
     value = event.value() if members else None
     for (asked,) in members:
-        at = member(value, read_path(asked))
-        wanted = digest(at) if at is not MISSING else ""
+        assert value is not None
+        wanted = digest_at(value, asked)
         if wanted:
             cursor.execute(
                 "INSERT INTO event_values VALUES (?, ?, ?, ?)", (event.name, asked, wanted, number)
             )
-            found += all_rows(cursor, _ASKED, (event.name, asked, wanted))
+            found += all_rows(cursor, _ASKED if wanted != ANY else _ASKED_ANY, (event.name, asked, wanted))
     return found
 
 
@@ -301,7 +305,7 @@ def _found(cursor: apsw.Cursor, which: EventFilter) -> list[Event]:
         rows = all_rows(
             cursor,
             f"SELECT {_COLUMNS} FROM events WHERE number IN (SELECT number FROM event_values "
-            f"WHERE name = ? AND member = ? AND digest = ? AND number > ?){since} ORDER BY number LIMIT ?",
+            f"WHERE name = ? AND member = ? AND digest IN (?, '{ANY}') AND number > ?){since} ORDER BY number LIMIT ?",
             (
                 name,
                 which.member,
@@ -317,7 +321,7 @@ def _found(cursor: apsw.Cursor, which: EventFilter) -> list[Event]:
 
 def _looked_through(cursor: apsw.Cursor, which: EventFilter, until: int | None) -> list[Event]:
     """Return those with a value by looking at each, up to a number."""
-    path, after = read_path(which.member), which.after
+    after = which.after
     found: list[Event] = []
     plain = msgspec.structs.replace(which, member="", limit=_PAGE)
     while True:
@@ -325,8 +329,7 @@ def _looked_through(cursor: apsw.Cursor, which: EventFilter, until: int | None) 
         for event in page:
             if until is not None and event.number > until:
                 return found
-            at = member(event.value(), path)
-            if at is not MISSING and digest(at) == which.digest:
+            if digest_at(event.value(), which.member) in (which.digest, ANY):
                 found.append(event)
                 if len(found) == which.limit:
                     return found
