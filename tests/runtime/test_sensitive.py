@@ -11,6 +11,7 @@ from flowbuilder.runtime.config import Config, EncryptionConfig
 from flowbuilder.runtime.encryption import EncryptionKeyMissing, EncryptionKeyUnusable, new_key
 from flowbuilder.storage.sqlite import SqliteStore
 from flowbuilder.testing.flows import load_text, run_flow
+from secrecy import contents
 from world import until
 
 if TYPE_CHECKING:
@@ -58,11 +59,6 @@ def key(monkeypatch: pytest.MonkeyPatch) -> str:
     key = new_key()
     monkeypatch.setenv("FLOWBUILDER_ENCRYPTION_KEY", key)
     return key
-
-
-def contents(folder: Path) -> bytes:
-    """Return all that lies in a folder."""
-    return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
 
 
 async def test_later_tasks_use_it_and_nobody_else_sees_it(key: str, world: World, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from flowbuilder import Engine
 from flowbuilder.runtime.encryption import new_key
 from flowbuilder.storage.sqlite import SqliteStore
 from flowbuilder.testing.flows import load_text
+from secrecy import contents
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,11 +27,6 @@ def key(monkeypatch: pytest.MonkeyPatch) -> str:
     key = new_key()
     monkeypatch.setenv("FLOWBUILDER_ENCRYPTION_KEY", key)
     return key
-
-
-def contents(folder: Path) -> bytes:
-    """Return all that lies in a folder."""
-    return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
 
 
 FLOW = """

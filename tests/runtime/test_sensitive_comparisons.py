@@ -11,6 +11,7 @@ from flowbuilder.core.cache import KIND
 from flowbuilder.runtime.encryption import new_key
 from flowbuilder.storage.sqlite import SqliteStore
 from flowbuilder.testing.flows import load_text, run_flow
+from secrecy import contents
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -91,3 +92,40 @@ async def test_nobody_finds_out_the_key_of_a_sensitive_output_by_trying(
             names |= {fact.key for fact in reader.facts().list(KIND)}
 
     assert len(names) == 2, "the digest is the same in two installations: whoever tries 10,000 PINs has it"
+
+
+KEYS = """
+flow: t
+concurrency: {limit: 1, key: "${{ vars.who }}"}
+inputs: {p: {type: string, sensitive: true}}
+vars: {who: "${{ [inputs.p] }}"}
+tasks:
+  one: {type: python, rate_limit: {limit: 100, per: 1s, key: "${{ inputs.p }}"}, with: {call: act, args: {name: one}}}
+  two: {type: python, needs: [one], circuit_breaker: {failures: 1, reset: 1h, key: "${{ inputs.p }}"}, on_error: continue, with: {call: fail, args: {name: two}}}
+  kept: {type: set, needs: [two], cache: {key: "${{ inputs.p }}"}, with: 1}
+  each: {for_each: ["${{ inputs.p }}"], type: set, cache: {key: "${{ item }}"}, with: 1}
+  held: {type: python, needs: [kept], with: {call: hold, args: {name: held}}}
+"""
+
+
+async def test_keys_of_limits_lanes_and_caches_are_kept_as_digests(
+    key: str, world: World, tmp_path: Path
+) -> None:
+    store = SqliteStore(tmp_path / "store.db")
+    async with Engine(":memory:", store=store) as engine:
+        first = await engine.start(load_text(KEYS), {"p": "pin-4711"})
+        await world.begun("held")
+        second = await engine.start(load_text(KEYS), {"p": "pin-4711"})
+        other = await engine.start(load_text(KEYS), {"p": "pin-4712"})
+        assert (second.status, other.status) == ("queued", "running")
+        world.let_go("held")
+        for run in (first, second, other):
+            assert (await run.wait(20)).status == "succeeded"
+        view = await engine.show(second.id)
+        assert view.tasks["two"].error is not None
+        assert view.tasks["two"].error["kind"] == "circuit.open"
+        assert view.tasks["kept"].reason == "cached"
+        assert "pin-471" not in str(view.to_json(full=True))
+        await engine.stop()
+
+    assert b"pin-471" not in contents(tmp_path)

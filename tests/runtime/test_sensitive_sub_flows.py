@@ -10,6 +10,7 @@ from flowbuilder import Engine, Reader
 from flowbuilder.runtime.encryption import new_key
 from flowbuilder.storage.api import RunFilter
 from flowbuilder.testing.flows import load_text
+from secrecy import contents
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,11 +50,6 @@ def key(monkeypatch: pytest.MonkeyPatch) -> str:
     key = new_key()
     monkeypatch.setenv("FLOWBUILDER_ENCRYPTION_KEY", key)
     return key
-
-
-def contents(folder: Path) -> bytes:
-    """Return all that lies in a folder."""
-    return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
 
 
 async def test_no_byte_of_it_lies_in_the_run_that_it_starts(world: World, tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """What the cache keeps, as commands choose among it.
 
-Of the key of a sensitive output only a digest is kept, by the installation's
+Of a key that may hold something sensitive only a digest is kept, by the installation's
 key: it is found by that, where the commands have the key that the engine had.
 """
 
@@ -14,7 +14,7 @@ import msgspec
 
 from flowbuilder.cli.command import Option
 from flowbuilder.cli.workspace import workspace_at
-from flowbuilder.core.cache import KIND, Entry, decode_entry, encoded_key, sensitive_name
+from flowbuilder.core.cache import KIND, Entry, decode_entry, encoded_key, hidden_name
 from flowbuilder.runtime.encryption import Encryption, EncryptionKeyMissing
 from flowbuilder.runtime.project import key_file
 
@@ -39,13 +39,13 @@ def chosen(facts: Facts, arguments: argparse.Namespace) -> Iterator[tuple[Fact, 
     Raises:
         EncryptionKeyUnusable: the keys that are there cannot be used.
     """
-    sealed = tuple(_sensitive_names(arguments.key, arguments.store)) if arguments.key is not None else ()
+    hidden = tuple(_hidden_names(arguments.key, arguments.store)) if arguments.key is not None else ()
     after = ""
     while True:
         page = facts.list(KIND, after=after, limit=_PAGE)
         for fact in page:
             entry = _entry(fact)
-            if entry is not None and _is_meant(entry, arguments) and _has_key(fact, entry, arguments, sealed):
+            if entry is not None and _is_meant(entry, arguments) and _has_key(fact, entry, arguments, hidden):
                 yield fact, entry
         if len(page) < _PAGE:
             return
@@ -65,14 +65,14 @@ def _is_meant(entry: Entry, arguments: argparse.Namespace) -> bool:
     return arguments.task is None or entry.task == arguments.task
 
 
-def _has_key(fact: Fact, entry: Entry, arguments: argparse.Namespace, sealed: tuple[str, ...]) -> bool:
+def _has_key(fact: Fact, entry: Entry, arguments: argparse.Namespace, hidden: tuple[str, ...]) -> bool:
     if arguments.key is None or entry.key in (arguments.key, msgspec.json.encode(arguments.key).decode()):
         return True
-    return bool(sealed) and fact.key.endswith(sealed)
+    return bool(hidden) and fact.key.endswith(hidden)
 
 
-def _sensitive_names(text: str, store: str | None) -> Iterator[str]:
-    """Yield what the names of sensitive outputs with a key end in; nothing where no key encrypts."""
+def _hidden_names(text: str, store: str | None) -> Iterator[str]:
+    """Yield what the names of outputs end in whose key is one that is hidden; nothing where no key encrypts."""
     workspace = workspace_at(Path.cwd(), store)
     encryption = Encryption(key_file(workspace.project, workspace.config), os.environ)
     try:
@@ -81,7 +81,8 @@ def _sensitive_names(text: str, store: str | None) -> Iterator[str]:
         return
     for value in _meanings(text):
         for digest in keys.digests(encoded_key(value)):
-            yield "/" + sensitive_name(digest)
+            for sensitive in (True, False):
+                yield "/" + hidden_name(digest, sensitive=sensitive)
 
 
 def _meanings(text: str) -> list[Any]:

@@ -80,12 +80,12 @@ def digest_of(key: Any) -> str:
     return hashlib.sha256(encoded_key(key)).hexdigest()[:40]
 
 
-def sensitive_name(digest: str) -> str:
-    """Return what stands for a key of a sensitive output in a name, from its keyed digest.
+def hidden_name(digest: str, *, sensitive: bool) -> str:
+    """Return what stands for a key that nobody is to see in a name, from its keyed digest.
 
     Outputs that are sensitive have names of their own: a task that is not never finds one.
     """
-    return f"sensitive-{digest}"
+    return f"{'sensitive' if sensitive else 'hidden'}-{digest}"
 
 
 def shown_key(key: Any) -> str:

@@ -56,6 +56,20 @@ Scope = list[Any]
 Function = Callable[[Scope], Any]
 """A generated function: evaluates one expression, raises `ExpressionError`."""
 
+
+class Hidden:
+    """A function whose value is only compared, and may hold something sensitive: a digest of it is kept."""
+
+    __slots__ = ("_function",)
+
+    def __init__(self, function: Function) -> None:
+        self._function = function
+
+    def __call__(self, scope: Scope) -> Any:
+        """Evaluate it."""
+        return self._function(scope)
+
+
 Kind = Literal["compute", "invoke", "sleep", "wait", "approval", "flow", "group"]
 
 UNDO: Final = "~undo"

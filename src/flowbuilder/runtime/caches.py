@@ -20,12 +20,13 @@ from flowbuilder.core.cache import (
     digest_of,
     encode_entry,
     encoded_key,
+    hidden_name,
     prefix_of,
-    sensitive_name,
     shown_key,
 )
 from flowbuilder.core.errors import ExpressionError, FlowBuilderError, OutputError
 from flowbuilder.core.masking import MASK
+from flowbuilder.core.plan import Hidden
 from flowbuilder.core.records import NULL
 from flowbuilder.core.rules import CACHED, SUCCEEDED
 from flowbuilder.runtime.attempts import FOR_TASKS
@@ -80,8 +81,9 @@ class Caches:
         try:
             key = cache.key(execution.scope)
             prefix = prefix_of(cache.scope, flow=run.row.flow, task=cache.path, run_id=run.id)
-            names = [prefix + digest for digest in self._digests(key, sensitive=task.sensitive)]
-            shown = shown_key(key) if not task.sensitive else MASK
+            hidden = type(cache.key) is Hidden
+            names = [prefix + one for one in self._names(key, hidden=hidden, sensitive=task.sensitive)]
+            shown = MASK if hidden else shown_key(key)
         except (ExpressionError, OutputError) as error:
             execution.attempt = 1
             self._machine.failures.fail(execution, error.kind, str(error))
@@ -101,13 +103,11 @@ class Caches:
         self._look_up(flight)
         return True
 
-    def _digests(self, key: Any, *, sensitive: bool) -> list[str]:
-        if not sensitive:
+    def _names(self, key: Any, *, hidden: bool, sensitive: bool) -> list[str]:
+        if not hidden:
             return [digest_of(key)]
-        return [
-            sensitive_name(one)
-            for one in self._machine.sealing.digests("a key of the cache", encoded_key(key))
-        ]
+        digests = self._machine.sealing.digests("a key of the cache", encoded_key(key))
+        return [hidden_name(digest, sensitive=sensitive) for digest in digests]
 
     def _look_up(self, flight: Flight) -> None:
         found = self._machine.loop.run_in_executor(None, self._find_any, flight.names)

@@ -16,7 +16,6 @@ import msgspec
 
 from flowbuilder.core import records
 from flowbuilder.core.errors import FlowBuilderError, KeyConflict, StoreError
-from flowbuilder.core.limits import key_text
 from flowbuilder.core.plan import HEADER
 from flowbuilder.runtime.context import Context
 from flowbuilder.runtime.events import RunEvent
@@ -126,7 +125,7 @@ class RunLanes:
         scope: list[Any] = [None] * HEADER
         scope[0] = context = Context(plan, inputs, row)
         context.trigger = self._machine.sealing.opened_trigger(context.trigger)
-        return f"{plan.name}/{key_text(function(scope))}"
+        return f"{plan.name}/{self._machine.sealing.key_of(function, scope)}"
 
     def _refuse_to_wait_for_a_parent(self, row: RunRow) -> None:
         """Refuse a run that would wait for the one which waits for it."""

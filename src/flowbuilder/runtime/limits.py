@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Final
 
 from flowbuilder.core.breakers import Who
 from flowbuilder.core.errors import ExpressionError
-from flowbuilder.core.limits import key_text
 from flowbuilder.core.records import Waited
 from flowbuilder.runtime.breakers import KIND as BREAKER
 from flowbuilder.runtime.breakers import Breakers
@@ -88,17 +87,14 @@ class Limits:
             run.records.append(Waited(execution.path, execution.attempt, "", "", None, self._now()))
             self._machine.committer.touch(run)
 
-    @staticmethod
-    def _find_keys(held: Held, scope: Scope) -> None:
-        limits = held.limits
+    def _find_keys(self, held: Held, scope: Scope) -> None:
+        limits, key_of = held.limits, self._machine.sealing.key_of
         if limits.rate is not None:
-            held.rate_key = limits.own if limits.rate_key is None else key_text(limits.rate_key(scope))
+            held.rate_key = limits.own if limits.rate_key is None else key_of(limits.rate_key, scope)
         if limits.breaker is not None:
-            held.breaker_key = (
-                limits.own if limits.breaker_key is None else key_text(limits.breaker_key(scope))
-            )
+            held.breaker_key = limits.own if limits.breaker_key is None else key_of(limits.breaker_key, scope)
         if limits.queue is not None:
-            held.queue_key = limits.flow if limits.queue_key is None else key_text(limits.queue_key(scope))
+            held.queue_key = limits.flow if limits.queue_key is None else key_of(limits.queue_key, scope)
 
     def _advance(self, held: Held) -> bool:
         """Go on through the stages; False if it waits, or has failed."""

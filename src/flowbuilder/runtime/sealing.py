@@ -15,7 +15,9 @@ from flowbuilder.core import values
 from flowbuilder.core.approvals import voice_place
 from flowbuilder.core.errors import StoreCorrupt
 from flowbuilder.core.globs import kind_matches
+from flowbuilder.core.limits import key_text
 from flowbuilder.core.masking import MASK, SHORTEST, Masker
+from flowbuilder.core.plan import Hidden
 from flowbuilder.core.sealed import Sealed
 from flowbuilder.storage.blobs import names_in
 
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
     from flowbuilder.core.approvals import Voice
     from flowbuilder.core.failure import Error
-    from flowbuilder.core.plan import FlowPlan, TaskPlan
+    from flowbuilder.core.plan import FlowPlan, Function, Scope, TaskPlan
     from flowbuilder.runtime.encryption import Encryption
     from flowbuilder.runtime.state import RunState
     from flowbuilder.storage.api import Blobs, RunRow
@@ -152,6 +154,17 @@ class Sealing:
             if type(value) is Sealed:
                 found[name] = self.open(row.id, _input(name), value)
         return found
+
+    def key_of(self, function: Function, scope: Scope) -> str:
+        """Return the text of a key, or what stands for it where it may hold something sensitive.
+
+        Raises:
+            ExpressionError: it cannot be evaluated.
+        """
+        text = key_text(function(scope))
+        if type(function) is not Hidden:
+            return text
+        return f"hidden-{self.digests('a key', text.encode('utf-8', 'surrogatepass'))[0]}"
 
     def sealed_event(self, event: Event) -> Event:
         """Return an event whose payload nobody reads without a key, in the store or anywhere on its way."""

@@ -20,6 +20,7 @@ from flowbuilder.core.errors import (
     StoreError,
     TaskFailed,
 )
+from flowbuilder.core.plan import Hidden
 from flowbuilder.core.records import ChildStarted
 from flowbuilder.runtime.plans import SEALED
 from flowbuilder.runtime.start import Start
@@ -60,6 +61,8 @@ class SubFlows:
         inputs = sub_flow.inputs(scope)
         if sub_flow.key is not None:
             key = str(sub_flow.key(scope))
+            if type(sub_flow.key) is Hidden:
+                key = machine.sealing.key_of(sub_flow.key, scope)
         else:
             key = f"{run.id}/{execution.path}/{execution.attempt}"
         plan = await self._plan(execution)

@@ -19,7 +19,7 @@ from flowbuilder.core.durations import format_duration
 from flowbuilder.core.errors import ExpressionError, FlowBuilderError, StoreError
 from flowbuilder.core.masking import MASK
 from flowbuilder.core.matching import digest, is_event_name
-from flowbuilder.core.plan import CONTEXT
+from flowbuilder.core.plan import CONTEXT, Hidden
 from flowbuilder.core.records import NULL, EventTaken, WaitBegan
 from flowbuilder.core.sealed import Sealed
 from flowbuilder.runtime.backlog import Asked, look
@@ -82,7 +82,7 @@ class Waiting:
         """Work out the value that an event must have to be looked at."""
         plan = waiter.execution.task.wait
         assert plan is not None
-        if plan.key is not None:
+        if plan.key is not None and type(plan.key) is not Hidden:  # the index would have it in clear
             try:
                 waiter.digest = digest(plan.key(waiter.execution.scope))
             except ExpressionError:  # the filter says it, where it comes to that

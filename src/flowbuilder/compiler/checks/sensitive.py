@@ -12,31 +12,27 @@ from typing import TYPE_CHECKING, Final
 
 from flowbuilder.compiler import ir
 from flowbuilder.compiler.checks.subject import Subject, all_graphs
-from flowbuilder.compiler.expressions.tree import Call, Compare, Const, Dict, Expr, Member, Name
-from flowbuilder.compiler.expressions.walk import children
+from flowbuilder.compiler.expressions.tree import Const, Dict, Expr
+from flowbuilder.compiler.sensitivity import Seen, Sensitivity
 from flowbuilder.core.plan import UNDO
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from flowbuilder.compiler.findings import Findings
-
-_TELL_NOTHING: Final = frozenset({"len", "exists", "sha256", "hmac_sha256", "bool"})
-"""Functions whose results tell nothing of what they are given."""
 
 _KEEPERS: Final = frozenset({"log", "emit", "fail", "assert", "kv", "approval", "wait"})
 """Task types that keep or show what they are given."""
 
-Seen = ChainMap[str, ir.Task]
+_TOO: Final = "say `sensitive: true` there too, or leave the value out"
 
 
 def check_sensitive(subject: Subject, findings: Findings) -> None:
     """Warn of sensitive values that flow into what is not sensitive."""
     flow = subject.flow
-    inputs = frozenset(entry.name for entry in flow.inputs if entry.sensitive)
-    if not inputs and not any(_any_sensitive(graph) for _, graph in subject.graphs()):
+    if not any(entry.sensitive for entry in flow.inputs) and not any(
+        _any_sensitive(graph) for _, graph in subject.graphs()
+    ):
         return
-    look = _Look(inputs, _variables(flow, inputs), findings)
+    look = _Look(Sensitivity.of(flow), findings)
     seen: Seen = ChainMap()
     for _, graph in subject.graphs():
         seen = seen.new_child({task.id: task for task in graph.tasks})
@@ -51,27 +47,11 @@ def _any_sensitive(graph: ir.Graph) -> bool:
     return any(task.sensitive for each in all_graphs(graph) for task in each.tasks)
 
 
-def _variables(flow: ir.Flow, inputs: frozenset[str]) -> frozenset[str]:
-    """Return the variables that hold sensitive inputs, directly or by way of others."""
-    found: set[str] = set()
-    while True:
-        look = _Look(inputs, frozenset(found), None)
-        more = {
-            var.name
-            for var in flow.vars
-            if var.name not in found and any(look.found(var.value, ChainMap(), None))
-        }
-        if not more:
-            return frozenset(found)
-        found |= more
-
-
 class _Look:
     """Goes through a flow with what is known to be sensitive."""
 
-    def __init__(self, inputs: frozenset[str], variables: frozenset[str], findings: Findings | None) -> None:
-        self._inputs = inputs
-        self._variables = variables
+    def __init__(self, sensitivity: Sensitivity, findings: Findings) -> None:
+        self._sensitivity = sensitivity
         self._findings = findings
 
     def graph(self, graph: ir.Graph, seen: Seen, undone: ir.Task | None) -> None:
@@ -79,6 +59,9 @@ class _Look:
         for task in graph.tasks:
             if not task.sensitive:
                 self._task(task, seen, undone)
+            elif type(task.work) is ir.Approval:
+                what = f"what {_named(task, undone)} asks for is shown to people, and holds"
+                self.at(task.work.params, what, seen, undone, "leave the value out")
             if type(task.work) is ir.Group:
                 inside = seen.new_child({inner.id: inner for inner in task.work.graph.tasks})
                 if task.work.outputs is not None and not task.sensitive:
@@ -126,46 +109,10 @@ class _Look:
         if not pairs:
             self.at(inputs, f"the run that {where} starts keeps, among its inputs,", seen, undone)
 
-    def at(self, expr: Expr, what: str, seen: Seen, undone: ir.Task | None) -> None:
+    def at(self, expr: Expr, what: str, seen: Seen, undone: ir.Task | None, hint: str = _TOO) -> None:
         """Warn of each place of an expression that holds something sensitive."""
-        for part, name in self.found(expr, seen, undone):
-            if self._findings is not None:
-                self._findings.warn(
-                    "FB277",
-                    f"{what} {name}, which is sensitive",
-                    part.at.span,
-                    "say `sensitive: true` there too, or leave the value out",
-                )
-
-    def found(self, expr: Expr, seen: Seen, undone: ir.Task | None) -> Iterator[tuple[Expr, str]]:
-        """Yield the parts of an expression that hold something sensitive, with its name."""
-        stack = [expr]
-        while stack:
-            node = stack.pop()
-            if type(node) is Const or type(node) is Compare:
-                continue  # a comparison says yes or no
-            if type(node) is Call and node.function in _TELL_NOTHING:
-                continue
-            name = self._name(node, seen, undone)
-            if name is not None:
-                yield node, name
-            elif not (type(node) is Member and type(node.of) is Name and node.of.id == "inputs"):
-                stack += children(node)
-
-    def _name(self, node: Expr, seen: Seen, undone: ir.Task | None) -> str | None:
-        match node:
-            case Member(of=Member(of=Name(id="tasks"), name=task), name="output"):
-                found = seen.get(task)
-                return f"the output of task '{task}'" if found is not None and found.sensitive else None
-            case Member(of=Name(id="inputs"), name=name) if name in self._inputs:
-                return f"the input '{name}'"
-            case Member(of=Name(id="vars"), name=name) if name in self._variables:
-                return f"the variable '{name}'"
-            case Name(id="inputs") if self._inputs:
-                return "the inputs"
-            case Name(id="output") if undone is not None and undone.sensitive:
-                return f"the output of task '{undone.id}'"
-        return None
+        for part, name in self._sensitivity.found(expr, seen, undone):
+            self._findings.warn("FB277", f"{what} {name}, which is sensitive", part.at.span, hint)
 
 
 def _named(task: ir.Task, undone: ir.Task | None = None) -> str:

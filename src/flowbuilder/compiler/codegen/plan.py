@@ -16,12 +16,14 @@ from flowbuilder.compiler.expressions.references import mentions_secrets, uses_n
 from flowbuilder.compiler.inputs import config_checker
 from flowbuilder.compiler.matches import looked_up
 from flowbuilder.compiler.outputs import output_checker
+from flowbuilder.compiler.sensitivity import Keys
 from flowbuilder.core.matching import write_path
 from flowbuilder.core.plan import (
     HEADER,
     CachePlan,
     FlowPlan,
     GraphPlan,
+    Hidden,
     Kind,
     LanesPlan,
     LimitsPlan,
@@ -71,6 +73,7 @@ class _FlowGenerator:
         self._variables = {var.name: number for number, var in enumerate(flow.vars)}
         self._workspaces = False
         self._sensitive = False
+        self._keys = Keys(flow)
         self._hears_sealed = False
         self._secret_vars = _vars_that(flow, mentions_secrets)
         self._queues: dict[str, Span] = {}
@@ -223,7 +226,7 @@ class _FlowGenerator:
         if task.on_error is not None:
             plan.on_error = self._on_error(task.on_error, inner, path, line)
         if task.limits is not None:
-            plan.limits = self._limits(task.limits, inner, path, line)
+            plan.limits = self._limits(task.limits, inner, path, line, task.sensitive)
         if task.undo is not None:
             undo = Level(inner, _slots(task.undo), error=True, output=True)
             plan.undo = self._graph(task.undo, undo, path)
@@ -248,7 +251,7 @@ class _FlowGenerator:
         if task.cache is not None:
             self._caches_for_run |= task.cache.scope == "run"
             plan.cache = CachePlan(_not_compiled, task.cache.ttl, task.cache.scope, path)
-            self._set(plan.cache, "key", task.cache.key, level, line)
+            self._set_key(plan.cache, "key", task.cache.key, level, line, sensitive=task.sensitive)
         plan.layered = plan.repeat is not None or plan.cache is not None or plan.schema is not None
         plan.bare = _is_bare(plan)
         plan.simple = plan.bare and plan.over is None
@@ -294,7 +297,7 @@ class _FlowGenerator:
             if found is not None:
                 path, value = found
                 plan.member = write_path(path)
-                self._set(plan, "key", value, level, line)
+                self._set_key(plan, "key", value, level, line)
         return plan
 
     def _sub_flow(self, work: ir.SubFlow, level: Level, line: int) -> SubFlowPlan:
@@ -303,7 +306,7 @@ class _FlowGenerator:
         if work.name is not None:
             self._set(plan, "name", work.name, level, line)
         if work.key is not None:
-            self._set(plan, "key", work.key, level, line)
+            self._set_key(plan, "key", work.key, level, line)
         return plan
 
     def _on_error(self, on_error: ir.OnError, level: Level, path: str, line: int) -> OnErrorPlan:
@@ -315,7 +318,9 @@ class _FlowGenerator:
             plan.graph = self._graph(on_error.graph, inner, path + "!")
         return plan
 
-    def _limits(self, limits: ir.TaskLimits, level: Level, path: str, line: int) -> LimitsPlan:
+    def _limits(
+        self, limits: ir.TaskLimits, level: Level, path: str, line: int, sensitive: bool
+    ) -> LimitsPlan:
         plan = LimitsPlan(f"{self._flow.name}/{path}", self._flow.name, resources=limits.resources)
         for name, bound in (("rate", limits.rate), ("breaker", limits.breaker), ("queue", limits.queue)):
             if bound is None:
@@ -326,7 +331,7 @@ class _FlowGenerator:
             else:
                 setattr(plan, name, bound.policy)
             if bound.key is not None:
-                self._set(plan, name + "_key", bound.key, level, line)
+                self._set_key(plan, name + "_key", bound.key, level, line, sensitive=sensitive)
         return plan
 
     def _lanes(self) -> LanesPlan | None:
@@ -335,7 +340,7 @@ class _FlowGenerator:
             if bound is not None:
                 setattr(plan, name, bound.policy)
                 if bound.key is not None:
-                    self._set(plan, name + "_key", bound.key, Level(None), flow.at.line)
+                    self._set_key(plan, name + "_key", bound.key, Level(None), flow.at.line)
         return plan if plan.concurrency is not None or plan.debounce is not None else None
 
     def _set(
@@ -348,12 +353,23 @@ class _FlowGenerator:
         *,
         error_here: bool = False,
         condition: bool = False,
+        hidden: bool = False,
     ) -> None:
         """Have a field of a plan filled when the module is compiled."""
         names = ScopeNames(level, self._variables, error_here=error_here)
-        self._module.function(
-            expr, names, lambda function: setattr(plan, field, function), line, condition=condition
-        )
+
+        def fill(function: Any) -> None:
+            setattr(plan, field, Hidden(function) if hidden else function)
+
+        self._module.function(expr, names, fill, line, condition=condition)
+
+    def _set_key(
+        self, plan: Any, field: str, expr: Expr, level: Level, line: int, *, sensitive: bool = False
+    ) -> None:
+        """As `_set`, for what is only compared: it is hidden where it may hold something sensitive."""
+        hidden = sensitive or self._keys.hides(expr)
+        self._sensitive = self._sensitive or hidden
+        self._set(plan, field, expr, level, line, hidden=hidden)
 
     def _is_secret(self, expr: Expr) -> bool:
         return mentions_secrets(expr, self._secret_vars)
