@@ -145,7 +145,9 @@ async def test_what_is_decided_is_not_decided_again_though_nobody_has_counted_it
     def say(by: str, approve: bool = True) -> None:
         row = alone.run(run.id)
         assert row is not None
-        decide(alone, open_approval(alone, row, None), by, approve=approve)
+        decide(
+            alone, open_approval(alone, row, None), by, approve=approve, sealing=engine.core.machine.sealing
+        )
 
     say("ada")
     with pytest.raises(Conflict, match="ada has decided already"):
