@@ -1,6 +1,7 @@
 """`flowbuilder test`: from the command line, as people and build servers call it."""
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -108,3 +109,81 @@ def test_a_run_is_recorded_as_a_test_that_passes(cli: Cli, name: str, status: st
     again = cli("test", "--record", run["run_id"])
     assert again.returncode == 1
     assert "--output" in again.stderr
+
+
+def until(cli: Cli, run: str, task: str, status: str) -> None:
+    patience = time.monotonic() + 30
+    while cli.json("runs", "show", run, task, "--json")["status"] != status:
+        assert time.monotonic() < patience
+
+
+BUSY = """
+    flow: busy
+    secrets: [TOKEN]
+    tasks:
+      flaky:
+        run: 'echo "$TOKEN" >> tries; [ "$(wc -l < tries)" = 3 ] || { echo "no $TOKEN" >&2; exit 4; }; echo "got $TOKEN"'
+        env: {TOKEN: "${{ secrets.TOKEN }}"}
+        retry: {attempts: 5, delay: 1ms, on: [shell.exit]}
+      poll:
+        type: script
+        with: {language: bash, code: 'echo x >> polls; wc -l < polls'}
+        repeat: {until: "output.stdout.strip() == '3'", max: 9}
+      each:
+        for_each: [1, 2, 3]
+        run: '[ "$N" != 2 ]'
+        env: {N: "${{ item }}"}
+        on_error: continue
+      inner:
+        type: group
+        retry: 2
+        tasks: {one: {run: 'echo x >> groups; [ "$(wc -l < groups)" = 2 ]'}, two: {needs: [one], run: echo two}}
+      go: {type: wait, with: {signal: go, timeout: 1h}}
+      asked: {needs: [go], type: approval, with: {message: Well?, timeout: 1h}}
+      child: {type: flow, with: {path: child.yaml}}
+      late: {needs: [asked], if: "tasks.asked.output.form == {}", run: exit 3, on_error: {value: rescued}}
+    finally: {clean: {run: echo clean}}
+    outputs: {polls: "${{ tasks.poll.output.stdout.strip() }}", late: "${{ tasks.late.output }}", child: "${{ tasks.child.output.x }}"}
+"""
+
+
+def test_a_run_with_all_that_may_happen_is_recorded_without_its_secrets(cli: Cli) -> None:
+    cli.flow(
+        'flow: child\ntasks: {a: {run: echo child}}\noutputs: {x: "${{ tasks.a.output.stdout.strip() }}"}',
+        "child.yaml",
+    )
+    flow = cli.flow(BUSY)
+    cli.environ["FLOWBUILDER_SECRET_TOKEN"] = "very-secret-text"
+    run = cli("run", flow, "--detach", "-q").stdout.strip()
+    until(cli, run, "go", "waiting")
+    assert cli("signal", run, "go", "n=1").returncode == 0
+    until(cli, run, "asked", "waiting")
+    assert cli("approvals", "approve", run).returncode == 0
+    assert json.loads(cli("runs", "watch", run, "--json").stdout)["status"] == "succeeded"
+
+    assert cli("test", "--record", run).returncode == 0
+    text = (cli.folder / "flow.test.yaml").read_text()
+    for left in ("tries", "polls", "groups"):
+        (cli.folder / left).unlink()
+    done = cli("test")
+
+    assert done.returncode == 0, done.stdout + text
+    assert "very-secret-text" not in text
+    assert not (cli.folder / "tries").exists()
+    assert text.count("kind: shell.exit") == 2 + 1 + 1 + 1
+    assert text.count("language: bash") == 0
+
+
+def test_a_run_that_was_cancelled_is_recorded_as_a_test_that_passes(cli: Cli) -> None:
+    flow = cli.flow(
+        "flow: slow\ntasks: {before: {run: echo x}, slow: {needs: [before], run: sleep 60}, after: {needs: [slow], run: echo y}}"
+    )
+    run = cli("run", flow, "--detach", "-q").stdout.strip()
+    until(cli, run, "slow", "running")
+    assert cli("runs", "cancel", run, "--reason", "enough").returncode == 0
+    cli("runs", "watch", run)
+
+    assert cli("test", "--record", run).returncode == 0
+    done = cli("test")
+
+    assert done.returncode == 0, done.stdout + (cli.folder / "flow.test.yaml").read_text()

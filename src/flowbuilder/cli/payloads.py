@@ -36,7 +36,10 @@ def payload_of(data: str | None, pairs: Iterable[str], command: str) -> Any:
     for pair in pairs:
         name, equals, text = pair.partition("=")
         if not equals or not name:
-            raise UsageError(f"'{pair}' is no member of a payload: write '{pair}=VALUE'", command)
+            short = pair if len(pair) <= 40 else pair[:39] + "…"
+            word = pair.isidentifier()
+            hint = f"write `{pair}=VALUE`" if word else "a payload as JSON is given with `--data`"
+            raise UsageError(f"'{short}' is no member of a payload: members are KEY=VALUE", command, hint)
         members[name] = from_text(text, {})
     if not members:
         return payload

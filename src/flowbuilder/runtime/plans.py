@@ -103,7 +103,7 @@ class Plans:
         try:
             text = data.decode("utf-8")
         except UnicodeDecodeError as error:
-            raise FlowError((_no_text(str(path), data, error.start),)) from None
+            raise FlowError((no_text(str(path), data, error.start),)) from None
         return self._check(text, str(path), read_beside)
 
     def _translated(self, path: Path, front_end: Any) -> Checked:
@@ -255,7 +255,7 @@ class Plans:
         )
 
 
-def _no_text(file: str, data: bytes, at: int) -> Diagnostic:
+def no_text(file: str, data: bytes, at: int) -> Diagnostic:
     """Return the finding that a file is no text in UTF-8, at its first byte that cannot be read."""
     before = data[:at].decode("utf-8")
     line, column = before.count("\n") + 1, len(before) - before.rfind("\n")

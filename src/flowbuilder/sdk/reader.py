@@ -9,8 +9,9 @@ import time
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, Self
 
-from flowbuilder.core import records
+from flowbuilder.core import records, values
 from flowbuilder.core.errors import NotFound
+from flowbuilder.core.sealed import shown
 from flowbuilder.runtime import orders
 from flowbuilder.runtime.config import Config
 from flowbuilder.runtime.encryption import Encryption
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
     from flowbuilder.core.approvals import OpenApproval, Voice
     from flowbuilder.core.plan import FlowPlan
+    from flowbuilder.core.records import Ended, Record, RoundEnded
     from flowbuilder.runtime.limit_states import LimitState
     from flowbuilder.runtime.timeline import Bar
     from flowbuilder.storage.api import Engine, Facts, Log, Order, Steered, Store, TaskStatistics
@@ -177,9 +179,18 @@ class Reader:
             raise NotFound("flow", row.flow, "its version is not kept any more")
         return self._plans.of_definition(row.flow_hash, definition)
 
+    def journal(self, run_id: str) -> list[Record]:
+        """Return what was written down of a run, oldest first."""
+        return [record for batch in self._store.journal(run_id) for record in records.decode(batch)]
+
+    def output_of(self, record: Ended | RoundEnded) -> Any:
+        """Return the output in a record as people may see it: what is sensitive is `***`."""
+        encoded = self._store.blobs().get(record.blob) if record.blob is not None else record.output
+        return shown(values.decode(encoded))
+
     def timeline(self, view: RunView) -> list[Bar]:
         """Return when each task of a run waited, ran and was tried again."""
-        journal = [record for batch in self._store.journal(view.run_id) for record in records.decode(batch)]
+        journal = self.journal(view.run_id)
         row = self.row(view.run_id)
         definition = self._store.flow(row.flow_hash)
         plan = self._plans.of_definition(row.flow_hash, definition) if definition is not None else None

@@ -5,6 +5,7 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from flowbuilder.testing.cases.read import read_suite
 from flowbuilder.testing.cases.reports import as_data, junit, tap
@@ -60,6 +61,12 @@ def test_tap_numbers_every_test(results: list[Result]) -> None:
     assert lines[3].endswith("says \\#why")
     assert lines[4].startswith("  # outputs.n")
     assert lines[-1].endswith("later # SKIP not yet")
+
+
+def test_what_means_something_to_tap_is_escaped(results: list[Result]) -> None:
+    case = replace(results[0].case, name="a\\b #1")
+
+    assert tap([Result(case, "passed")]).splitlines()[2].endswith("a\\\\b \\#1")
 
 
 def test_as_data_everything_is_there_that_is_shown(results: list[Result]) -> None:

@@ -341,3 +341,13 @@ def test_files_of_tests_are_found_in_folders_and_beside_flows(folder: Path) -> N
     assert list(find_suites([folder / "orders.yaml"])) == [folder / "orders.test.yaml"]
     with pytest.raises(NotFound):
         list(find_suites([folder / "nowhere"]))
+
+
+def test_a_file_of_tests_that_is_no_text_is_told(folder: Path) -> None:
+    path = folder / "orders.test.yaml"
+    path.write_bytes(b"tests:\n  one: {skip: \xff}\n")
+    with pytest.raises(FlowError) as raised:
+        read_suite(path)
+
+    (found,) = raised.value.diagnostics
+    assert (found.code, found.at.line, found.at.column) == ("FB101", 2, 15)

@@ -85,6 +85,8 @@ def _cases(arguments: argparse.Namespace) -> list[Case]:
         raise UsageError("--jobs is 1 or more", "test")
     if arguments.fail_under is not None and not 0 <= arguments.fail_under <= 100:
         raise UsageError("--fail-under goes from 0 to 100", "test")
+    if arguments.junit is not None and not Path(arguments.junit).absolute().parent.is_dir():
+        raise UsageError(f"--junit {arguments.junit}: there is no such folder", "test")
     paths = [Path(path) for path in arguments.path] or [Path()]
     cases: list[Case] = []
     wrong: list[Diagnostic] = []

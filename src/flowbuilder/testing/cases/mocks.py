@@ -8,6 +8,7 @@ limits, `on_error`) is carried out as ever.
 from __future__ import annotations
 
 import fnmatch
+import hashlib
 import heapq
 import inspect
 import re
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 MOCK: Final = "$mock"
 """The task type that stands for others; no author can write it."""
+_TIMES: Final = re.compile(r"[#@]\d+")
 _INDEXES: Final = re.compile(r"\[[^\]]*\]|[#@]\d+")
 """What a path has in a run and not in the file: elements, attempts of groups, rounds."""
 
@@ -43,6 +45,11 @@ _INDEXES: Final = re.compile(r"\[[^\]]*\]|[#@]\d+")
 def plain_path(path: str) -> str:
     """Return a path as the file has it: `build#2.compile[3]` → `build.compile`."""
     return _INDEXES.sub("", path)
+
+
+def once_path(path: str) -> str:
+    """Return a path without rounds and attempts of groups, which are one after the other: `loop@2` → `loop`."""
+    return _TIMES.sub("", path)
 
 
 def type_of(work: ir.Work) -> str:
@@ -65,29 +72,41 @@ def is_mocked(mocks: Mapping[str, Mock], path: str, type: str) -> bool:
     return any(plain_path(name) == path or fnmatch.fnmatchcase(path, name) for name in mocks)
 
 
-def with_mocks(flow: ir.Flow, mocks: Mapping[str, Mock]) -> ir.Flow:
-    """Return a flow in which the tasks that are mocked call the mock, those of its constant sub-flows too."""
+def with_mocks(flow: ir.Flow, mocks: Mapping[str, Mock], under: str = "") -> ir.Flow:
+    """Return a flow in which the tasks that are mocked call the mock, those of its constant sub-flows too.
+
+    Args:
+        flow: the flow.
+        mocks: by type, or by path; a task of a sub-flow is called `task/inner`.
+        under: the path of the task whose sub-flow this is, with a slash behind it.
+    """
     if not mocks:
         return flow
-    by_type = {name: mock for name, mock in mocks.items() if name.startswith(TYPE)}
 
     def rewrite(task: ir.Task, path: str) -> ir.Task:
-        name = type_of(task.work)
+        name, path = type_of(task.work), under + path
         if is_mocked(mocks, path, name):
-            return replace(task, work=_mock(task, name))
-        if isinstance(task.work, ir.SubFlow) and task.work.flow is not None and by_type:
-            return replace(task, work=replace(task.work, flow=with_mocks(task.work.flow, by_type)))
+            return replace(task, work=_mock(task, name, under))
+        if isinstance(task.work, ir.SubFlow) and task.work.flow is not None:
+            inner = with_mocks(task.work.flow, mocks, f"{path}/")
+            return replace(task, work=replace(task.work, flow=inner)) if inner is not task.work.flow else task
         return task
 
-    return rewrite_tasks(flow, rewrite)
+    made = rewrite_tasks(flow, rewrite)
+    return _distinct(made, under) if under and made is not flow else made
 
 
-def _mock(task: ir.Task, name: str) -> ir.Invoke:
+def _distinct(flow: ir.Flow, under: str) -> ir.Flow:
+    """Return a sub-flow as a version of its own: called by another task, other mocks may stand in it."""
+    return replace(flow, content_hash=hashlib.sha256(f"{flow.content_hash} {under}".encode()).hexdigest())
+
+
+def _mock(task: ir.Task, name: str, under: str) -> ir.Invoke:
     """Return the call of the mock, which is told what the task would have been given."""
     at = At(Spot(task.at), 0, 0)
     given = _given(task.work) or Const(at, None)
-    params = Dict(at, ((Const(at, "type"), Const(at, name)), (Const(at, "with"), given)))
-    return ir.Invoke(MOCK, params, "read")
+    told = {"type": Const(at, name), "under": Const(at, under), "with": given}
+    return ir.Invoke(MOCK, Dict(at, tuple((Const(at, key), value) for key, value in told.items())), "read")
 
 
 class Spot:
@@ -156,8 +175,9 @@ class Mocks:
         if call.secrets:
             masker = Masker({str(number): value for number, value in enumerate(call.secrets)})
             given = masker.value(given)
-        self.calls.append(Called(call.task, call.params["type"], given, call.attempt, call.run_id))
-        answer = self._answer(call.task, call.params["type"])
+        path = call.params["under"] + call.task
+        self.calls.append(Called(path, call.params["type"], given, call.attempt, call.run_id))
+        answer = self._answer(path, call.params["type"])
         if answer.delay:
             await self._take(answer.delay)
         if answer.error is not None:
@@ -180,16 +200,18 @@ class Mocks:
     def _find(self, path: str, type: str) -> tuple[str, Mock]:
         """Return the mock of a task: the element's own, the path's, a glob's, the type's."""
         plain = plain_path(path)
-        for name in (path, plain):
+        for name in (path, once_path(path), plain):
             if name in self._mocks:
                 return name, self._mocks[name]
         for name, mock in self._mocks.items():
             if fnmatch.fnmatchcase(path, name) or fnmatch.fnmatchcase(plain, name):
                 return name, mock
-        of_type = self._mocks.get(TYPE + type)
-        if of_type is None:
-            raise TaskFailed("mock.missing", f"no mock stands for {path}: its siblings have one each")
-        return TYPE + type, of_type
+        by_type = self._mocks.get(TYPE + type)
+        if by_type is None:
+            raise TaskFailed(
+                "mock.missing", f"no mock stands for {path}: write one for each element, or one for all"
+            )
+        return TYPE + type, by_type
 
     async def _take(self, seconds: float) -> None:
         moment = self._clock.now() + seconds

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from flowbuilder.compiler import ir
 from flowbuilder.compiler.codegen import generate
 from flowbuilder.compiler.inputs import input_checker
 from flowbuilder.compiler.nearest import nearest
@@ -22,7 +23,8 @@ from flowbuilder.testing.cases.case import TYPE
 from flowbuilder.testing.cases.mocks import is_mocked, type_of, with_mocks
 
 if TYPE_CHECKING:
-    from flowbuilder.compiler import ir
+    from collections.abc import Iterator
+
     from flowbuilder.core.plan import FlowPlan
     from flowbuilder.runtime.config import Config
     from flowbuilder.sdk.engine import Engine
@@ -56,13 +58,21 @@ def plan_of(case: Case, loaded: LoadedFlow) -> FlowPlan:
     return plan
 
 
+def _types(flow: ir.Flow, under: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the types of all tasks by path, those of constant sub-flows as `task/inner`."""
+    for path, task in all_tasks(flow):
+        yield under + path, type_of(task.work)
+        if isinstance(task.work, ir.SubFlow) and task.work.flow is not None:
+            yield from _types(task.work.flow, f"{under}{path}/")
+
+
 def _at(mock: Mock) -> str:
     return f" ({mock.at})" if mock.at is not None else ""
 
 
 def unknown_mocks(case: Case, flow: ir.Flow) -> list[str]:
     """Return what is wrong with a test's mocks: those of no task, and, if so wanted, what is not mocked."""
-    tasks = {path: type_of(task.work) for path, task in all_tasks(flow)}
+    tasks = dict(_types(flow))
     known = ", ".join(list(tasks)[:10])
     problems = [
         f"there is no task '{name}' to be mocked{_at(mock)}; {nearest(name, tasks) or f'there are {known}'}"
@@ -74,9 +84,17 @@ def unknown_mocks(case: Case, flow: ir.Flow) -> list[str]:
         problems += [
             f"the task '{path}' ({type}) is not mocked, and 'only_mocks' is set"
             for path, type in tasks.items()
-            if type in REACHES_OUT and not is_mocked(case.mocks, path, type)
+            if type in REACHES_OUT and not _stood_for(case, path, type)
         ]
     return problems
+
+
+def _stood_for(case: Case, path: str, type: str) -> bool:
+    """Tell whether a task is mocked, or the sub-flow that it is in."""
+    above = path.split("/")
+    return is_mocked(case.mocks, path, type) or any(
+        is_mocked(case.mocks, "/".join(above[:count]), "flow") for count in range(1, len(above))
+    )
 
 
 async def start(engine: Engine, plan: FlowPlan, case: Case, run: CaseRun) -> Run:

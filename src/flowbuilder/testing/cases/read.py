@@ -17,7 +17,7 @@ from flowbuilder.compiler.nodes import Broken, Mapping, Node, Scalar
 from flowbuilder.compiler.read.parse import parse
 from flowbuilder.compiler.read.source import Source
 from flowbuilder.core.errors import FlowError, NotFound
-from flowbuilder.runtime.plans import SUFFIXES
+from flowbuilder.runtime.plans import SUFFIXES, no_text
 from flowbuilder.sdk.load import is_python
 from flowbuilder.tasks.registry import catalogue
 from flowbuilder.testing.cases.case import Case, Expected, Suite
@@ -37,9 +37,13 @@ def read_suite(path: Path) -> Suite:
         NotFound: there is no such file.
     """
     try:
-        text = path.read_text("utf-8")
+        data = path.read_bytes()
     except (FileNotFoundError, IsADirectoryError):
         raise NotFound("file", str(path)) from None
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise FlowError([no_text(str(path), data, error.start)]) from None
     findings = Findings()
     source = Source(text, str(path))
     root = parse(source, findings, DEFAULT_LIMITS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,20 +13,26 @@ import yaml
 from flowbuilder.compiler.nodes import Scalar
 from flowbuilder.compiler.read.scalars import UnusableNumber, value_of
 from flowbuilder.core import values
+from flowbuilder.core.durations import format_duration
 from flowbuilder.core.errors import FlowBuilderError
+from flowbuilder.core.records import AttemptFailed, CancelAsked, Ended, RoundEnded
+from flowbuilder.core.rules import CACHED, CANCELLED, SUCCEEDED
 from flowbuilder.runtime.plans import Definition
 from flowbuilder.storage.api import LIVE
-from flowbuilder.testing.cases.mocks import plain_path
+from flowbuilder.testing.cases.mocks import once_path, plain_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from flowbuilder.core.plan import FlowPlan, GraphPlan, TaskPlan
-    from flowbuilder.runtime.views import RunView, TaskView
+    from flowbuilder.core.records import Record
+    from flowbuilder.runtime.views import RunView
     from flowbuilder.sdk.reader import Reader
 
 _UNMOCKED: Final = frozenset({"compute", "group", "sleep"})
 """Kinds of work that a test carries out as a run does."""
+FOR_EVER: Final = "1000d"
+_ELEMENT: Final = re.compile(r"\[[^\]]*\]$")
 _INNER: Final = frozenset({"fail", "log", "assert"})
 """Types that a test carries out as a run does."""
 
@@ -42,13 +49,16 @@ def record(reader: Reader, run_id: str) -> tuple[Path, str]:
         raise FlowBuilderError(f"run {view.run_id} is {view.status}: a test is made of a run that has ended")
     plan = reader.plan(view.run_id)
     flow = Path(msgspec.msgpack.decode(plan.definition, type=Definition).file)
-    mocks = dict(_mocks(view, plan))
+    journal = reader.journal(view.run_id)
+    mocks = _mocks(journal, plan, reader)
+    sendings = _cancel(view, journal)
     case = {
         "description": f"Recorded from run {view.run_id}",
         **({"inputs": values.to_json(view.inputs)} if view.inputs else {}),
         **({"clock": _moment(view)} if view.started_at else {}),
         **({"mocks": mocks} if mocks else {}),
-        "expect": _expected(view, mocks),
+        **({"send": sendings} if sendings else {}),
+        "expect": _expected(view),
     }
     document = {"flow": flow.name, "tests": {f"as in run {view.run_id}": case}}
     text = yaml.dump(
@@ -61,26 +71,56 @@ def _moment(view: RunView) -> str:
     return str(view.to_json(full=True)["started_at"])
 
 
-def _mocks(view: RunView, plan: FlowPlan) -> Iterator[tuple[str, Any]]:
-    """Yield a mock for each task that called something: by path, elements of maps each by itself."""
+def _mocks(journal: Sequence[Record], plan: FlowPlan, reader: Reader) -> dict[str, Any]:
+    """Return a mock for each task that called something: by path, elements of maps each by itself.
+
+    Attempts, rounds and attempts of groups come one after the other, and so do the answers.
+    """
     calling = {path for path, task in _tasks(plan) if task.kind not in _UNMOCKED and task.type not in _INNER}
-    of_elements = {plain_path(path) for path in view.elements}
-    for path, task in (*view.tasks.items(), *view.elements.items()):
-        if plain_path(path) in calling and path not in of_elements and task.attempts:
-            yield path, _answers(task)
+    ends = [record for record in journal if isinstance(record, Ended)]
+    maps = {_ELEMENT.sub("", once_path(end.path)) for end in ends if end.path.endswith("]")}
+    looped: set[str] = set()
+    answers: dict[str, list[Any]] = {}
+    for record in journal:
+        if not isinstance(record, AttemptFailed | Ended | RoundEnded):
+            continue
+        path = once_path(record.path)
+        if path in maps or plain_path(path) not in calling:
+            continue
+        if isinstance(record, RoundEnded):
+            looped.add(path)
+        answer = _answer(record, reader, ended=path in looped)
+        if answer is not None:
+            answers.setdefault(path, []).append(answer)
+    return {path: some[0] if _all_alike(some) else some for path, some in answers.items()}
 
 
-def _answers(task: TaskView) -> Any:
-    """Return what a task yielded, with the failures before it; of those only the number is known."""
-    if task.status == "succeeded" and task.error is None:
-        last: dict[str, Any] = {"output": values.to_json(task.output)}
-    else:
-        last = {"error": _error(task.error)}
-    if task.attempts > 1 and "output" in last:
-        return [{"error": {"kind": "recorded.failure", "message": "an attempt that failed"}}] * (
-            task.attempts - 1
-        ) + [last]
-    return last
+def _answer(
+    record: AttemptFailed | Ended | RoundEnded, reader: Reader, *, ended: bool
+) -> dict[str, Any] | None:
+    """Return what a call came to; None where there was none.
+
+    Args:
+        record: what was written down of its end.
+        reader: knows the output.
+        ended: of the end of a loop: its rounds have said what they yield.
+    """
+    if isinstance(record, AttemptFailed):
+        return {"error": _error(record.error)}
+    if isinstance(record, RoundEnded):
+        return {"output": values.to_json(reader.output_of(record))}
+    if record.code == CANCELLED and record.attempts:
+        return {"output": None, "delay": FOR_EVER}  # it went on until somebody cancelled the run
+    if record.error is not None and record.attempts:
+        return {"error": _error(record.error)}
+    if ended or record.code != SUCCEEDED or not (record.attempts or record.reason == CACHED):
+        return None
+    return {"output": values.to_json(reader.output_of(record))}
+
+
+def _all_alike(answers: list[Any]) -> bool:
+    """Tell whether one answer says it: the last one answers all further calls."""
+    return all(answer == answers[0] for answer in answers)
 
 
 def _error(error: dict[str, Any] | None) -> dict[str, Any]:
@@ -89,7 +129,17 @@ def _error(error: dict[str, Any] | None) -> dict[str, Any]:
     return kept if error.get("data") is None else {**kept, "data": values.to_json(error["data"])}
 
 
-def _expected(view: RunView, mocks: dict[str, Any]) -> dict[str, Any]:
+def _cancel(view: RunView, journal: Sequence[Record]) -> list[dict[str, Any]]:
+    """Return what cancels the run as it was cancelled."""
+    began = view.started_at or view.created_at
+    return [
+        {"cancel": record.reason or "cancelled", "at": format_duration(max(0.0, record.at - began))}
+        for record in journal
+        if isinstance(record, CancelAsked) and record.kind == "cancelled" and view.status == "cancelled"
+    ][:1]
+
+
+def _expected(view: RunView) -> dict[str, Any]:
     expected: dict[str, Any] = {"status": view.status}
     if view.status == "succeeded" and view.outputs:
         expected["outputs"] = values.to_json(view.outputs)

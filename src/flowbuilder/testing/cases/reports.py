@@ -71,7 +71,7 @@ def tap(results: Sequence[Result]) -> str:
     """Return results in the Test Anything Protocol, version 14."""
     lines = ["TAP version 14", f"1..{len(results)}"]
     for number, result in enumerate(results, 1):
-        name = result.name.replace("\n", " ").replace("#", "\\#")
+        name = result.name.replace("\n", " ").replace("\\", "\\\\").replace("#", "\\#")
         if result.verdict == "skipped":
             lines.append(f"ok {number} - {name} # SKIP {' '.join(result.problems[0].split())}")
             continue
