@@ -115,6 +115,7 @@ tasks:
     assert world.calls[5:] == ["undo y]", "undo x", "undo 2 30 31", "undo 1 20 21", "undo 0 10 11"]
     assert run.elements["list[1]~undo"].status == "succeeded"
     assert run.elements['named["y]"]~undo'].status == "succeeded"
+    assert (run.tasks["list"].undone, run.tasks["named"].undone) == (3, 2)
 
 
 async def test_elements_that_succeeded_are_undone_where_another_failed(world: World) -> None:

@@ -150,6 +150,8 @@ def _note(name: str, task: TaskView) -> str:
         whole = f"{task.items:,} item{'s' * (task.items != 1)}"
         count = whole if task.items_done == task.items else f"{task.items_done} of {whole}"
         notes.append(count + (f", {_failed(task.errors)}" if task.errors else ""))
+    if task.undone:
+        notes.append(f"{task.undone:,} undone")
     if task.taken_over:
         notes.append("taken over")
     if task.attempts > 1:

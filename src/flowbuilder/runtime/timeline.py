@@ -76,7 +76,9 @@ def timeline(
         if task.started_at is not None and task.duration is not None:
             ends[path] = task.started_at + task.duration
     for path, task in view.tasks.items():
-        ready = max((ends[name] for name in needs.get(path, ()) if name in ends), default=began)
+        ready = max((ends[name] for name in needs.get(path, ()) if name in ends), default=None)
+        if ready is None:
+            ready = _opened(path, view, began)
         segments = notes.segments(path, task, max(ready, began), until)
         if segments and not task.taken_over:
             bars[path] = Bar(path, task.status, max(task.attempts, 1), segments)
@@ -84,6 +86,14 @@ def timeline(
         for graph, prefix in _graphs(plan):
             _mark_critical(graph, prefix, bars)
     return sorted(bars.values(), key=lambda bar: (bar.segments[0].start, bar.end))
+
+
+def _opened(path: str, view: RunView, began: float) -> float:
+    """Return since when a task that waited for no other could have begun: as far as is known, since it did."""
+    group, _, name = path.rpartition(".")
+    if name.isidentifier():
+        return (view.tasks[group].started_at or began) if group in view.tasks else began
+    return view.tasks[path].started_at or began  # an undo, a handler: when what is before it had ended
 
 
 class _Notes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 LINKS: Final = ("rerun_of", "forked_from", "again", "edited", "stale")
 """What of `RunView.about` is shown."""
+_INSIDE: Final = re.compile(r"[\[@#]")
+"""Behind the path of a task: an element, a round, an attempt."""
 ENDED: Final = frozenset({"succeeded", "skipped", "failed", "cancelled"})
 """How a task may have ended."""
 
@@ -53,6 +56,8 @@ class TaskView(msgspec.Struct):
     """Of a loop: how many rounds have ended."""
     history: list[dict[str, Any]] | None = None
     """Of a loop: the last of them, each with `round`, `started_at`, `duration`, `attempts` and `output`."""
+    undone: int | None = None
+    """Of a map or a loop: how many tasks of its elements and earlier rounds have been undone."""
     taken_over: bool = False
     """Another run did it, and this one took over what came of it."""
 
@@ -67,7 +72,7 @@ class TaskView(msgspec.Struct):
             "started_at": iso(self.started_at),
             "duration": None if self.duration is None else round(self.duration, 6),
         }
-        for name in ("items", "items_done", "errors", "child", "rounds", "history"):
+        for name in ("items", "items_done", "errors", "child", "rounds", "history", "undone"):
             value = getattr(self, name)
             if full and value is not None:
                 shown[name] = values.to_json(value)
@@ -188,6 +193,7 @@ def view(store: Store, row: RunRow, plan: FlowPlan | None, live: RunState | None
         if task is not None:
             task.rounds = max(loop.round, rounds.get(path, 1) - 1)
             task.history = history_of(loop, store.blobs().get)
+    _count_undone(tasks, known)
     result = shown(values.decode(row.result)) if row.result is not None else None
     succeeded = row.status == "succeeded"
     return RunView(
@@ -211,6 +217,15 @@ def view(store: Store, row: RunRow, plan: FlowPlan | None, live: RunState | None
         forks=forks_of(store, row.id),
         paused=_pause_of(row, recovered),
     )
+
+
+def _count_undone(tasks: dict[str, TaskView], elements: dict[str, TaskView]) -> None:
+    """Tell of undos that have no row: they belong to an element or a round of a task that has one."""
+    for path, undo in elements.items():
+        if path.endswith(UNDO) and undo.status == "succeeded":
+            task = tasks.get(_INSIDE.split(path, 1)[0])
+            if task is not None:
+                task.undone = (task.undone or 0) + 1
 
 
 def _live_rounds(live: RunState | None) -> dict[str, int]:
