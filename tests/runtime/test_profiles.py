@@ -94,7 +94,7 @@ async def test_a_profile_that_is_not_there_has_near_misses(tmp_path: Path) -> No
     async with Engine(tmp_path / "store.db") as engine:
         with pytest.raises(ProfileError, match=r"no profile 'prd'.*did you mean 'prod'"):
             await engine.start(flow, profile="prd")
-        with pytest.raises(InputError, match=r"config.limit: is required"):
+        with pytest.raises(ProfileError, match=r"config.limit: is required"):
             await engine.start(flow)
 
 

@@ -68,6 +68,7 @@ def test_connections_that_do_not_work_say_why_and_how_to_mend_it(project: Path) 
     found = {one["name"]: one for one in json.loads(done.stdout)["connections"]}
 
     assert done.returncode == 1
+    assert all(one["hint"] for one in found.values())
     assert not any(one["ok"] for one in found.values())
     assert "nobody listens" in found["shut"]["hint"]
     assert found["typo"]["hint"] == "did you mean 'postgres'?"

@@ -21,18 +21,18 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote
 
 import msgspec
 
-from flowbuilder.core.connections import CONNECTION_TYPES, Connection, from_url, sensitive_values, spread
+from flowbuilder.compiler.nearest import nearest
+from flowbuilder.core.connections import Connection, from_url
 from flowbuilder.core.errors import InputError, ProfileError, TaskFailed
+from flowbuilder.runtime.profile_connections import Connections, spread_out
+from flowbuilder.runtime.profile_file import Problem, Profile, read_profiles
 from flowbuilder.runtime.project import SETTINGS, find_project
-from flowbuilder.runtime.secrets import SecretsUnreadable
 
 if TYPE_CHECKING:
     from flowbuilder.core.plan import FlowPlan
@@ -41,28 +41,6 @@ if TYPE_CHECKING:
 VARIABLE: Final = "FLOWBUILDER_PROFILE"
 DEFAULT: Final = "default"
 NAMED: Final = "named"
-_SECRET: Final = r"\$\{\s*secrets\.([A-Za-z_][A-Za-z0-9_]*)\s*\}"
-_KEYS: Final = ("config", "connections")
-
-Problem = tuple[str, str, str]
-
-
-class Profile(msgspec.Struct, frozen=True):
-    """One profile of a project, as it is written."""
-
-    name: str | None
-    """None where the project has none."""
-    project: Path
-    config: Mapping[str, Any] = {}
-    connections: Mapping[str, Mapping[str, Any]] = {}
-    source: str = ""
-    """Who has chosen it, in words."""
-
-    @property
-    def where(self) -> str:
-        """Where it stands, in words."""
-        path = self.project / SETTINGS
-        return f"{path}, profile '{self.name}'" if self.name else str(path)
 
 
 class Profiles:
@@ -81,7 +59,7 @@ class Profiles:
         *,
         chosen: str | None = None,
     ) -> None:
-        self._secrets = secrets
+        self.connections = Connections(secrets)
         self.chosen = chosen
         self._environ = os.environ if environ is None else environ
         self._projects: dict[Path, Path] = {}
@@ -93,25 +71,25 @@ class Profiles:
         """Return a run's inputs, checked, and its start with the profile and the values that it will keep.
 
         Raises:
-            InputError: with every violation of inputs and of `config`.
-            ProfileError: the profile lacks a connection, or is wrong.
+            InputError: with every violation of inputs, and of `config` beside them.
+            ProfileError: the profile lacks something, or is wrong.
         """
         about = dict(how.about or {})
-        violations: list[tuple[str, str]] = []
-        checked: dict[str, Any] = {}
+        profile = self.profile(plan.folder, about.get("profile"))
+        wrong: list[Problem] = []
+        if "config" not in about and plan.check_config is not None:
+            config, wrong = self._config(plan, profile)
+            about["config"] = config
         try:
             checked = plan.check_inputs(inputs)
         except InputError as error:
-            violations += error.violations
-        profile = self.profile(plan.folder, about.get("profile"))
-        try:
-            if "config" not in about and (config := self.config_of(plan, profile)) is not None:
-                about["config"] = config
-        except InputError as error:
-            violations += [(path, f"{what} ({profile.where})") for path, what in error.violations]
-        if violations:
-            raise InputError(violations)
-        if problems := list(self.problems(plan, profile)):
+            if not wrong:
+                raise
+            beside = [
+                (f"{where}: {what.partition(': ')[0]}", what.partition(": ")[2]) for where, what, _ in wrong
+            ]
+            raise InputError([*error.violations, *beside]) from None
+        if problems := [*wrong, *self.connections.lacking(plan, profile)]:
             raise ProfileError(problems)
         if profile.name is not None:
             about["profile"] = profile.name
@@ -125,8 +103,7 @@ class Profiles:
             name: the profile; else the one that holds.
 
         Raises:
-            InputError: with every violation of `config`.
-            ProfileError: there is none of this name, or the file is wrong.
+            ProfileError: with every violation of `config`; or there is none of this name, or the file is wrong.
         """
         name = name or self.chosen
         about: dict[str, Any] = {} if name is None else {"profile": name}
@@ -135,7 +112,9 @@ class Profiles:
         profile = self.profile(plan.folder, name)
         if profile.name is not None:
             about["profile"] = profile.name
-        about["config"] = self.config_of(plan, profile)
+        about["config"], wrong = self._config(plan, profile)
+        if wrong:
+            raise ProfileError(wrong)
         return about
 
     def lacking(self, plan: FlowPlan, name: str | None = None) -> list[Problem]:
@@ -145,47 +124,17 @@ class Profiles:
             ProfileError: there is no such profile, or the file is wrong.
         """
         profile = self.profile(plan.folder, name)
-        found = list(self.problems(plan, profile))
-        try:
-            self.config_of(plan, profile)
-        except InputError as error:
-            found += [(profile.where, f"{path}: {what}", "") for path, what in error.violations]
-        return found
+        return [*self.connections.lacking(plan, profile), *self._config(plan, profile)[1]]
 
     @staticmethod
-    def config_of(plan: FlowPlan, profile: Profile) -> dict[str, Any] | None:
-        """Return the values that a flow's `config` has in a profile; None where it has no `config`.
-
-        Raises:
-            InputError: with every violation.
-        """
+    def _config(plan: FlowPlan, profile: Profile) -> tuple[dict[str, Any], list[Problem]]:
+        """Return the values that a flow's `config` has in a profile, and what is wrong with them."""
         if plan.check_config is None:
-            return None
+            return {}, []
         try:
-            return plan.check_config(_as_json(profile.config))
+            return plan.check_config(_as_json(profile.config)), []
         except InputError as error:
-            found = [(path.replace("$.", "config.", 1), what) for path, what in error.violations]
-            raise InputError(found) from None
-
-    def problems(self, plan: FlowPlan, profile: Profile) -> Iterator[Problem]:
-        """Yield what a flow's connections lack in a profile."""
-        for name, type in plan.connections.items():
-            described = profile.connections.get(name)
-            if described is None:
-                hint = (
-                    _near(name, profile.connections)
-                    or f"add [profiles.{profile.name or 'dev'}.connections.{name}]"
-                )
-                yield (
-                    profile.where,
-                    f"there is no connection '{name}', which flow '{plan.name}' needs",
-                    hint,
-                )
-            elif type is not None and (found := self.type_of(described)) != type:
-                what = f"the connection '{name}' is of type '{found}', and flow '{plan.name}' needs '{type}'"
-                yield (profile.where, what, "")
-            else:
-                yield from self.check(profile, name)
+            return {}, [_problem(plan, profile, path, what) for path, what in error.violations]
 
     # -- when a task uses one -----------------------------------------------------------
 
@@ -201,49 +150,24 @@ class Profiles:
                 raise TaskFailed(
                     "connection", f"no connection begins with '{name.partition('://')[0][:40]}://'"
                 )
-            return _spread(found)
+            return spread_out(found)
         try:
             profile = self.profile(plan.folder, profile_name)
         except ProfileError as error:
             raise TaskFailed("connection", str(error)) from None
         if name not in profile.connections:
-            hint = _near(name, profile.connections)
+            hint = nearest(name, profile.connections)
             what = f"there is no connection '{name[:80]}' in {profile.where}"
             raise TaskFailed("connection", f"{what}; {hint}" if hint else what)
-        return self.filled(profile, name)
-
-    def filled(self, profile: Profile, name: str) -> Connection:
-        """Return a connection of a profile, with its secrets filled in.
-
-        Raises:
-            TaskFailed: `connection` if it is wrong, or a secret has no value.
-        """
-        if problems := list(self.check(profile, name)):
-            raise TaskFailed("connection", "; ".join(what for _, what, _ in problems))
-        described = profile.connections[name]
-        options = {key: self._fill(value, key) for key, value in described.items() if key != "type"}
-        return _spread(Connection(name, self.type_of(described), options, str(profile.project)))
+        return self.connections.filled(profile, name)
 
     def secrets_of(self, plan: FlowPlan, profile_name: str | None) -> dict[str, str]:
         """Return the values in a flow's connections that must not be seen, by any names."""
-        found: dict[str, str] = {}
         try:
             profile = self.profile(plan.folder, profile_name)
         except ProfileError:
-            return found
-        for name in plan.connections:
-            described = profile.connections.get(name, {})
-            for secret in _secret_names(described):
-                value = self._secrets.get(secret)
-                if value:
-                    found[f"secrets.{secret}"] = value
-            try:
-                options = {key: self._fill(value, key) for key, value in described.items()}
-            except (TaskFailed, SecretsUnreadable):
-                continue
-            for number, value in enumerate(sensitive_values(options)):
-                found[f"connections.{name}.{number}"] = value
-        return found
+            return {}
+        return self.connections.secrets_in(profile, plan.connections)
 
     # -- reading ------------------------------------------------------------------------
 
@@ -267,7 +191,7 @@ class Profiles:
         if name is None:
             return Profile(None, project)
         if name not in profiles:
-            hint = _near(name, profiles) or (
+            hint = nearest(name, profiles) or (
                 "there are " + ", ".join(profiles) if profiles else f"add [profiles.{name}.config]"
             )
             by = f" ({source} names it)" if source not in (NAMED, "") else ""
@@ -288,49 +212,6 @@ class Profiles:
             return next(iter(profiles)), "the only one"
         return (DEFAULT, f"called '{DEFAULT}'") if DEFAULT in profiles else (None, "")
 
-    def check(self, profile: Profile, name: str) -> Iterator[Problem]:
-        """Yield what is wrong with the description of a connection."""
-        described = profile.connections[name]
-        where, what = profile.where, f"the connection '{name}'"
-        type = self.type_of(described)
-        if not type:
-            yield (where, f"{what} has no 'type'", "there are " + ", ".join(CONNECTION_TYPES))
-            return
-        known = CONNECTION_TYPES.get(type)
-        if known is None:
-            hint = _near(type, CONNECTION_TYPES) or "there are " + ", ".join(CONNECTION_TYPES)
-            yield (where, f"{what} is of no known type: '{type[:40]}'", hint)
-            return
-        for option in described:
-            if option != "type" and option not in known.options and not known.open:
-                hint = _near(option, known.options) or "it takes " + ", ".join(known.options)
-                yield (where, f"{what}: a connection of type '{type}' has no '{option}'", hint)
-        for secret in _secret_names(described):
-            if not self._secrets.get(secret):
-                hint = f"set FLOWBUILDER_SECRET_{secret}, or write it into .flowbuilder/secrets.toml"
-                yield (where, f"{what} needs the secret '{secret}', which has no value", hint)
-
-    @staticmethod
-    def type_of(described: Mapping[str, Any]) -> str:
-        """Return the type of a connection: as it says, else by its URL; empty where it has none."""
-        type = described.get("type")
-        if type is None and isinstance(url := described.get("url"), str):
-            found = from_url("", url)
-            return found.type if found is not None else ""
-        return str(type or "")
-
-    def _fill(self, value: Any, option: str) -> Any:
-        """Return an option with its secrets in it; within a URL they are percent-encoded."""
-        if isinstance(value, str):
-            if option == "url":
-                return re.sub(_SECRET, lambda match: quote(self._secrets.get(match[1]) or "", safe=""), value)
-            return re.sub(_SECRET, lambda match: self._secrets.get(match[1]) or "", value)
-        if isinstance(value, dict):
-            return {key: self._fill(inner, key) for key, inner in value.items()}
-        if isinstance(value, list):
-            return [self._fill(inner, option) for inner in value]
-        return value
-
     def _read(self, path: Path) -> dict[str, Any]:
         try:
             state = path.stat()
@@ -345,82 +226,19 @@ class Profiles:
         return data
 
 
-def read_profiles(path: Path) -> dict[str, Any]:
-    """Return what a settings file says of profiles: `profile` and `profiles`, checked in their shape.
-
-    Raises:
-        ProfileError: with all that is wrong.
-    """
-    import tomllib  # start-up time: most projects have no such file
-
-    try:
-        data = tomllib.loads(path.read_text("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ProfileError([(str(path), f"it is no TOML: {error}", "")]) from None
-    except OSError as error:
-        raise ProfileError([(str(path), f"it cannot be read: {error.strerror}", "")]) from None
-    if problems := list(shape_problems(data)):
-        raise ProfileError([(str(path), what, hint) for what, hint in problems])
-    return {key: data[key] for key in ("profile", "profiles") if key in data}
-
-
-def shape_problems(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield what is wrong with the shape of `profile` and `profiles`."""
-    if not isinstance(data.get("profile", ""), str):
-        yield "'profile' is the name of one", 'write profile = "dev"'
-    profiles = data.get("profiles", {})
-    if not isinstance(profiles, dict):
-        yield "'profiles' is a section", "write [profiles.dev.config]"
-        return
-    for name, profile in profiles.items():
-        if not isinstance(profile, dict):
-            yield f"'profiles.{name}' is a section", f"write [profiles.{name}.config]"
-            continue
-        for key, value in profile.items():
-            if key not in _KEYS:
-                hint = _near(key, _KEYS) or "it has 'config' and 'connections'"
-                yield f"the profile '{name}' has no '{key}'", hint
-            elif not isinstance(value, dict):
-                yield f"'profiles.{name}.{key}' is a section", f"write [profiles.{name}.{key}]"
-            elif key == "connections":
-                for inner, described in value.items():
-                    if not isinstance(described, dict):
-                        yield (
-                            f"'profiles.{name}.connections.{inner}' is a section",
-                            'it has a type = "postgres", …',
-                        )
-            else:
-                for inner in _with_secrets(value):
-                    what = f"'profiles.{name}.config.{inner}' mentions a secret"
-                    yield what, "what is in 'config' is kept and shown: use the flow's `secrets`"
-
-
-def _with_secrets(config: Mapping[str, Any]) -> Iterator[str]:
-    for name, value in config.items():
-        if any(re.search(_SECRET, text) for text in _texts(value)):
-            yield name
-
-
-def _secret_names(described: Mapping[str, Any]) -> dict[str, None]:
-    return dict.fromkeys(name for text in _texts(described) for name in re.findall(_SECRET, text))
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for inner in value.values():
-            yield from _texts(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _texts(inner)
-
-
-def _spread(connection: Connection) -> Connection:
-    try:
-        return spread(connection)
-    except ValueError as error:
-        raise TaskFailed("connection", f"the connection '{connection.name}': {error}") from None
+def _problem(plan: FlowPlan, profile: Profile, path: str, what: str) -> Problem:
+    """Return a violation of `config` as a problem of the profile: where it stands, and how to put it right."""
+    name = path.removeprefix("$.")
+    steps = name.replace("[", ".").split(".")
+    there = steps[0] in profile.config
+    where = profile.place("config", *steps)
+    if profile.name is None:
+        hint = f"add [profiles.dev.config] with {steps[0]} = …"
+    elif there:
+        hint = f"the flow '{plan.name}' says under `config` what it takes"
+    else:
+        hint = f"add {steps[0]} = … under [profiles.{profile.name}.config]"
+    return where, f"config.{name}: {what}", hint
 
 
 def _as_json(value: Any) -> Any:
@@ -432,10 +250,3 @@ def _as_json(value: Any) -> Any:
     if isinstance(value, dt.date | dt.time):
         return value.isoformat()
     return value
-
-
-def _near(name: str, known: Iterable[str]) -> str:
-    import difflib  # start-up time: only for a misspelt name
-
-    close = difflib.get_close_matches(name, list(known), 1)
-    return f"did you mean '{close[0]}'?" if close else ""

@@ -18,7 +18,7 @@ import msgspec
 from flowbuilder.core.durations import format_duration, format_size, parse_duration, parse_size
 from flowbuilder.core.errors import FlowBuilderError
 from flowbuilder.runtime.config import DEFAULT, OPEN_SECTIONS, SECTIONS, Config, Duration, Size
-from flowbuilder.runtime.profiles import shape_problems
+from flowbuilder.runtime.profile_file import shape_problems
 from flowbuilder.runtime.project import SETTINGS
 
 if TYPE_CHECKING:

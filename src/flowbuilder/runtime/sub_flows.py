@@ -17,6 +17,7 @@ from flowbuilder.core.errors import (
     FlowError,
     InputError,
     NotFound,
+    ProfileError,
     StoreError,
     TaskFailed,
 )
@@ -227,7 +228,7 @@ def _what_failed(error: BaseException) -> tuple[str, str]:
             return error.kind, error.message
         case ExpressionError():
             return error.kind, error.message
-        case InputError():
+        case InputError() | ProfileError():
             return "input", str(error)
         case FlowError():
             return "flow.invalid", str(error)

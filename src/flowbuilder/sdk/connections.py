@@ -15,7 +15,8 @@ from flowbuilder.core.masking import Masker
 
 if TYPE_CHECKING:
     from flowbuilder.core.connections import Connection
-    from flowbuilder.runtime.profiles import Profile, Profiles
+    from flowbuilder.runtime.profile_file import Profile
+    from flowbuilder.runtime.profiles import Profiles
 
 PATIENCE: Final = 15.0
 """Seconds until a connection counts as one that does not answer."""
@@ -41,6 +42,13 @@ _HINTS: Final = (
         "look at 'path': it starts at the project's folder",
     ),
 )
+_BY_KIND: Final = {
+    "email.connect": "no mail server answers there as it should: look at 'host', and at 'port' with 'tls': "
+    "587 with starttls, 465 with implicit, 25 with none",
+    "email.login": "look at 'user' and 'password', and at the secret behind it",
+    "email.tls": "look at 'tls' and 'verify': port 465 wants `tls = \"implicit\"`, 587 `starttls`",
+}
+"""What to look at, by the kind of a failure whose words say nothing of it."""
 
 
 class Tried(msgspec.Struct, frozen=True):
@@ -52,6 +60,8 @@ class Tried(msgspec.Struct, frozen=True):
     """What is there: a version, and how long it took."""
     problem: str = ""
     hint: str = ""
+    where: str = ""
+    """Where it is described."""
 
 
 async def try_connections(profiles: Profiles, profile: Profile, names: Sequence[str]) -> list[Tried]:
@@ -60,13 +70,19 @@ async def try_connections(profiles: Profiles, profile: Profile, names: Sequence[
 
 
 async def _try(profiles: Profiles, profile: Profile, name: str) -> Tried:
-    type = profiles.type_of(profile.connections[name])
-    problems = list(profiles.check(profile, name))
+    type = profiles.connections.type_of(profile.connections[name])
+    problems = list(profiles.connections.check(profile, name))
     if problems:
-        return Tried(name, type, problem="; ".join(what for _, what, _ in problems), hint=problems[0][2])
+        where, _, hint = problems[0]
+        return Tried(name, type, problem="; ".join(what for _, what, _ in problems), hint=hint, where=where)
+    tried = await _reach(profiles, profile, name, type)
+    return msgspec.structs.replace(tried, where=profile.place("connections", name))
+
+
+async def _reach(profiles: Profiles, profile: Profile, name: str, type: str) -> Tried:
     hidden: list[str] = []
     try:
-        connection = profiles.filled(profile, name)
+        connection = profiles.connections.filled(profile, name)
         hidden = list(sensitive_values(connection.options))
         began = time.monotonic()
         async with asyncio.timeout(PATIENCE):
@@ -75,17 +91,20 @@ async def _try(profiles: Profiles, profile: Profile, name: str) -> Tried:
     except TimeoutError:
         return _failed(name, type, f"no answer within {PATIENCE:g} s", hidden)
     except TaskFailed as error:
-        return _failed(name, type, error.message, hidden)
+        return _failed(name, type, error.message, hidden, error.kind)
     except FlowBuilderError as error:
         return _failed(name, type, str(error), hidden)
     except Exception as error:  # what a library raises is of any kind; nobody gets a traceback for it
         return _failed(name, type, f"{error.__class__.__name__}: {error}", hidden)
 
 
-def _failed(name: str, type: str, problem: str, hidden: list[str]) -> Tried:
+def _failed(name: str, type: str, problem: str, hidden: list[str], kind: str = "") -> Tried:
     masked = Masker({str(number): value for number, value in enumerate(hidden)}).text(problem)
     lower = masked.lower()
-    hint = next((hint for words, hint in _HINTS if any(word in lower for word in words)), "")
+    by_kind = _BY_KIND.get(
+        kind, f"`flowbuilder connections list` shows what was asked for; is '{name}' described right?"
+    )
+    hint = next((hint for words, hint in _HINTS if any(word in lower for word in words)), by_kind)
     return Tried(name, type, problem=masked, hint=hint)
 
 

@@ -56,7 +56,7 @@ def _changes(machine: Machine, run_ids: Sequence[str], name: str) -> list[Change
             continue
         plan = machine.plans.of_definition(row.flow_hash, definition)
         profile = machine.profiles.profile(plan.folder, name)
-        lacking |= dict.fromkeys(machine.profiles.problems(plan, profile))
+        lacking |= dict.fromkeys(machine.profiles.connections.lacking(plan, profile))
         about = values.decode(row.about) if row.about is not None else {}
         changes.append(Change(row.id, {"about": values.encode({**about, "profile": name})}))
     if lacking:

@@ -21,7 +21,7 @@ from flowbuilder.runtime.settings import value_of as value_in
 if TYPE_CHECKING:
     import argparse
 
-    from flowbuilder.runtime.profiles import Profile
+    from flowbuilder.runtime.profile_file import Profile
 
 COMMAND = Command(
     name="config",

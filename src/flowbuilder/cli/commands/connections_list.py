@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
     profiles = profiles_of(workspace)
     profile = profiles.profile(workspace.project, arguments.profile)
     rows = [
-        (name, profiles.type_of(described), shown(described))
+        (name, profiles.connections.type_of(described), shown(described))
         for name, described in profile.connections.items()
     ]
     if arguments.json:

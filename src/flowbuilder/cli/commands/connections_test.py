@@ -55,6 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
                 "what": one.what,
                 "problem": one.problem,
                 "hint": one.hint,
+                "where": one.where,
             }
             for one in tried
         ]
@@ -67,7 +68,8 @@ def run(arguments: argparse.Namespace) -> int:
         if rows:
             show_table(sys.stdout, ("connection", "type", "result", "what"), rows)
         for one in bad:
+            say(f"{one.where}: '{one.name}' does not work")
             if one.hint:
-                say(f"  = {one.name}: {one.hint}")
+                say(f"  = {one.hint}")
         say(f"profile {profile.name or '(none)'}: {len(tried) - len(bad)} of {len(tried)} connections work")
     return FAILED if bad else DONE
