@@ -266,6 +266,39 @@ def test_a_backfill_runs_each_moment_of_the_range_once(cli: Cli) -> None:
     assert len(starts(cli, "later")) == 12
 
 
+def test_a_dry_run_shows_which_moments_have_a_run(cli: Cli) -> None:
+    cli.flow(
+        LATER.replace("    tasks:", "        if: trigger.scheduled_at.day != 28\n    tasks:").replace(
+            "trigger.scheduled_at.day", "(trigger.scheduled_at | day)"
+        ),
+        "later.yaml",
+    )
+    cli("backfill", "later", "--from", "2026-03-27", "--to", "2026-03-27", "--quiet")
+
+    span = ("backfill", "later", "--from", "2026-03-27", "--to", "2026-03-29", "--dry-run")
+    shown, told = cli.json(*span, "--json"), cli(*span)
+    again = cli.json(*span, "--json", "--again")
+
+    run = cli.json("runs", "list", "--json")["runs"][0]["run_id"]
+    assert [(one["starts"], one["run_id"], one["status"]) for one in shown["moments"]] == [
+        (False, run, "succeeded"),
+        (False, None, None),
+        (True, None, None),
+    ]
+    assert [one["starts"] for one in again["moments"]] == [True, False, True]
+    assert told.stdout.splitlines()[0] == f"2026-03-27T06:00:00+01:00  ✓ succeeded  {run}"
+    assert "1 would be started, 1 have a run already, 1 left out" in told.stderr
+    assert len(starts(cli, "later")) == 1
+
+
+def test_a_dry_run_needs_no_store_and_makes_none(cli: Cli) -> None:
+    cli.flow(LATER, "later.yaml")
+
+    cli("backfill", "later", "--from", "2026-03-27", "--to", "2026-03-29", "--dry-run")
+
+    assert cli("runs", "list").returncode == 5
+
+
 def test_a_backfill_that_is_interrupted_goes_on_with_the_same_command(cli: Cli) -> None:
     cli.fifo("began")
     cli.flow(
@@ -306,3 +339,15 @@ def test_a_backfill_that_is_interrupted_goes_on_with_the_same_command(cli: Cli) 
     assert (done["failed"], done["left"]) == (0, 0)
     assert [row["status"] for row in done["runs"]] == ["succeeded"] * 3
     assert len(starts(cli, "later")) == 3
+
+
+def test_what_is_done_to_schedules_is_one_object_with_json(cli: Cli) -> None:
+    cli.flow(LATER, "later.yaml")
+
+    paused = [cli.json("schedules", "pause", "later", "--json") for _ in range(2)]
+    resumed = [cli.json("schedules", "resume", "later", "--json") for _ in range(2)]
+
+    assert paused == [{"paused": ["later/daily"], "already": []}, {"paused": [], "already": ["later/daily"]}]
+    assert resumed[0]["resumed"][0]["name"] == "later/daily"
+    assert resumed[0]["resumed"][0]["next"].endswith(("+01:00", "+02:00"))
+    assert resumed[1] == {"resumed": [], "already": ["later/daily"]}

@@ -5,12 +5,11 @@ from __future__ import annotations
 import getpass
 from typing import TYPE_CHECKING, Any, Final
 
+from flowbuilder.cli.answers import answer
 from flowbuilder.cli.command import Argument, Option
-from flowbuilder.cli.exits import DONE
 from flowbuilder.cli.inputs import from_text
 from flowbuilder.cli.parsing import UsageError
 from flowbuilder.cli.payloads import payload_of
-from flowbuilder.cli.terminal import say
 from flowbuilder.core.errors import InputError
 from flowbuilder.runtime.views import iso
 
@@ -64,11 +63,11 @@ def filled_in(
     return fields
 
 
-def said(what: str, run_id: str) -> int:
+def decided(arguments: argparse.Namespace, approval: OpenApproval, by: str, *, approve: bool) -> int:
     """Say what was decided, and where its consequence is seen."""
-    say(what)
-    say(f"  = see `flowbuilder runs show {run_id}`")
-    return DONE
+    found = {"run_id": approval.run_id, "task": approval.task, "by": by, "approve": approve}
+    what = f"{'approved' if approve else 'rejected'} by {by}: {approval.message}"
+    return answer(arguments, found, what, f"  = see `flowbuilder runs show {approval.run_id}`")
 
 
 def as_object(approval: OpenApproval, voices: Sequence[Voice]) -> dict[str, Any]:

@@ -15,19 +15,19 @@ from typing import TYPE_CHECKING, Any, Final
 from flowbuilder.cli import exits
 from flowbuilder.cli.commands.schedules_next import moment_of
 from flowbuilder.cli.parsing import UsageError, nearest
-from flowbuilder.cli.profiles import named
+from flowbuilder.cli.profiles import named, profiles_of
 from flowbuilder.cli.results import MARKS, as_json, format_time
 from flowbuilder.cli.schedules import schedules_of
 from flowbuilder.cli.terminal import data, say
 from flowbuilder.cli.workspace import Workspace, workspace_at
 from flowbuilder.core.errors import NotFound
 from flowbuilder.runtime.plans import SUFFIXES
-from flowbuilder.sdk.backfill import Filled, backfill, moments_between
+from flowbuilder.sdk.backfill import Filled, backfill, moments_between, planned
 from flowbuilder.sdk.engine import Engine
 from flowbuilder.sdk.load import load
 from flowbuilder.sdk.loop import run_loop
 from flowbuilder.triggers.armed import Armed
-from flowbuilder.triggers.timed import calendar_of, in_zone
+from flowbuilder.triggers.timed import calendar_of
 
 if TYPE_CHECKING:
     import argparse
@@ -54,9 +54,7 @@ def fill(arguments: argparse.Namespace) -> int:
         say(f"{armed.name} has no moment in this range")
         return exits.DONE
     if arguments.dry_run:
-        shown = [in_zone(moment, armed.trigger.timezone).isoformat() for moment in moments]
-        data(as_json({"name": armed.name, "moments": shown}) if arguments.json else "\n".join(shown))
-        return exits.DONE
+        return _show_what_would_be(workspace, armed, moments, arguments)
     filling = _Filling(workspace, armed, moments, arguments)
     with contextlib.redirect_stdout(sys.stderr):
         done = run_loop(workspace.config, filling.run())
@@ -110,6 +108,38 @@ def _moments(arguments: argparse.Namespace, armed: Armed) -> list[float]:
     if len(moments) > _MOST:
         raise UsageError(f"there are {len(moments):,} moments in this range: more than {_MOST:,}", _NAME)
     return moments
+
+
+def _show_what_would_be(
+    workspace: Workspace, armed: Armed, moments: list[float], arguments: argparse.Namespace
+) -> int:
+    """Print the moments, those that have a run already with that, and start nothing."""
+    found = planned(
+        workspace.store,
+        profiles_of(workspace),
+        armed,
+        moments,
+        again=arguments.again,
+        profile=arguments.profile,
+    )
+    if arguments.json:
+        shown = [
+            {"at": one.local, "starts": one.starts, "run_id": one.run, "status": one.status} for one in found
+        ]
+        data(as_json({"name": armed.name, "moments": shown}))
+        return exits.DONE
+    for one in found:
+        has = (
+            f"{MARKS.get(one.status or '', '·')} {one.status}  {one.run}" if one.run is not None else one.why
+        )
+        data(f"{one.local}  {has}".rstrip())
+    if not arguments.quiet:
+        start = sum(one.starts for one in found)
+        there = sum(one.run is not None for one in found)
+        rest = len(found) - sum(one.starts or one.run is not None for one in found)
+        out = f", {rest} left out" if rest else ""
+        say(f"{start} would be started, {there} have a run already{out}")
+    return exits.DONE
 
 
 class _Filling:

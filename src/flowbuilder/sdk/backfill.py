@@ -11,18 +11,24 @@ import contextlib
 import secrets
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from flowbuilder.core.errors import NotFound
+from flowbuilder.core.errors import ExpressionError, NotFound
 from flowbuilder.core.ids import base32
 from flowbuilder.sdk.run import Run
+from flowbuilder.sdk.schedules import Opened
 from flowbuilder.storage.api import LIVE
 from flowbuilder.triggers.timed import calendar_of, in_zone, occasion_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from flowbuilder.runtime.profiles import Profiles
     from flowbuilder.sdk.engine import Engine
+    from flowbuilder.storage.api import Store
     from flowbuilder.triggers.armed import Armed
 
 Came = Literal["started", "there", "carried on", "left out"]
@@ -38,6 +44,66 @@ class Filled(msgspec.Struct, frozen=True):
     run: str | None = None
     status: str | None = None
     duration: float | None = None
+
+
+class Planned(msgspec.Struct, frozen=True):
+    """What would come of one moment."""
+
+    at: float
+    local: str
+    starts: bool
+    """Whether a run would be started."""
+    run: str | None = None
+    """The run that it has already."""
+    status: str | None = None
+    why: str = ""
+    """Why no run would be started, where that is not since it has one."""
+
+
+def planned(
+    path: Path,
+    profiles: Profiles,
+    armed: Armed,
+    moments: Sequence[float],
+    *,
+    again: bool = False,
+    profile: str | None = None,
+) -> list[Planned]:
+    """Tell what a backfill would do about moments, and do nothing.
+
+    Args:
+        path: the store's file; it need not be there.
+        profiles: give `config`, which `if` and `key` may mention.
+        armed: the trigger.
+        moments: in the order in which they would be started.
+        again: runs are started for moments that have one already, too.
+        profile: the one that holds.
+
+    Raises:
+        ProfileError: the profile lacks something, or is wrong.
+    """
+    config = profiles.about(armed.plan, profile)
+    with contextlib.ExitStack() as stack:
+        store = stack.enter_context(Opened(path)) if path.exists() else None
+        return [_planned(store, armed, moment, config, again) for moment in moments]
+
+
+def _planned(
+    store: Store | None, armed: Armed, moment: float, config: Mapping[str, Any], again: bool
+) -> Planned:
+    at = in_zone(moment, armed.trigger.timezone)
+    occasion = occasion_of(moment)
+    scope = armed.scope(time.time(), {"trigger": armed.view("backfill", scheduled_at=at), **config}, occasion)
+    try:
+        if not armed.holds(scope):
+            return Planned(moment, at.isoformat(), starts=False, why="its condition does not hold")
+        key = armed.key_of(scope, occasion)
+    except ExpressionError as error:
+        return Planned(moment, at.isoformat(), starts=False, why=f"{error.kind}: {error.message}")
+    row = store.run_by_key(armed.plan.name, key) if store is not None else None
+    if row is None:
+        return Planned(moment, at.isoformat(), starts=True)
+    return Planned(moment, at.isoformat(), again, row.id, row.status)
 
 
 def moments_between(armed: Armed, start: float, end: float) -> list[float]:

@@ -85,7 +85,7 @@ class Schedules:
         progress: dict[str, Progress] = {}
         pauses: dict[str, Pause] = {}
         if self._path.exists():
-            with _Opened(self._path) as store:
+            with Opened(self._path) as store:
                 progress = all_of(store, SCHEDULE, Progress)
                 pauses = all_of(store, PAUSE, Pause)
         armed = self._in_files({known.file for known in progress.values() if known.file})
@@ -143,7 +143,7 @@ class Schedules:
     def pause(self, names: list[str], by: str, reason: str = "") -> None:
         """Keep triggers from starting anything, until they are resumed; engines are told."""
         pause = Pause(by, time.time(), reason)
-        with _Opened(self._path, make=True) as store:
+        with Opened(self._path, make=True) as store:
             for name in names:
                 store.facts().change(PAUSE, name, lambda old, name=name: old or fact(PAUSE, name, pause))  # type: ignore[misc]
             store.facts().announce()
@@ -161,7 +161,7 @@ class Schedules:
             progress.low = now
             return fact(SCHEDULE, name, progress)
 
-        with _Opened(self._path, make=True) as store:
+        with Opened(self._path, make=True) as store:
             for name in names:
                 # an engine that is up does the same; where none is, nobody else would
                 store.facts().change(SCHEDULE, name, lambda old, name=name: passed(old, name))  # type: ignore[misc]
@@ -177,7 +177,7 @@ class Schedules:
         """
         if not self._path.exists():
             return None
-        with _Opened(self._path) as store:
+        with Opened(self._path) as store:
             if not any(engine.alive for engine in store.engines()):
                 return None
             key = base32(secrets.randbits(60), 12)
@@ -221,7 +221,7 @@ def _hint(name: str, listed: list[Schedule]) -> str:
     return "there are " + ", ".join(names[:5]) if names else "no flow here has triggers"
 
 
-class _Opened:
+class Opened:
     """A store, opened beside whoever works on it; made where asked for."""
 
     def __init__(self, path: Path, *, make: bool = False) -> None:

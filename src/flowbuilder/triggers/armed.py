@@ -29,6 +29,8 @@ from flowbuilder.storage.api import RunRow
 from flowbuilder.triggers.state import full_name
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from flowbuilder.core.plan import FlowPlan, TriggerPlan
     from flowbuilder.runtime.machine import Machine
 
@@ -102,18 +104,17 @@ class Armed:
             EngineStopped: the engine is being closed.
         """
         trigger, plan = self.trigger, self.plan
-        key = f"{trigger.name}@{occasion}"
+        key = self.usual_key(occasion)
         wanted = {**trigger.labels, **(labels or {})}
         how = Start(key=key, priority=trigger.priority, labels=wanted or None, about={"trigger": seen})
         try:
             about = {"trigger": seen, **machine.profiles.about(plan, profile)}
             how = msgspec.structs.replace(how, about=about)
-            scope = self._scope(machine, about, occasion)
-            for condition in (trigger.filter, trigger.condition) if conditional else ():
-                if condition is not None and condition(scope) is not True:
-                    return Fired("condition")
+            scope = self.scope(machine.clock.now(), about, occasion)
+            if conditional and not self.holds(scope):
+                return Fired("condition")
             if trigger.key is not None and not again:
-                how = msgspec.structs.replace(how, key=written(trigger.key(scope)))
+                how = msgspec.structs.replace(how, key=self.key_of(scope, occasion))
             inputs = {} if trigger.inputs is None else trigger.inputs(scope)
             before = machine.runs.new_id(machine.clock.now())
             row = await machine.runs.start(plan, inputs, how)
@@ -137,8 +138,36 @@ class Armed:
         row = await record_refused(machine, self.plan, how, "input", text)
         return Fired("refused", row, text)
 
-    def _scope(self, machine: Machine, about: dict[str, Any], occasion: str) -> list[Any]:
-        now = machine.clock.now()
+    def usual_key(self, occasion: str) -> str:
+        """Return the key of an occasion's run, unless the trigger has a `key` of its own."""
+        return f"{self.trigger.name}@{occasion}"
+
+    def key_of(self, scope: list[Any], occasion: str) -> str:
+        """Return the key of an occasion's run.
+
+        Raises:
+            ExpressionError: the trigger's `key` cannot be worked out.
+        """
+        own = self.trigger.key
+        return self.usual_key(occasion) if own is None else written(own(scope))
+
+    def holds(self, scope: list[Any]) -> bool:
+        """Tell whether `filter` and `if` let an occasion start a run.
+
+        Raises:
+            ExpressionError: they cannot be worked out.
+        """
+        conditions = (self.trigger.filter, self.trigger.condition)
+        return all(condition is None or condition(scope) is True for condition in conditions)
+
+    def scope(self, now: float, about: Mapping[str, Any], occasion: str) -> list[Any]:
+        """Return what the trigger's expressions are evaluated over.
+
+        Args:
+            now: the moment that `now()` gives.
+            about: `trigger`, and `config` where the flow has it.
+            occasion: what tells it from all others.
+        """
         place = f"{self.name}@{occasion}"
         row = RunRow(place, self.plan.name, self.plan.content_hash, "queued", now, b"")
         context = Context(self.plan, {}, row)

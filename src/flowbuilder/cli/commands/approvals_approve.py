@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flowbuilder.cli.approvals import AS, TASK, filled_in, person_of, said
-from flowbuilder.cli.command import RUN, STORE, Command, Option
+from flowbuilder.cli.approvals import AS, TASK, decided, filled_in, person_of
+from flowbuilder.cli.command import JSON, RUN, STORE, Command, Option
 from flowbuilder.cli.payloads import DATA, refused
 from flowbuilder.cli.workspace import reader_here
 from flowbuilder.core.errors import InputError
@@ -27,6 +27,7 @@ COMMAND = Command(
         DATA,
         AS,
         STORE,
+        JSON,
     ),
     examples=(("With what the form asks for", "flowbuilder approvals approve 01K7 -i amount=250 --as ada"),),
 )
@@ -42,4 +43,4 @@ def run(arguments: argparse.Namespace) -> int:
             reader.approve(approval.run_id, by, form, task=approval.task)
         except InputError as error:
             return refused(error, "the form")
-    return said(f"approved by {by}: {approval.message}", approval.run_id)
+    return decided(arguments, approval, by, approve=True)

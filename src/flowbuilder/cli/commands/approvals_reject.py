@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flowbuilder.cli.approvals import AS, TASK, person_of, said
-from flowbuilder.cli.command import RUN, STORE, Command, Option
+from flowbuilder.cli.approvals import AS, TASK, decided, person_of
+from flowbuilder.cli.command import JSON, RUN, STORE, Command, Option
 from flowbuilder.cli.workspace import reader_here
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ COMMAND = Command(
     summary="Reject what a run asks for",
     description="One rejection is enough: the task fails with the kind `approval.rejected`.",
     arguments=(RUN, TASK),
-    options=(Option(("--reason",), "Why; the task's error has it", "TEXT", default=""), AS, STORE),
+    options=(Option(("--reason",), "Why; the task's error has it", "TEXT", default=""), AS, STORE, JSON),
 )
 
 
@@ -25,4 +25,4 @@ def run(arguments: argparse.Namespace) -> int:
     by = person_of(arguments)
     with reader_here(arguments.store) as reader:
         approval = reader.reject(arguments.run, by, arguments.reason, task=arguments.task)
-    return said(f"rejected by {by}: {approval.message}", approval.run_id)
+    return decided(arguments, approval, by, approve=False)

@@ -27,7 +27,7 @@ COMMAND = Command(
         Option(("--to",), "The last moment, or day; now unless given", "MOMENT"),
         Option(("--concurrency",), "Runs at once", "N", takes="integer", default="4"),
         Option(("--reverse",), "The newest first"),
-        Option(("--dry-run",), "Show the moments, and start nothing"),
+        Option(("--dry-run",), "Show the moments, and which have a run already; start nothing"),
         Option(("--again",), "Start runs for moments that have one already"),
         FOLDER,
         PROFILE,

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from flowbuilder.cli.answers import answer
 from flowbuilder.cli.caches import CHOICE, chosen
 from flowbuilder.cli.command import JSON, STORE, Command, Option
-from flowbuilder.cli.exits import DONE
 from flowbuilder.cli.parsing import UsageError
-from flowbuilder.cli.results import as_json
-from flowbuilder.cli.terminal import data, say
 from flowbuilder.cli.workspace import reader_here
 from flowbuilder.core.cache import KIND
 
@@ -40,8 +38,4 @@ def run(arguments: argparse.Namespace) -> int:
         else:
             names = [fact.key for fact, _ in chosen(facts, arguments)]
             count = sum(facts.forget(KIND, prefix=name) for name in names)
-    if arguments.json:
-        data(as_json({"cleared": count}))
-    else:
-        say(f"cleared {count} output{'' if count == 1 else 's'}")
-    return DONE
+    return answer(arguments, {"cleared": count}, f"cleared {count} output{'' if count == 1 else 's'}")

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flowbuilder.cli.command import STORE, Argument, Command
-from flowbuilder.cli.exits import DONE
+from flowbuilder.cli.answers import answer
+from flowbuilder.cli.command import JSON, STORE, Argument, Command
 from flowbuilder.cli.payloads import DATA, ID, PAIRS, payload_of, refused
-from flowbuilder.cli.terminal import data
 from flowbuilder.cli.workspace import reader_here
 from flowbuilder.core.errors import InputError
 
@@ -19,7 +18,7 @@ COMMAND = Command(
     summary="Emit an event: it wakes runs that wait for it, and starts flows",
     description="Prints the event's id as soon as the event is on disk. Where no engine is there, the next sees it.",
     arguments=(Argument("NAME", "The event's name: dotted words"), PAIRS),
-    options=(DATA, ID, STORE),
+    options=(DATA, ID, STORE, JSON),
     examples=(("An order was paid", "flowbuilder events emit order.paid order=A7 amount=12.5"),),
 )
 
@@ -32,5 +31,4 @@ def run(arguments: argparse.Namespace) -> int:
             id = reader.emit(arguments.name, payload, id=arguments.id)
         except InputError as error:
             return refused(error, "the event")
-    data(id)
-    return DONE
+    return answer(arguments, {"id": id, "name": arguments.name}, text=id)

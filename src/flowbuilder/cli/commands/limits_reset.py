@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flowbuilder.cli.command import STORE, Argument, Command
-from flowbuilder.cli.exits import DONE
-from flowbuilder.cli.terminal import say
+from flowbuilder.cli.answers import answer
+from flowbuilder.cli.command import JSON, STORE, Argument, Command
 from flowbuilder.cli.workspace import reader_here
 
 if TYPE_CHECKING:
@@ -24,7 +23,7 @@ COMMAND = Command(
         Argument("KIND", "What it is", choices=("rate", "breaker")),
         Argument("KEY", "Its key, as `flowbuilder limits` shows it"),
     ),
-    options=(STORE,),
+    options=(STORE, JSON),
     examples=(("The service is well again", "flowbuilder limits reset breaker shop.example"),),
 )
 
@@ -35,7 +34,6 @@ def run(arguments: argparse.Namespace) -> int:
 
     with reader_here(arguments.store) as reader:
         reset(reader.facts(), arguments.kind, arguments.key)
-    say(
-        f"the {'rate limit' if arguments.kind == 'rate' else 'circuit breaker'} '{arguments.key}' begins anew"
-    )
-    return DONE
+    what = "rate limit" if arguments.kind == "rate" else "circuit breaker"
+    said = f"the {what} '{arguments.key}' begins anew"
+    return answer(arguments, {"kind": arguments.kind, "key": arguments.key}, said)

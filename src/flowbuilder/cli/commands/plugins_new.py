@@ -6,10 +6,9 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from flowbuilder.cli.command import Argument, Command, Option
-from flowbuilder.cli.exits import DONE
+from flowbuilder.cli.answers import answer
+from flowbuilder.cli.command import JSON, Argument, Command, Option
 from flowbuilder.cli.parsing import UsageError
-from flowbuilder.cli.terminal import data, say
 
 if TYPE_CHECKING:
     import argparse
@@ -29,6 +28,7 @@ COMMAND = Command(
             "FOLDER",
             takes="folder",
         ),
+        JSON,
     ),
     examples=(("A task type that is called `greet`", "flowbuilder plugins new greet"),),
 )
@@ -56,10 +56,12 @@ def run(arguments: argparse.Namespace) -> int:
     folder = Path(arguments.folder or f"flowbuilder-{name.replace('_', '-')}")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"'{folder}' is there already", "plugins new", "give another place with --folder")
+    made: list[str] = []
     for path, text in files_of(name).items():
         file = folder / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8", newline="\n")
-        data(str(file))
-    say(f"  try it: cd {folder} && pip install -e '.[dev]' && pytest && flowbuilder plugins check {name}")
-    return DONE
+        made.append(str(file))
+    try_it = f"  try it: cd {folder} && pip install -e '.[dev]' && pytest && flowbuilder plugins check {name}"
+    found = {"name": name, "folder": str(folder), "files": made}
+    return answer(arguments, found, try_it, text="\n".join(made))

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flowbuilder.cli.command import STORE, Command, Option
-from flowbuilder.cli.exits import DONE
+from flowbuilder.cli.answers import answer
+from flowbuilder.cli.command import JSON, STORE, Command, Option
 from flowbuilder.cli.schedules import FOLDER, NAMES, schedules_of, who
-from flowbuilder.cli.terminal import say
 
 if TYPE_CHECKING:
     import argparse
@@ -25,6 +24,7 @@ COMMAND = Command(
         Option(("--as",), "Who does it; the login name unless given", "NAME"),
         FOLDER,
         STORE,
+        JSON,
     ),
 )
 
@@ -35,6 +35,10 @@ def run(arguments: argparse.Namespace) -> int:
     found = {one.name: one for name in arguments.name for one in schedules.find(name)}
     fresh = [name for name, one in found.items() if one.pause is None]
     schedules.pause(fresh, getattr(arguments, "as") or who(), arguments.reason)
-    for name, one in found.items():
-        say(f"{name} is paused" + (f" already, by {one.pause.by}" if one.pause is not None else ""))
-    return DONE
+    said = [
+        f"{name} is paused" + (f" already, by {one.pause.by}" if one.pause is not None else "")
+        for name, one in found.items()
+    ]
+    return answer(
+        arguments, {"paused": fresh, "already": [name for name in found if name not in fresh]}, *said
+    )

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flowbuilder.cli.command import RUN, STORE, Argument, Command
-from flowbuilder.cli.exits import DONE
+from flowbuilder.cli.answers import answer
+from flowbuilder.cli.command import JSON, RUN, STORE, Argument, Command
 from flowbuilder.cli.payloads import DATA, ID, PAIRS, payload_of, refused
-from flowbuilder.cli.terminal import say
 from flowbuilder.cli.workspace import reader_here
 from flowbuilder.core.errors import InputError
 
@@ -22,7 +21,7 @@ COMMAND = Command(
         "there to wake the run."
     ),
     arguments=(RUN, Argument("NAME", "The signal's name: dotted words"), PAIRS),
-    options=(DATA, ID, STORE),
+    options=(DATA, ID, STORE, JSON),
     examples=(
         ("Let an order go on", "flowbuilder signal 01K7 shipped carrier=dhl parcels=2"),
         ("With a payload from a file", "flowbuilder signal 01K7 shipped -d @parcel.json"),
@@ -36,8 +35,8 @@ def run(arguments: argparse.Namespace) -> int:
     with reader_here(arguments.store) as reader:
         row = reader.row(arguments.run)
         try:
-            reader.signal(row.id, arguments.name, payload, id=arguments.id)
+            id = reader.signal(row.id, arguments.name, payload, id=arguments.id)
         except InputError as error:
             return refused(error, "the signal")
-    say(f"signal '{arguments.name}' is kept for run {row.id}")
-    return DONE
+    said = f"signal '{arguments.name}' is kept for run {row.id}"
+    return answer(arguments, {"id": id, "name": arguments.name, "run_id": row.id}, said)
