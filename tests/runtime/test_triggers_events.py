@@ -297,3 +297,30 @@ async def test_once_a_project_is_up_no_event_is_lost_whenever_the_engine_dies(tm
         reader.open(None)
         assert all_of(reader, SCHEDULE, Progress)["heard/t"].number == 0
         reader.close()
+
+
+async def test_what_a_trigger_refused_or_left_out_is_told_of_once_however_often_it_is_looked_for(
+    clock: FakeClock, tmp_path: Path
+) -> None:
+    write(tmp_path, "load")
+    write(
+        tmp_path, "refused", "  - {flow: load, with: {nothing: '${{ trigger.run.id }}'}}\n", more="x-a: 1\n"
+    )
+    (tmp_path / "refused.yaml").write_text(
+        "flow: refused\ninputs: {n: {type: integer}}\n"
+        "triggers:\n  - {flow: load, with: {n: '${{ trigger.run.id }}'}}\n"
+        f"tasks:\n{ECHO}"
+    )
+    write(tmp_path, "left", "  - {flow: load, if: 'trigger.run.id == null'}\n")
+    told: list[tuple[str, str | None]] = []
+    store = tmp_path / "store.db"
+
+    for turn in range(4):  # as `up --once` does
+        async with Engine(store, Config(), clock=clock) as engine:
+            await engine.up(tmp_path, watch=False, on=lambda one: told.append((one.what, one.flow)))
+            if turn == 0:
+                await (await engine.start(tmp_path / "load.yaml")).wait()
+            await pass_time(engine, clock, 5)
+
+    assert told.count(("refused", "refused")) == 1
+    assert told.count(("skipped", "left")) == 1

@@ -27,7 +27,7 @@ from flowbuilder.sdk.engine import Engine
 from flowbuilder.sdk.load import load
 from flowbuilder.sdk.loop import run_loop
 from flowbuilder.triggers.armed import Armed
-from flowbuilder.triggers.timed import calendar_of
+from flowbuilder.triggers.occasions import calendar_of
 
 if TYPE_CHECKING:
     import argparse

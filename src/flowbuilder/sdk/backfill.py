@@ -20,7 +20,7 @@ from flowbuilder.core.ids import base32
 from flowbuilder.sdk.run import Run
 from flowbuilder.sdk.schedules import Opened
 from flowbuilder.storage.api import LIVE
-from flowbuilder.triggers.timed import calendar_of, in_zone, occasion_of
+from flowbuilder.triggers.occasions import calendar_of, in_zone, occasion_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

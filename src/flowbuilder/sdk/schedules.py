@@ -22,8 +22,8 @@ from flowbuilder.triggers.armed import Armed
 from flowbuilder.triggers.flow_files import file_of
 from flowbuilder.triggers.folder import Folder
 from flowbuilder.triggers.moments import Moment, upcoming
+from flowbuilder.triggers.occasions import calendar_of
 from flowbuilder.triggers.state import ASK, PAUSE, SCHEDULE, Ask, Pause, Progress, all_of, fact
-from flowbuilder.triggers.timed import calendar_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -107,16 +107,17 @@ class Armed:
         key = self.usual_key(occasion)
         wanted = {**trigger.labels, **(labels or {})}
         how = Start(key=key, priority=trigger.priority, labels=wanted or None, about={"trigger": seen})
+        before = machine.runs.new_id(machine.clock.now())
         try:
             about = {"trigger": seen, **machine.profiles.about(plan, profile)}
             how = msgspec.structs.replace(how, about=about)
-            scope = self.scope(machine.clock.now(), about, occasion)
+            opened = machine.sealing.opened_trigger(seen)
+            scope = self.scope(machine.clock.now(), {**about, "trigger": opened}, occasion)
             if conditional and not self.holds(scope):
                 return Fired("condition")
             if trigger.key is not None and not again:
                 how = msgspec.structs.replace(how, key=self.key_of(scope, occasion))
             inputs = {} if trigger.inputs is None else trigger.inputs(scope)
-            before = machine.runs.new_id(machine.clock.now())
             row = await machine.runs.start(plan, inputs, how)
         except KeyConflict as error:  # an expression gave something else before, such as another `now()`
             row = await machine.in_thread(functools.partial(machine.store.run, error.run_id))
@@ -124,19 +125,19 @@ class Armed:
         except (StoreError, EngineStopped, EncryptionKeyMissing, EncryptionKeyUnusable):
             raise
         except ExpressionError as error:
-            return await self._refuse(machine, how, f"{error.kind}: {error.message}")
+            return await self._refuse(machine, how, f"{error.kind}: {error.message}", before)
         except FlowBuilderError as error:
-            return await self._refuse(machine, how, str(error))
-        return Fired("started" if row.id > before and row.id.endswith(machine.id) else "known", row)
+            return await self._refuse(machine, how, str(error), before)
+        return Fired("started" if _is_new(machine, row, before) else "known", row)
 
-    async def _refuse(self, machine: Machine, how: Start, message: str) -> Fired:
-        """Record a failed run, so that what went wrong is seen."""
+    async def _refuse(self, machine: Machine, how: Start, message: str, before: str) -> Fired:
+        """Record a failed run, so that what went wrong is seen; once for each occasion."""
         event = (how.about or {})["trigger"].get("event")
         if event is not None and type(event["payload"]) is Sealed:
             message = MASK  # it may quote what came
         text = f"trigger '{self.trigger.name}': {message}"
         row = await record_refused(machine, self.plan, how, "input", text)
-        return Fired("refused", row, text)
+        return Fired("refused" if _is_new(machine, row, before) else "known", row, text)
 
     def usual_key(self, occasion: str) -> str:
         """Return the key of an occasion's run, unless the trigger has a `key` of its own."""
@@ -171,9 +172,14 @@ class Armed:
         place = f"{self.name}@{occasion}"
         row = RunRow(place, self.plan.name, self.plan.content_hash, "queued", now, b"")
         context = Context(self.plan, {}, row)
-        context.trigger = machine.sealing.opened_trigger(about["trigger"])
+        context.trigger = about["trigger"]
         context.config = about.get("config", {})
         context.stand(place, now)
         scope: list[Any] = [None] * HEADER
         scope[CONTEXT] = context
         return scope
+
+
+def _is_new(machine: Machine, row: RunRow, before: str) -> bool:
+    """Tell whether a run was begun by this engine, after the id `before` was made."""
+    return row.id > before and row.id.endswith(machine.id)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING
 
+from flowbuilder.triggers.occasions import calendar_of, in_zone
 from flowbuilder.triggers.state import ASK, PAUSE, SCHEDULE, Ask, Pause, all_of, fact
-from flowbuilder.triggers.timed import calendar_of, in_zone
 
 if TYPE_CHECKING:
     from flowbuilder.runtime.machine import Machine

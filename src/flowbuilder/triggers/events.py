@@ -10,12 +10,13 @@ from flowbuilder.core.errors import StoreError
 from flowbuilder.core.triggers import EventTrigger
 from flowbuilder.runtime.encryption import EncryptionKeyMissing, EncryptionKeyUnusable
 from flowbuilder.storage.events import EventFilter
-from flowbuilder.triggers.state import SCHEDULE, Progress, fact
+from flowbuilder.triggers.untimed import Untimed
 
 if TYPE_CHECKING:
     from flowbuilder.storage.events import Event
     from flowbuilder.triggers.armed import Armed
     from flowbuilder.triggers.service import Triggers
+    from flowbuilder.triggers.state import Progress
 
 PAGE: Final = 500
 """Events that are read at once."""
@@ -23,7 +24,7 @@ AGAIN: Final = 2.0
 """Seconds until it is tried again where the store could not do it."""
 
 
-class Heard:
+class Heard(Untimed):
     """One trigger of events, while its flow is up.
 
     `progress.number` is that of the last event that was seen to.  Events are
@@ -31,25 +32,19 @@ class Heard:
     """
 
     def __init__(self, service: Triggers, armed: Armed, progress: Progress | None) -> None:
-        self._service = service
-        self._machine = service.machine
+        super().__init__(service, armed, progress)
         self._reading = self._again = False
-        self.closed = False
         self.begun = asyncio.Event()
         """It is known from which event on it hears."""
-        self.progress = progress or Progress(last=self._machine.clock.now())
         self._known = progress is not None and progress.about == armed.about and progress.number is not None
         self.replace(armed)
 
     def replace(self, armed: Armed) -> None:
         """Take another version of the trigger; one of another event begins with those that come from now on."""
-        if self.progress.about not in ("", armed.about):
+        if self.take(armed):
             self._known = False
-        self.armed = armed
-        kind = armed.trigger.kind
-        assert isinstance(kind, EventTrigger)
-        self.event = kind.event
-        self.progress.about, self.progress.file = armed.about, armed.file
+        assert isinstance(armed.trigger.kind, EventTrigger)
+        self.event = armed.trigger.kind.event
         self.look_soon()
 
     def pass_over(self) -> None:
@@ -57,29 +52,14 @@ class Heard:
         self._known = False
         self.look_soon()
 
-    def look_at_clock(self) -> None:
-        """Nothing of it goes by the clock."""
-
-    def close(self) -> None:
-        """Start nothing more."""
-        self.closed = True
-
-    def next_moment(self) -> float | None:
-        """Return nothing: nobody knows when an event comes."""
-        return None
-
     @property
     def begins(self) -> bool:
         """Whether it still finds out from which event on it hears."""
         return self._reading and not self.begun.is_set()
 
-    @property
-    def _idle(self) -> bool:
-        return self.closed or not self.armed.trigger.enabled or self.armed.name in self._service.asking.pauses
-
     def look_soon(self) -> None:
         """Read what has come; once more if more comes meanwhile."""
-        if self._idle:
+        if self.idle:
             return
         if self._reading:
             self._again = True
@@ -90,7 +70,7 @@ class Heard:
     async def _look(self) -> None:
         try:
             self._again = True
-            while self._again and not self._idle:
+            while self._again and not self.idle:
                 self._again = False
                 await self._step()
         except (StoreError, EncryptionKeyMissing, EncryptionKeyUnusable) as error:
@@ -104,22 +84,18 @@ class Heard:
         if not self._known:
             self.progress.number = await self._machine.in_thread(events.last)
             self._known = True
-            self._note()
+            self.note()
         self.begun.set()
-        while not self._idle:
+        while not self.idle:
             which = EventFilter(names=(self.event,), after=self.progress.number or 0, limit=PAGE)
             found: list[Event] = await self._machine.in_thread(functools.partial(events.find, which))
             for event in found:
-                if self._idle:
+                if self.idle:
                     return
                 seen = self.armed.view("schedule", event=event.value())
                 fired = await self._service.fire(self.armed, seen, event.id)
-                row = fired.row
-                self.progress.count(fired.outcome, row.id if row else None, self._machine.clock.now())
+                self.count(fired)
                 self.progress.number = event.number
-                self._note()
+                self.note()
             if len(found) < PAGE:
                 return
-
-    def _note(self) -> None:
-        self._service.keeper.keep(fact(SCHEDULE, self.armed.name, self.progress))

@@ -19,7 +19,8 @@ import msgspec
 
 from flowbuilder.core.errors import StoreError
 from flowbuilder.core.triggers import FileTrigger
-from flowbuilder.triggers.state import ARRIVAL, SCHEDULE, Progress, each, fact, read
+from flowbuilder.triggers.state import ARRIVAL, each, fact, read
+from flowbuilder.triggers.untimed import Untimed
 from flowbuilder.triggers.watching import watch
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from flowbuilder.runtime.timers import Timer
     from flowbuilder.triggers.armed import Armed
     from flowbuilder.triggers.service import Triggers
+    from flowbuilder.triggers.state import Progress
 
 REMEMBERED: Final = 30 * 86400.0
 """Seconds for which a file is remembered that is no longer there: it may come back as it was."""
@@ -45,12 +47,11 @@ class Taken(msgspec.Struct):
     size: int
 
 
-class Arrivals:
+class Arrivals(Untimed):
     """One trigger of files, while its flow is up."""
 
     def __init__(self, service: Triggers, armed: Armed, progress: Progress | None) -> None:
-        self._service = service
-        self._machine = service.machine
+        super().__init__(service, armed, progress)
         self._taken: dict[str, Identity] = {}
         self._gone: set[str] = set()
         self._seen: dict[str, tuple[Identity, float]] = {}
@@ -59,20 +60,17 @@ class Arrivals:
         self._watching: asyncio.Task[Any] | None = None
         self._looking = self._again = False
         self._read = False
-        self.closed = False
-        self.progress = progress or Progress(last=self._machine.clock.now())
         self._pattern = ""
         self.replace(armed)
 
     def replace(self, armed: Armed) -> None:
         """Take another version of the trigger."""
-        self.armed = armed
+        self.take(armed)
         kind = armed.trigger.kind
         assert isinstance(kind, FileTrigger)
         self._stable = kind.stable
         pattern = os.path.normpath(os.path.join(armed.plan.folder, os.path.expanduser(kind.pattern)))
-        self.progress.file, self.progress.about = armed.file, armed.about
-        self._note()
+        self.note()
         if pattern != self._pattern:
             self._pattern = pattern
             self._seen.clear()
@@ -88,20 +86,13 @@ class Arrivals:
         """Look again: files that came while it was paused are still there."""
         self.look_soon()
 
-    def look_at_clock(self) -> None:
-        """Nothing of it goes by the clock."""
-
     def close(self) -> None:
         """Look for nothing more."""
-        self.closed = True
+        super().close()
         if self._timer is not None:
             self._timer.cancel()
         if self._watching is not None:
             self._watching.cancel()
-
-    def next_moment(self) -> float | None:
-        """Return nothing: nobody knows when a file comes."""
-        return None
 
     @property
     def waits(self) -> bool:
@@ -110,7 +101,7 @@ class Arrivals:
 
     def look_soon(self) -> None:
         """Look for files; once more if something has changed while we look."""
-        if self.closed or not self.armed.trigger.enabled or self.armed.name in self._service.asking.pauses:
+        if self.idle:
             return
         if self._looking:
             self._again = True
@@ -190,8 +181,8 @@ class Arrivals:
         self._gone.discard(path)
         self._seen.pop(path, None)
         self._service.keeper.keep(fact(ARRIVAL, f"{self.armed.name}/{path}", Taken(changed_ns, size)))
-        self.progress.count(fired.outcome, fired.row.id if fired.row else None, self._machine.clock.now())
-        self._note()
+        self.count(fired)
+        self.note()
 
     def _forget_some_day(self, path: str) -> None:
         self._gone.add(path)
@@ -204,9 +195,6 @@ class Arrivals:
             self._timer.cancel()
         if not self.closed:
             self._timer = self._machine.timers.at(self._machine.clock.now() + delay, self.look_soon)
-
-    def _note(self) -> None:
-        self._service.keeper.keep(fact(SCHEDULE, self.armed.name, self.progress))
 
 
 def occasion_of(path: str, identity: Identity) -> str:

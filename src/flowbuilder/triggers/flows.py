@@ -16,7 +16,8 @@ from flowbuilder.core.errors import FlowBuilderError, StoreError
 from flowbuilder.core.sealed import shown
 from flowbuilder.core.triggers import FlowTrigger
 from flowbuilder.storage.api import LIVE, RunFilter
-from flowbuilder.triggers.state import SCHEDULE, Progress, fact
+from flowbuilder.triggers.state import Progress
+from flowbuilder.triggers.untimed import Untimed
 
 if TYPE_CHECKING:
     from flowbuilder.storage.api import RunRow
@@ -30,62 +31,43 @@ SELDOM: Final = 12
 SLACK: Final = 60.0
 """Seconds before the last look in which a run may have ended that we have not seen."""
 PAGE: Final = 1000
+MOST_PASSED: Final = 100
+"""Runs that are written down as left out by the trigger's `if`: they may be looked at once more."""
 MOST_REMEMBERED: Final = 10_000
 LARGEST_OUTPUTS: Final = 64 * 1024
 """Bytes of outputs that `trigger.run` has; larger ones stay in the run."""
 
 
-class Ends:
+class Ends(Untimed):
     """One trigger of other flows, while its flow is up."""
 
     def __init__(self, service: Triggers, armed: Armed, progress: Progress | None) -> None:
-        self._service = service
-        self._machine = service.machine
+        super().__init__(
+            service, armed, progress or Progress(last=(now := service.machine.clock.now()), low=now)
+        )
         self._open: dict[str, RunRow] = {}
         """Runs that were live at the last look, and are not in this engine's memory."""
-        self._seen: dict[str, None] = {}
+        self._seen: dict[str, None] = dict.fromkeys(self.progress.passed)
         """Runs that were seen to, the newest last."""
         self._looks = 0
         self._looking = False
-        self.closed = False
-        now = self._machine.clock.now()
-        self.progress = progress or Progress(last=now, low=now)
         self._looked_at = self.progress.low or self.progress.last
         self.replace(armed)
 
     def replace(self, armed: Armed) -> None:
         """Take another version of the trigger; one of other flows begins with what ends from now on."""
-        now = self._machine.clock.now()
-        if self.progress.about not in ("", armed.about):
-            self.progress.last = self.progress.low = self._looked_at = now
+        if self.take(armed):
+            self.progress.last = self.progress.low = self._looked_at = self._machine.clock.now()
             self._open.clear()
-        self.armed = armed
-        kind = armed.trigger.kind
-        assert isinstance(kind, FlowTrigger)
-        self._kind = kind
-        self.progress.about, self.progress.file = armed.about, armed.file
-        self._note()
+        assert isinstance(armed.trigger.kind, FlowTrigger)
+        self._kind = armed.trigger.kind
+        self.note()
         self.look_soon()
 
     def pass_over(self) -> None:
         """Go on with what ends from now on."""
         self.progress.last = self.progress.low = self._looked_at = self._machine.clock.now()
-        self._note()
-
-    def look_at_clock(self) -> None:
-        """Nothing of it goes by the clock."""
-
-    def close(self) -> None:
-        """Start nothing more."""
-        self.closed = True
-
-    def next_moment(self) -> float | None:
-        """Return nothing: nobody knows when a run ends."""
-        return None
-
-    @property
-    def _idle(self) -> bool:
-        return self.closed or not self.armed.trigger.enabled or self.armed.name in self._service.asking.pauses
+        self.note()
 
     # -- what ends ---------------------------------------------------------------------
 
@@ -96,7 +78,7 @@ class Ends:
 
     def hear(self, row: RunRow) -> None:
         """Take in that a run of this engine has ended."""
-        if not self._idle:
+        if not self.idle:
             self._open.pop(row.id, None)
             self._service.background.soon(self._hear(row))
 
@@ -109,7 +91,7 @@ class Ends:
 
     def look_soon(self) -> None:
         """Look for runs that have ended elsewhere."""
-        if not self._idle and not self._looking:
+        if not self.idle and not self._looking:
             self._looking = True
             self._service.background.soon(self._look())
 
@@ -140,7 +122,7 @@ class Ends:
                 self._open[row.id] = row
                 continue
             self._open.pop(row.id, None)
-            if (row.ended_at or 0.0) >= after and not self._idle:
+            if (row.ended_at or 0.0) >= after and not self.idle:
                 await self._see_to(row)
         self._looked_at = now
         low = min((row.created_at for row in self._open.values()), default=now)
@@ -148,7 +130,7 @@ class Ends:
             changed = low != self.progress.low and (found or low != now)
             self.progress.last, self.progress.low = now, low
             if changed:
-                self._note()
+                self.note()
 
     def _newer(self, since: float) -> list[RunRow]:
         rows: list[RunRow] = []
@@ -173,15 +155,13 @@ class Ends:
         if row.status in self._kind.status:
             seen = self.armed.view("schedule", run=ended_run(row))
             fired = await self._service.fire(self.armed, seen, row.id)
-            started = fired.row.id if fired.row else None
-            self.progress.count(fired.outcome, started, self._machine.clock.now())
-            self._note()
+            self.count(fired)
+            if fired.row is None:  # nothing else would tell that it was seen to
+                self.progress.passed = [*self.progress.passed, row.id][-MOST_PASSED:]
+            self.note()
         self._seen[row.id] = None
         if len(self._seen) > MOST_REMEMBERED:
             del self._seen[next(iter(self._seen))]
-
-    def _note(self) -> None:
-        self._service.keeper.keep(fact(SCHEDULE, self.armed.name, self.progress))
 
 
 def ended_run(row: RunRow) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import asyncio
 import functools
 from typing import TYPE_CHECKING, Final
 
-from flowbuilder.triggers.timed import has_ended
+from flowbuilder.storage.api import LIVE
 
 if TYPE_CHECKING:
     from flowbuilder.runtime.machine import Machine
@@ -54,3 +54,8 @@ class LiveRuns:
     async def _row(self, run_id: str) -> RunRow | None:
         row: RunRow | None = await self._machine.in_thread(functools.partial(self._machine.store.run, run_id))
         return row
+
+
+def has_ended(row: RunRow | None) -> bool:
+    """Tell whether a run has ended, or is gone."""
+    return row is None or row.status not in LIVE

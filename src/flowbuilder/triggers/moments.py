@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from flowbuilder.core.cron import Cron
-from flowbuilder.triggers.timed import in_zone
+from flowbuilder.triggers.occasions import in_zone
 
 if TYPE_CHECKING:
     from flowbuilder.core.calendar import Calendar

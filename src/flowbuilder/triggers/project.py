@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -31,7 +32,17 @@ Listener = Callable[[Happening], None]
 _HELD: Final = 0.01
 """Seconds after which it is looked again whether what was fired was told of."""
 _MOST_HELD: Final = 1000
+_TURN: Final = 0.005
+"""Seconds for which flows are put in force before runs have their turn."""
 _ENDED: Final = frozenset({"succeeded", "failed", "cancelled"})
+
+
+async def _give_way(turn: float) -> float:
+    """Let runs have their turn, where ours has lasted for a while; returns when ours began."""
+    if time.monotonic() - turn < _TURN:
+        return turn
+    await asyncio.sleep(0)
+    return time.monotonic()
 
 
 def _is_plugin(path: Path) -> bool:
@@ -208,10 +219,13 @@ class Project:
             for name in changes.removed:
                 self.triggers.disarm(name)
                 self._say("removed", name)
+            turn = time.monotonic()
             for loaded in changes.loaded:
                 self._put_in_force(loaded, new=loaded.plan.name not in known)
+                turn = await _give_way(turn)
             for loaded in changes.renewed:
                 self.triggers.arm(loaded.plan, str(loaded.path))
+                turn = await _give_way(turn)
                 if loaded.path != loaded.file and not anew:
                     self._say("reloaded", loaded.plan.name, message=self._folder.shown(loaded.path))
             for broken in changes.broken:

@@ -54,6 +54,8 @@ class Progress(msgspec.Struct, omit_defaults=True):
     next: float | None = None
     number: int | None = None
     """Of events: the number of the last one that was seen to."""
+    passed: list[str] = []
+    """Of other flows: runs that `if` has left out, the newest."""
     low: float | None = None
     """Of other flows: the oldest start among their runs that were live at the last look."""
 

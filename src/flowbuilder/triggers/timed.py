@@ -1,4 +1,4 @@
-"""A trigger of moments: which of them are due, and what is done about each.
+"""A trigger of moments: when it comes, which moments are due, and which of those that were missed count.
 
 Every moment is seen to once.  Its run has a key that is made of the trigger
 and the moment, so that neither a crash between the start and its being noted
@@ -9,28 +9,18 @@ its run is on disk; so none is lost.
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
-import logging
-import zoneinfo
 from typing import TYPE_CHECKING, Final
 
-from flowbuilder.core.calendar import Calendar, Every, between, jitter
-from flowbuilder.core.cron import Cron
+from flowbuilder.core.calendar import Calendar, between, jitter
 from flowbuilder.core.errors import StoreError
-from flowbuilder.core.triggers import CronTrigger, EveryTrigger, Timing
-from flowbuilder.storage.api import LIVE
+from flowbuilder.triggers.in_turn import InTurn
+from flowbuilder.triggers.occasions import calendar_of, in_zone, occasion_of, timing_of
 from flowbuilder.triggers.state import SCHEDULE, Progress, fact
-from flowbuilder.triggers.turns import Turns
 
 if TYPE_CHECKING:
-    from flowbuilder.core.plan import TriggerPlan
     from flowbuilder.runtime.timers import Timer
-    from flowbuilder.storage.api import RunRow
     from flowbuilder.triggers.armed import Armed, Fired
     from flowbuilder.triggers.service import Triggers
-    from flowbuilder.triggers.turns import Seen
-
-_log = logging.getLogger("flowbuilder.triggers")
 
 ON_TIME: Final = 90.0
 """Seconds by which a moment may be late and was not missed: an engine that was started anew meanwhile,
@@ -40,36 +30,6 @@ SET_BACK: Final = 3 * 3600.0
 AGAIN: Final = 1.0
 LONGEST_AGAIN: Final = 30.0
 """Seconds until a start is tried again that the store did not take."""
-MOST_QUEUED: Final = 1000
-"""Moments that wait for the run before, with `overlap: queue`."""
-
-
-def calendar_of(trigger: TriggerPlan) -> Calendar | None:
-    """Return the moments of a trigger; None for one that waits for something else than time."""
-    match trigger.kind:
-        case CronTrigger(text):
-            return Cron(text, trigger.timezone)
-        case EveryTrigger(seconds, anchor):
-            return Every(seconds, anchor)
-        case _:
-            return None
-
-
-def timing_of(trigger: TriggerPlan) -> Timing:
-    """Return how a trigger of moments deals with those that it missed."""
-    assert isinstance(trigger.kind, CronTrigger | EveryTrigger)
-    return trigger.kind.timing
-
-
-def occasion_of(moment: float) -> str:
-    """Return a moment as a part of a run's key."""
-    return dt.datetime.fromtimestamp(moment, dt.UTC).isoformat().replace("+00:00", "Z")
-
-
-def in_zone(moment: float, timezone: str) -> dt.datetime:
-    """Return a moment as expressions see it."""
-    zone = dt.UTC if timezone == "UTC" else zoneinfo.ZoneInfo(timezone)
-    return dt.datetime.fromtimestamp(moment, zone)
 
 
 class Timed:
@@ -84,25 +44,31 @@ class Timed:
     def __init__(self, service: Triggers, armed: Armed, progress: Progress | None) -> None:
         self._service = service
         self._machine = service.machine
-        self._lock = asyncio.Lock()
+        self.lock = asyncio.Lock()
         self._timer: Timer | None = None
         self._again = AGAIN
         self._known: tuple[float, float | None] | None = None
         """How far it had come when the next moment was worked out last, and which that is."""
-        self._draining = False
         self._stepping = False
         self.closed = False
-        self._turns = Turns(service.machine, armed.name)
         self.progress = progress or Progress(last=self._machine.clock.now())
         self._fresh = progress is None
+        self._in_turn: InTurn | None = None
         self.replace(armed)
         if progress is not None and self.timing.overlap in ("queue", "cancel"):
-            self._drain_soon()  # somebody may have died with moments that wait
+            self.in_turn.drain_soon()  # somebody may have died with moments that wait
 
     @property
     def name(self) -> str:
         """Its full name."""
         return self.armed.name
+
+    @property
+    def in_turn(self) -> InTurn:
+        """How its runs come one after the other: only with `overlap`."""
+        if self._in_turn is None:
+            self._in_turn = InTurn(self._service, self)
+        return self._in_turn
 
     def replace(self, armed: Armed) -> None:
         """Take another version of the trigger; one with other moments begins anew."""
@@ -119,7 +85,7 @@ class Timed:
                 progress.last, progress.about, progress.queue = now, armed.about, []
             progress.file = armed.file
             self._fresh = False
-            self._note()
+            self.note()
         self.look_at_clock()
 
     def look_at_clock(self) -> None:
@@ -130,15 +96,15 @@ class Timed:
                 self.name, "the clock was set back; the schedule goes on from the present moment"
             )
             self.progress.last = now
-            self._note()
+            self.note()
         self._set_timer()
         if self.progress.queue:
-            self._drain_soon()
+            self.in_turn.drain_soon()
 
     def pass_over(self) -> None:
         """Go on from the present moment: what came while it was paused is not made up for."""
         self.progress.last = max(self.progress.last, self._machine.clock.now())
-        self._note()
+        self.note()
         self.look_at_clock()
 
     def close(self) -> None:
@@ -151,12 +117,13 @@ class Timed:
     # -- when ---------------------------------------------------------------------
 
     @property
-    def _idle(self) -> bool:
+    def idle(self) -> bool:
+        """Whether it starts nothing: it is disabled, paused, or taken out of force."""
         return self.closed or not self.armed.trigger.enabled or self.name in self._service.asking.pauses
 
     def next_moment(self) -> float | None:
         """Return the next moment; None where there is none, or it is paused."""
-        if self._idle:
+        if self.idle:
             return None
         last = self.progress.last
         if self._known is None or self._known[0] != last:
@@ -181,8 +148,8 @@ class Timed:
     async def _step(self) -> None:
         """See to all that is due."""
         try:
-            async with self._lock:
-                if self._idle:
+            async with self.lock:
+                if self.idle:
                     return
                 await self._catch_up()
             self._again = AGAIN
@@ -205,11 +172,11 @@ class Timed:
             late = self._machine.clock.now() - moment - self.timing.jitter > ON_TIME
             await self._occur(moment, "catch_up" if late else "schedule")
             self.progress.last = moment
-            self._note()
-            if self._idle:
+            self.note()
+            if self.idle:
                 return
         self.progress.last = max(self.progress.last, newest)
-        self._note()
+        self.note()
 
     def _tell_of_missed(self, chosen: list[float]) -> None:
         """Tell of moments that no run is started for: nothing is left out without a word."""
@@ -251,56 +218,8 @@ class Timed:
         """See to one moment."""
         if self.timing.overlap == "allow":
             await self.fire(moment, by)
-            return
-        while not await self._decide(moment, by):
-            pass  # another engine has decided something meanwhile
-
-    async def _decide(self, moment: float, by: str) -> bool:
-        """Decide about a moment by what the store says; False where that has changed meanwhile."""
-        seen = await self._turns.read(self.armed.about)
-        turn = seen.turn
-        self.progress.queue = list(turn.queue)
-        if turn.starting is not None:  # by us, by another engine, or by one that is dead: it has one run
-            await self._start(turn.starting, by if turn.starting == moment else "catch_up")
-            return turn.starting == moment
-        if moment in turn.decided:
-            return True
-        if moment in turn.queue:
-            self._drain_soon()
-            return True
-        if turn.run is None or not await self._service.live.is_live(turn.run):
-            first = turn.queue[0] if turn.queue else moment  # those that wait have their turn before it
-            if not await self._turns.change(seen, turn.take(first)):
-                return False
-            await self._start(first, by if first == moment else "catch_up")
-            return first == moment
-        return await self._meet(seen, moment, turn.run)
-
-    async def _meet(self, seen: Seen, moment: float, run_id: str) -> bool:
-        """Do what `overlap` says about a moment that meets the run before."""
-        overlap, turn = self.timing.overlap, seen.turn
-        if overlap == "skip" or (overlap == "queue" and len(turn.queue) >= MOST_QUEUED):
-            if not await self._turns.change(seen, turn.leave_out(moment)):
-                return False
-            self.progress.skipped += 1
-            why = "is still live" if overlap == "skip" else f"is live, and {MOST_QUEUED} moments wait already"
-            self._service.telling.tell(
-                "skipped", self.armed, run=run_id, message=f"the run before, {run_id}, {why}"
-            )
-            return True
-        waiting = turn.wait_alone(moment) if overlap == "cancel" else turn.wait(moment)
-        if not await self._turns.change(seen, waiting):
-            return False
-        self.progress.queue = list(waiting.queue)
-        if overlap == "cancel":
-            await self._machine.steering.cancel(run_id, f"trigger '{self.armed.trigger.name}' has come again")
-        self._drain_soon()
-        return True
-
-    async def _start(self, moment: float, by: str) -> None:
-        """Start the run of a moment whose turn it is, and write down which that is."""
-        fired = await self.fire(moment, by)
-        await self._turns.started(self.armed.about, moment, fired.row.id if fired.row is not None else None)
+        else:
+            await self.in_turn.occur(moment, by)
 
     async def fire(self, moment: float, by: str) -> Fired:
         """Start the run of a moment, unless it has one."""
@@ -315,57 +234,7 @@ class Timed:
         run_id = fired.row.id if fired.row is not None else None
         self.progress.count(fired.outcome, run_id, self._machine.clock.now())
 
-    # -- one after the other -----------------------------------------------------------
-
-    def _drain_soon(self) -> None:
-        """See to the queue when the run before has ended."""
-        if not self._draining and not self.closed:
-            self._draining = True
-            self._service.background.waiting(self._drain())
-
-    async def _drain(self) -> None:
-        self._service.background.deciding += 1
-        try:
-            while not self.closed:
-                turn = (await self._turns.read(self.armed.about)).turn
-                self.progress.queue = list(turn.queue)
-                if not turn.waits:
-                    self._note()
-                    return
-                if turn.run is not None and turn.starting is None:
-                    await self._service.live.ended(turn.run)
-                firing = self._service.background.soon(self._fire_queued())
-                if firing is None or self._idle:
-                    return
-                await firing
-        except StoreError as error:
-            self._service.telling.warn(self.name, f"its queue is looked at again: {error}")
-            self._machine.timers.at(self._machine.clock.now() + LONGEST_AGAIN, self._drain_soon)
-        finally:
-            self._service.background.deciding -= 1
-            self._draining = False
-
-    async def _fire_queued(self) -> None:
-        async with self._lock:
-            seen = await self._turns.read(self.armed.about)
-            turn = seen.turn
-            if self._idle or not turn.waits:
-                return
-            if turn.starting is not None:
-                await self._start(turn.starting, "schedule")
-            elif turn.run is None or not await self._service.live.is_live(turn.run):
-                moment = turn.queue[0]
-                if await self._turns.change(seen, turn.take(moment)):
-                    await self._start(moment, "schedule")
-            self.progress.queue = list((await self._turns.read(self.armed.about)).turn.queue)
-            self._note()
-
-    def _note(self) -> None:
+    def note(self) -> None:
         """Have it written down how far the trigger has come."""
         self.progress.next = self.next_moment()
         self._service.keeper.keep(fact(SCHEDULE, self.name, self.progress))
-
-
-def has_ended(row: RunRow | None) -> bool:
-    """Tell whether a run has ended, or is gone."""
-    return row is None or row.status not in LIVE
