@@ -7,9 +7,12 @@ shows it as `***`.
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, Final
 
 from flowbuilder.core.masking import MASK
+
+FILE_MAGIC: Final = b"FLOWBUILDER SEALED FILE 1\n"
+"""What a file that is encrypted begins with."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -121,6 +121,22 @@ class Keys:
             what = f"'{place}' of run {run_id} cannot be decrypted: it is damaged, or was not written there"
             raise EncryptionKeyUnusable("the store", what, "restore it from a backup") from None
 
+    @property
+    def first(self) -> bytes:
+        """The id of the key that seals."""
+        return self._first
+
+    def cipher(self, id: bytes, purpose: bytes) -> AESGCM:
+        """Return a cipher by a key made of one of these, for a purpose that never comes again.
+
+        Raises:
+            EncryptionKeyMissing: the key with this id is not among these.
+        """
+        key = self._keys.get(id)
+        if key is None:
+            raise EncryptionKeyMissing(f"the key {id.hex()}, by which a file was encrypted, is not there")
+        return _cipher_of(key, b"flowbuilder " + purpose)
+
     def digests(self, data: bytes) -> list[str]:
         """Return what stands for data where it is only compared: by each key, the one that seals first.
 
@@ -216,9 +232,13 @@ def _id_of(key: bytes) -> bytes:
 
 def _cipher(key: bytes, run_id: str) -> AESGCM:
     """Return the cipher of a run: with a key of its own, random nonces never come too close to repeating."""
+    return _cipher_of(key, b"flowbuilder run\0" + run_id.encode())
+
+
+def _cipher_of(key: bytes, purpose: bytes) -> AESGCM:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # start-up time, as above
 
-    return AESGCM(hmac.digest(key, b"flowbuilder run\0" + run_id.encode(), "sha256"))
+    return AESGCM(hmac.digest(key, purpose, "sha256"))
 
 
 def _bound_to(run_id: str, place: str) -> bytes:

@@ -381,6 +381,8 @@ class Runs:
         if run.plan.deadline is not None:
             self._machine.deadlines.forget(run)
         self.live.pop(run.id, None)
+        if (opened := self._machine.services.opened) and run.id in opened:
+            self._machine.services.forget_opened(run.id)
         # hot: benchmarks/pure_tasks.py; a run and its graphs hold each other, and would wait for the collector
         run.frame = run.phase = None
         self.admission.let_in()

@@ -16,18 +16,19 @@ from flowbuilder.core.approvals import voice_place
 from flowbuilder.core.errors import StoreCorrupt
 from flowbuilder.core.globs import kind_matches
 from flowbuilder.core.limits import key_text
-from flowbuilder.core.masking import MASK, SHORTEST, Masker
+from flowbuilder.core.masking import MASK
 from flowbuilder.core.plan import Hidden
 from flowbuilder.core.sealed import Sealed
+from flowbuilder.core.veil import Veil
 from flowbuilder.storage.blobs import names_in
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from flowbuilder.core.approvals import Voice
     from flowbuilder.core.failure import Error
     from flowbuilder.core.plan import FlowPlan, Function, Scope, TaskPlan
-    from flowbuilder.runtime.encryption import Encryption
+    from flowbuilder.runtime.encryption import Encryption, Keys
     from flowbuilder.runtime.state import RunState
     from flowbuilder.storage.api import Blobs, RunRow
     from flowbuilder.storage.events import Event
@@ -47,12 +48,6 @@ _PLACE: Final = re.compile(r"\S+?\.(?:ya?ml|json|py):\d+:\d+: ")
 
 OUTPUTS: Final = "outputs"
 """The place that the outputs of a run are sealed for, where all of it is sensitive."""
-MOST_TEXTS: Final = 50
-"""Sensitive texts of one run that are looked for in its logs and errors."""
-
-
-LONGEST_TEXT: Final = 4096
-"""Characters of one that is looked for: what is longer would cost every task seconds, and no log shows it whole."""
 
 
 class Sealing:
@@ -72,6 +67,14 @@ class Sealing:
             self._encryption.keys(
                 f"flow '{plan.name}' has sensitive values, and there is no key to encrypt them"
             )
+
+    def keys(self, what: str) -> Keys:
+        """Return the keys; `what` they are needed for, should there be none.
+
+        Raises:
+            EncryptionKeyMissing, EncryptionKeyUnusable.
+        """
+        return self._encryption.keys(what)
 
     def seal(self, run_id: str, place: str, encoded: bytes) -> bytes:
         """Return an encoded value as it may be kept: encoded again, and sealed."""
@@ -225,16 +228,9 @@ class Sealing:
     @staticmethod
     def veil(run: RunState, value: Any) -> None:
         """Have the texts in a sensitive value masked in what the run logs and reports from here on."""
-        texts = run.veiled
-        if texts is None:
-            texts = run.veiled = {}
-        before = len(texts)
-        for text in _texts(value):
-            if len(texts) >= MOST_TEXTS:
-                break
-            texts[text] = text
-        if len(texts) > before:
-            run.veil = Masker(texts) or None
+        if run.veil is None:
+            run.veil = Veil()
+        run.veil.add(value)
 
     def veil_inputs(self, run: RunState, plan: FlowPlan, inputs: Mapping[str, Any]) -> None:
         """Have the texts in sensitive inputs masked."""
@@ -272,17 +268,3 @@ def _hide(error: Error) -> Error:
 
 def _input(name: str) -> str:
     return f"inputs.{name}"
-
-
-def _texts(value: Any) -> Iterator[str]:
-    """Yield the texts in a value that are long enough to be masked, and not too long."""
-    stack = [value]
-    while stack:
-        part = stack.pop()
-        if type(part) is str:
-            if SHORTEST <= len(part) <= LONGEST_TEXT:
-                yield part
-        elif type(part) is dict:
-            stack += reversed(part.values())
-        elif type(part) is list:
-            stack += reversed(part)

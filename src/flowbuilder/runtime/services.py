@@ -13,6 +13,7 @@ from flowbuilder.runtime.executors.places import Places
 from flowbuilder.runtime.executors.threads import Threads
 from flowbuilder.runtime.lent import Lent
 from flowbuilder.runtime.project import find_project
+from flowbuilder.runtime.sealed_files import SealedFiles
 from flowbuilder.storage.events import Emit, Event
 
 if TYPE_CHECKING:
@@ -56,6 +57,12 @@ class EngineServices:
         self.clock = clock
         self._store = store
         self._sealing = sealing
+        self.files: SealedFiles | None = None
+        """Files of sensitive tasks, where there is a store."""
+        if sealing is not None and store is not None:
+            self.files = SealedFiles(sealing, store.blobs)
+        self.opened = self.files.runs if self.files is not None else set()
+        """The runs that such files were opened for."""
         self._profiles = profiles
         self._lent = Lent()
         self._projects: dict[Path, Path] = {}
@@ -167,6 +174,21 @@ class EngineServices:
         assert self._store is not None
         return self._store.blobs()
 
+    def put_sealed(self, path: Path) -> tuple[str, int]:
+        """Keep what is in a file among the large values, encrypted; return its name and its size."""
+        assert self.files is not None
+        return self.files.put(path)
+
+    def opened_file(self, call: Call, sealed: Path) -> Path:
+        """Return a file with what is encrypted in another."""
+        assert self.files is not None
+        return self.files.opened(call.run_id, sealed)
+
+    def forget_opened(self, run_id: str) -> None:
+        """Throw away the files that were opened for a run, which leaves memory."""
+        assert self.files is not None
+        self.files.forget(run_id)
+
     def connection(self, call: Call, name: str) -> Connection:
         """Return a connection of the call's flow, with its secrets filled in."""
         assert self._profiles is not None
@@ -186,6 +208,8 @@ class EngineServices:
         if session is not None:
             await session.close()
         await self._lent.close()
+        if self.files is not None:
+            self.files.close()
         # not on threads of ours: functions that hang may hold them all
         await asyncio.to_thread(self._children.close)
         self.threads.close()

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from flowbuilder.core.masking import Masker
     from flowbuilder.core.plan import FlowPlan, GraphPlan, Scope, TaskPlan
     from flowbuilder.core.records import Record
+    from flowbuilder.core.veil import Veil
     from flowbuilder.runtime.context import Context
     from flowbuilder.runtime.held import Held
     from flowbuilder.runtime.histories import History
@@ -186,7 +187,6 @@ class RunState:
         "timer",
         "undo",
         "veil",
-        "veiled",
         "waiters",
         "without_undo",
     )
@@ -223,9 +223,8 @@ class RunState:
         """Given up by this engine: it left memory, or its journal could not be written."""
         self.recovered: Recovered | None = None
         self.masker: Masker | None = None
-        self.veil: Masker | None = None
+        self.veil: Veil | None = None
         """Of sensitive values, for logs and errors; outputs keep them."""
-        self.veiled: dict[str, str] | None = None
         self.timer: Timer | None = None
         """Of the run's own timeout."""
         self.taken: Taken | None = None

@@ -63,6 +63,14 @@ class Services(Protocol):
         """Return the store's large values (`storage.api.Blobs`); its calls block."""
         ...
 
+    def put_sealed(self, path: Path) -> tuple[str, int]:
+        """Keep what is in a file among the large values, encrypted; return its name and its size; blocks."""
+        ...
+
+    def opened_file(self, call: Call, sealed: Path) -> Path:
+        """Return a file with what is encrypted in another, there as long as the call's run is; blocks."""
+        ...
+
     def connection(self, call: Call, name: str) -> Connection:
         """Return the connection that a call's flow means by a name or a URL, with its secrets filled in.
 

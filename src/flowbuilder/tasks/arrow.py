@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flowbuilder.tasks.references import ARROW, hash_of, path_of
+from flowbuilder.tasks.references import ARROW, hash_of, path_of, put_file
 
 if TYPE_CHECKING:
     from flowbuilder.tasks.api import Call
@@ -30,7 +30,7 @@ def keep_here(call: Call, table: Any) -> dict[str, Any]:
     try:
         with pyarrow.OSFile(name, "wb") as sink, pyarrow.ipc.new_file(sink, table.schema) as writer:
             writer.write_table(table)
-        blob, size = call.services.blobs().put_file(path)
+        blob, size = put_file(call, path)
     finally:
         path.unlink(missing_ok=True)
     return {ARROW: blob, "columns": table.column_names, "row_count": table.num_rows, "bytes": size}

@@ -16,7 +16,7 @@ from flowbuilder.tasks.local_files import LocalFiles
 from flowbuilder.tasks.params import get_boolean, get_text, mapping, refuse
 from flowbuilder.tasks.places import local_path
 from flowbuilder.tasks.references import FILE as REFERENCE
-from flowbuilder.tasks.references import hash_of, path_of
+from flowbuilder.tasks.references import hash_of, path_of, put_file
 from flowbuilder.tasks.remote_files import RemoteFiles
 from flowbuilder.tasks.specs.files import CHANGES, FILE, FORMATS, LOOKS
 
@@ -146,7 +146,7 @@ class _Work:
             here = Path(folder) / "file"
             with files.open(path) as file, here.open("wb") as into:
                 shutil.copyfileobj(file, into, _PIECE)
-            blob, size = self._call.services.blobs().put_file(here)
+            blob, size = put_file(self._call, here)
         return {REFERENCE: blob, "name": name, "bytes": size}
 
     def _write(self, value: Any) -> dict[str, Any]:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from flowbuilder.core.sealed import FILE_MAGIC
+
 if TYPE_CHECKING:
     from flowbuilder.tasks.api import Call
 
@@ -44,7 +46,18 @@ def written_hash(text: str) -> str | None:
 def path_of(call: Call, blob: str) -> Path:
     """Return a path from which the content of a blob can be read; may block."""
     found: Path = call.services.blobs().path(blob)
-    return found
+    with found.open("rb") as file:
+        if file.read(len(FILE_MAGIC)) != FILE_MAGIC:
+            return found
+    return call.services.opened_file(call, found)
+
+
+def put_file(call: Call, path: Path) -> tuple[str, int]:
+    """Keep what is in a file among the blobs, encrypted if the task is sensitive; return its name and its size."""
+    if call.sensitive:
+        return call.services.put_sealed(path)
+    kept: tuple[str, int] = call.services.blobs().put_file(path)
+    return kept
 
 
 def with_paths(call: Call, value: Any) -> Any:
@@ -69,7 +82,7 @@ async def keep_file(call: Call, path: Path) -> dict[str, Any]:
     """
 
     def keep() -> dict[str, Any]:
-        blob, size = call.services.blobs().put_file(path)
+        blob, size = put_file(call, path)
         return {FILE: blob, "name": path.name, "bytes": size}
 
     kept: dict[str, Any] = await call.services.in_thread(keep)
