@@ -2,8 +2,8 @@
 
 The second line of defence: the first is that the compiler lets nothing
 derived from a secret stand where it would be shown.  A value is found as it
-is, in base64 (any alignment, both alphabets), percent-encoded and as JSON
-writes it.  A value of fewer than 8 characters is left alone, for `***567`
+is, in base64 (any alignment, both alphabets), percent-encoded, and as JSON and
+Python write it.  A value of fewer than 8 characters is left alone, for `***567`
 in place of an order's number does more harm than good; `short` names those,
 so that the engine can warn.
 """
@@ -165,6 +165,8 @@ def _forms(value: str) -> Iterator[str]:
         written = json.dumps(value, ensure_ascii=ascii_only)[1:-1]
         yield written
         yield written.replace("/", "\\/")
+    for spelled in (repr(value), ascii(value)):  # as errors of Python quote what they were given
+        yield spelled[1:-1]
 
 
 def _base64_forms(raw: bytes) -> Iterator[str]:

@@ -42,7 +42,10 @@ class Ended(msgspec.Struct, array_like=True, tag=1, frozen=True, gc=False):
     errors: list[dict[str, Any]] | None = None
     """What failed among the elements of a map."""
     keys: list[str] | None = None
-    """Of a map over a mapping: its keys.  The outputs of a map lie in the records of its elements."""
+    """Of a map over a mapping: its keys; of one that is sensitive they are sealed in `output`.
+
+    The outputs of a map lie in the records of its elements.
+    """
     count: int | None = None
     """Of a map: how many elements it had."""
     keeps: list[str] | None = None

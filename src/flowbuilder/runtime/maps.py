@@ -173,8 +173,10 @@ class Maps:
 
     def _start(self, map: MapState, index: int) -> None:
         run = map.frame.run
-        key = index if map.keys is None else map.keys[index]
-        path = f"{map.path}[{index}]" if map.keys is None else element_path(map.path, key)
+        if map.keys is None or map.task.sensitive:  # a path is seen by everybody
+            path = f"{map.path}[{index}]"
+        else:
+            path = element_path(map.path, map.keys[index])
         if run.recovered is not None:
             ended = run.recovered.ended.get(path)
             if ended is not None:
@@ -276,6 +278,7 @@ class Maps:
             }
             if map.task.sensitive:
                 entry["item"] = MASK
+                entry["key"] = index
             masker = map.frame.run.masker
             map.errors.append(entry if masker is None else masker.value(entry))
             if map.task.tolerate is not None and map.failed is None:
@@ -298,18 +301,22 @@ class Maps:
                 map.frame, map.task.id, duration, map.output_bytes, code, len(map.items)
             )
         map.errors.sort(key=lambda entry: entry["index"])
+        keys, sealed = map.keys, None
+        if keys is not None and map.task.sensitive and code == SUCCEEDED:  # sealed in the place of an output
+            keys, sealed = None, values.encode(keys)
         self._scheduler.end(
             map.frame,
             map.task,
             map.path,
             code,
             output=output,
+            encoded=sealed,
             error=error,
             reason=reason,
             started=map.started_at,
             attempts=1,
             errors=map.errors or None,
-            keys=map.keys,
+            keys=keys,
             count=len(map.items),
         )
 

@@ -308,7 +308,7 @@ def _ended(
     open: Open | None,
 ) -> EndedTask:
     if record.count is not None and record.code == SUCCEEDED:
-        output = _map_output(record, found.ended)
+        output = _map_output(record, found.ended, blob, open)
     else:
         output = values.decode(blob(record.blob) if record.blob is not None else record.output)
         if open is not None and type(output) is Sealed:
@@ -327,11 +327,17 @@ def _ended(
     )
 
 
-def _map_output(record: records.Ended, ended: dict[str, EndedTask]) -> Any:
-    """Put a map's output together from its elements' records."""
+def _map_output(
+    record: records.Ended, ended: dict[str, EndedTask], blob: Callable[[str], bytes], open: Open | None
+) -> Any:
+    """Put a map's output together from its elements' records; keys that are sensitive are its own output."""
     if record.keys is None:
         paths = [f"{record.path}[{index}]" for index in range(record.count or 0)]
-        return [ended[path].output for path in paths]
+        outputs = [ended[path].output for path in paths]
+        keys = values.decode(blob(record.blob) if record.blob is not None else record.output)
+        if type(keys) is not Sealed or open is None:
+            return outputs
+        return dict(zip(open(record.path, keys), outputs, strict=True))
     return {key: ended[element_path(record.path, key)].output for key in record.keys}
 
 

@@ -38,7 +38,7 @@ OUR_WORDS: Final = (
     "cancelled",
     "engine.*",
     "executor.crashed",
-    *("output.type", "output.size", "output.depth", "repeat.max"),
+    "repeat.max",
     "shell.missing",
 )
 """Kinds of error whose messages are the engine's own, and show no values."""
@@ -250,15 +250,18 @@ def as_kept(run: RunState, task: TaskPlan | None, error: Error) -> Error:
         error = _hide(error)
     if run.veil is not None:
         message, data = run.veil.text(error["message"]), run.veil.value(error["data"])
-        error = {**error, "message": message, "data": data}
+        error = {**error, "kind": run.veil.text(error["kind"]), "message": message, "data": data}
     return error
 
 
 def _hide(error: Error) -> Error:
     """Return an error of a sensitive task as it may be kept: what the task itself said is not.
 
-    Of an expression that failed is left where it stands: what is wrong with it may quote a value.
+    Of an expression that failed is left where it stands, of an output that is no value what is wrong
+    with it: the rest may quote a value, or a key.
     """
+    if kind_matches(error["kind"], ("output.*",)) and error["kind"] != "output.schema":
+        return {**error, "message": f"{MASK}: {error['message'].rpartition(': ')[2]}"}
     if kind_matches(error["kind"], OUR_WORDS):
         return error
     if kind_matches(error["kind"], ("expression.*",)) and (place := _PLACE.match(error["message"])):

@@ -174,6 +174,16 @@ class EngineServices:
         assert self._store is not None
         return self._store.blobs()
 
+    def seal(self, place: str, encoded: bytes) -> bytes:
+        """Return an encoded value as it may be kept beyond its run."""
+        assert self._sealing is not None
+        return self._sealing.seal("", place, encoded)
+
+    def unseal(self, place: str, encoded: bytes) -> bytes:
+        """Return the encoded value that was encrypted for a place."""
+        assert self._sealing is not None
+        return self._sealing.opened(place, encoded)
+
     def put_sealed(self, path: Path) -> tuple[str, int]:
         """Keep what is in a file among the large values, encrypted; return its name and its size."""
         assert self.files is not None

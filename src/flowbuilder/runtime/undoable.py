@@ -101,7 +101,7 @@ def _elements(task: TaskPlan, scope: Scope, path: str, journal: Recovered) -> It
         element = template.copy()
         element[ITEM] = item if keys is None else {"key": keys[index], "value": item}
         element[INDEX] = index
-        yield element_path(path, index if keys is None else keys[index]), element
+        yield element_path(path, index if keys is None or task.sensitive else keys[index]), element
 
 
 def _of_task(task: TaskPlan, scope: Scope, path: str, journal: Recovered) -> Iterator[Undoable]:

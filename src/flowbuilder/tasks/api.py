@@ -63,6 +63,14 @@ class Services(Protocol):
         """Return the store's large values (`storage.api.Blobs`); its calls block."""
         ...
 
+    def seal(self, place: str, encoded: bytes) -> bytes:
+        """Return an encoded value as it may be kept beyond its run: encrypted, for this place alone."""
+        ...
+
+    def unseal(self, place: str, encoded: bytes) -> bytes:
+        """Return the encoded value that was encrypted for a place."""
+        ...
+
     def put_sealed(self, path: Path) -> tuple[str, int]:
         """Keep what is in a file among the large values, encrypted; return its name and its size; blocks."""
         ...

@@ -73,7 +73,7 @@ class _Kept:
 
     def get(self, key: str) -> Any:
         fact = self._facts.get(KIND, key)
-        return values.decode(fact.value) if self._holds(fact) else self._params.get("default")
+        return self._value(fact) if self._holds(fact) else self._params.get("default")
 
     def list(self, prefix: str) -> dict[str, Any]:
         limit = self._params.get("limit", 1000)
@@ -86,7 +86,7 @@ class _Kept:
             page = self._facts.list(KIND, prefix=prefix, after=after, limit=1000)
             for fact in page:
                 if self._holds(fact) and len(found) < limit:
-                    found[fact.key[space:]] = values.decode(fact.value)
+                    found[fact.key[space:]] = self._value(fact)
             if len(page) < 1000:
                 break
             after = page[-1].key
@@ -94,7 +94,7 @@ class _Kept:
 
     def set(self, key: str) -> Any:
         value = self._params.get("value")
-        fact = Fact(KIND, key, self._encoded(value), self._expiry())
+        fact = Fact(KIND, key, self._kept(key, value), self._expiry())
         self._facts.change(KIND, key, lambda _: fact)
         return value
 
@@ -119,21 +119,34 @@ class _Kept:
             nonlocal total
             kept, done = before
             if self._holds(done):
-                total = values.decode(done.value)
+                total = self._value(done)
                 return before
-            old = values.decode(kept.value) if self._holds(kept) else 0
+            old = self._value(kept) if self._holds(kept) else 0
             if type(old) not in (int, float):
                 raise TaskFailed("kv.type", "'add' needs a number, and what is kept there is none")
             total = old + by
             expires = self._expiry()
             if expires is None and self._holds(kept):
                 expires = kept.expires_at
-            made = self._encoded(total)
-            done = Fact(ADDED, once, made, self._now + REMEMBERED)
-            return (Fact(KIND, key, made, expires), done)
+            hidden = self._holds(kept) and values.is_sealed(kept.value)
+            done = Fact(ADDED, once, self._kept(once, total, hidden), self._now + REMEMBERED)
+            return (Fact(KIND, key, self._kept(key, total, hidden), expires), done)
 
         self._facts.change_together(((KIND, key), (ADDED, once)), change)
         return total
+
+    def _kept(self, key: str, value: Any, hidden: bool = False) -> bytes:
+        """Return a value as it is kept: encrypted by a sensitive task, or where it has been so."""
+        encoded = self._encoded(value)
+        if not (self._call.sensitive or hidden):
+            return encoded
+        sealed: bytes = self._call.services.seal(f"{KIND} {key}", encoded)
+        return sealed
+
+    def _value(self, fact: Any) -> Any:
+        if not values.is_sealed(fact.value):
+            return values.decode(fact.value)
+        return values.decode(self._call.services.unseal(f"{KIND} {fact.key}", fact.value))
 
     def _holds(self, fact: Any) -> bool:
         return fact is not None and (fact.expires_at is None or fact.expires_at > self._now)
