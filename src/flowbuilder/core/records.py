@@ -207,6 +207,20 @@ class EventTaken(msgspec.Struct, array_like=True, tag=31, frozen=True, gc=False)
     id: str = ""
 
 
+class EventCarried(msgspec.Struct, array_like=True, tag=43, frozen=True, gc=False):
+    """The run came from another store, where an event had come that a wait of it has not looked at."""
+
+    path: str
+    attempt: int
+    number: int
+    """Negative, as all numbers of another store are: none here is the same."""
+    id: str
+    name: str
+    payload: msgspec.Raw
+    at: float
+    source: str = ""
+
+
 class Nudged(msgspec.Struct, array_like=True, tag=32, frozen=True, gc=False):
     """Those who are to decide were reminded (`reminder`), or others were asked too (`escalation`)."""
 
@@ -298,6 +312,7 @@ Record = (
     | Disarmed
     | WaitBegan
     | EventTaken
+    | EventCarried
     | Nudged
     | RoundEnded
     | Collected

@@ -94,6 +94,10 @@ class Keys:
         sealed = cipher.encrypt(nonce, data, _bound_to(run_id, place) + beside)
         return Sealed(self._first + nonce + beside + sealed)
 
+    def has(self, key: bytes) -> bool:
+        """Tell whether a key is among these, by its id."""
+        return key in self._keys
+
     def open(self, sealed: Sealed, run_id: str, place: str) -> bytes:
         """Return what was sealed.
 
@@ -146,6 +150,11 @@ class Keys:
             hmac.digest(key, b"flowbuilder digest\0" + data, "sha256").hex()[:40]
             for key in self._keys.values()
         ]
+
+
+def key_of(sealed: Sealed) -> bytes:
+    """Return the id of the key that sealed a value."""
+    return sealed.data[:_ID_BYTES]
 
 
 class Encryption:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from flowbuilder.core import values
 from flowbuilder.core.approvals import KIND as APPROVALS
 from flowbuilder.core.approvals import approval_key
 from flowbuilder.core.errors import FlowBuilderError, StoreCorrupt, StoreError
@@ -20,6 +21,7 @@ from flowbuilder.runtime.events import RunEvent
 from flowbuilder.runtime.recovered import Recovered, replay
 from flowbuilder.storage.api import LIVE, Forget
 from flowbuilder.storage.events import Unsubscribe
+from flowbuilder.storage.lanes import NEEDS_PLACE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -92,7 +94,8 @@ class Loading:
         """Tell whether a run goes on now; one of which the store cannot say it keeps no other from being read."""
         try:
             await self._stop_children(item)
-            return item.row.started_at is not None or await self._may_begin(item)
+            placed = item.row.started_at is not None and not _needs_place(item)
+            return placed or await self._may_begin(item)
         except StoreError as error:
             _log.error("run %s cannot be begun: %s", item.row.id, error)
             self._machine.recovery.reload_later([item.row.id])
@@ -219,3 +222,11 @@ class Loading:
             self._machine.phases.crashed(run, why)
             return True
         return False
+
+
+def _needs_place(item: Loaded) -> bool:
+    """Tell whether a run that has begun elsewhere is to wait for a place before it goes on; not in order to end."""
+    row, found = item.row, item.recovered
+    if row.lane is not None or row.about is None or not isinstance(found, Recovered):
+        return False
+    return found.cancel is None and NEEDS_PLACE in values.decode(row.about)

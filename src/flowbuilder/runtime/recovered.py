@@ -91,6 +91,7 @@ class Recovered:
         "began",
         "blob",
         "cancel",
+        "carried",
         "children",
         "clocks",
         "compacted",
@@ -147,6 +148,8 @@ class Recovered:
         """What attempts of waits have taken."""
         self.taken: list[tuple[int, float, bool]] = []
         """All that the run has taken: number, when it was emitted, whether it is a signal."""
+        self.carried: dict[tuple[str, int], list[records.EventCarried]] = {}
+        """What waits have not looked at that came before the run did."""
         self.nudges: dict[tuple[str, int], list[records.Nudged]] = {}
         self.rounds: dict[str, Rounds] = {}
         """Of each loop that had ended a round."""
@@ -263,6 +266,8 @@ def replay(
                 case records.EventTaken():
                     found.got.setdefault((record.path, record.attempt), []).append(record)
                     found.taken.append((record.number, record.at, record.signal))
+                case records.EventCarried():
+                    found.carried.setdefault((record.path, record.attempt), []).append(record)
                 case records.Nudged():
                     found.nudges.setdefault((record.path, record.attempt), []).append(record)
                 case records.PhaseEntered():

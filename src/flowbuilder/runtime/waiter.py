@@ -40,6 +40,7 @@ class Waiter:
         "asked",
         "away",
         "behaviour",
+        "carried",
         "closed",
         "digest",
         "execution",
@@ -90,6 +91,8 @@ class Waiter:
         self.got: list[Any] = []
         self.numbers: set[int] = set()
         """Those of the events that it took."""
+        self.carried: list[Event] = []
+        """What came before the run was brought here, and is still to be looked at."""
         self.moment = 0.0
         self.scope: list[Any] = []
         self.timer: Timer | None = None

@@ -26,13 +26,13 @@ from flowbuilder.runtime.backlog import Asked, look
 from flowbuilder.runtime.taken import Taken
 from flowbuilder.runtime.waiter import Waiter
 from flowbuilder.runtime.waits import FOREVER, seconds_of
-from flowbuilder.storage.events import Subscribe, Take, Unsubscribe
+from flowbuilder.storage.events import Event, Subscribe, Take, Unsubscribe
 
 if TYPE_CHECKING:
     from flowbuilder.runtime.machine import Machine
+    from flowbuilder.runtime.recovered import Recovered
     from flowbuilder.runtime.state import Execution, RunState
     from flowbuilder.runtime.waiter import Behaviour
-    from flowbuilder.storage.events import Event
 
 AGAIN: Final = 1.0
 """Seconds after which it is looked again when the store could not be read."""
@@ -180,12 +180,13 @@ class Waiting:
             for record in recovered.got.pop((execution.path, execution.attempt), ()):
                 waiter.numbers.add(record.number)
                 waiter.got.append(self._payload_of(run, record))
+            waiter.carried = carried_to(waiter, recovered)
         return waiter
 
     def _payload_of(self, run: RunState, record: EventTaken) -> Any:
         payload = values.decode(record.payload)
         if type(payload) is Sealed:
-            return self._machine.sealing.open(run.id, _place_of(record.path, record.number), payload)
+            return self._machine.sealing.open(run.id, _place_of(record.path, record.id), payload)
         return payload
 
     def open(self, waiter: Waiter, what: str) -> None:
@@ -238,6 +239,11 @@ class Waiting:
         run = waiter.run
         taken = run.taken
         assert taken is not None
+        carried, waiter.carried = waiter.carried, []
+        for event in carried:
+            waiter.behaviour.offered(waiter, event)
+            if waiter.closed:
+                return
         for event in events:
             known = event.number in waiter.numbers or event.number <= waiter.after
             if known or (waiter.fresh and event.number in taken):
@@ -316,7 +322,7 @@ class Waiting:
         if keep and (run.masker is not None or execution.task.sensitive):
             encoded = values.encode(waiter.got[-1])
             if execution.task.sensitive:
-                encoded = self._machine.sealing.seal(run.id, _place_of(execution.path, event.number), encoded)
+                encoded = self._machine.sealing.seal(run.id, _place_of(execution.path, event.id), encoded)
             payload = msgspec.Raw(encoded)
         record = EventTaken(
             execution.path, execution.attempt, event.number, event.at, waiter.signal, payload, event.id
@@ -403,9 +409,20 @@ class Waiting:
                 self._look(waiter)
 
 
-def _place_of(path: str, number: int) -> str:
-    """Return the place that the payload of an event is sealed for which a task has taken."""
-    return f"{path} {number}"
+def _place_of(path: str, event_id: str) -> str:
+    """Return the place that the payload of an event is sealed for which a task has taken; in any store."""
+    return f"{path} {event_id}"
+
+
+def carried_to(waiter: Waiter, recovered: Recovered) -> list[Event]:
+    """Return what came for a wait before its run was brought here, but what it has taken."""
+    execution = waiter.execution
+    found = recovered.carried.pop((execution.path, execution.attempt), ())
+    return [
+        Event(record.id, record.name, bytes(record.payload), record.at, record.source, None, record.number)
+        for record in found
+        if record.number not in waiter.numbers
+    ]
 
 
 # -- parameters --------------------------------------------------------------------------

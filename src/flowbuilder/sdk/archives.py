@@ -1,86 +1,172 @@
 """Runs in a file: written by `runs export`, brought into any store by `runs import`.
 
 An archive is self-contained: rows, journals, logs, the versions of flows and
-large outputs.  It is a line that says what it is, and then one frame after the
-other (`frames.py`).  What is referred to stands before what refers to it, so
-that neither side holds more than one run in memory; the last frame says how
-many runs there were.
+large outputs, the runs that a run has started; and of one that has not ended,
+what it waits for, the signals that it has not taken, the events that its waits
+have not looked at, and what is open to be decided.  Caches, limits and kept
+values belong to a store, and stay there.
+
+It is a line that says what it is, and then one frame after the other
+(`frames.py`).  What is referred to stands before what refers to it, so that
+neither side holds more than one run in memory; the last frame says how many
+runs there were.  `importing.py` reads it.
 """
 
 from __future__ import annotations
 
 import contextlib
-import secrets as chance
-import threading
 import time
+from collections.abc import Sequence
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from flowbuilder import __version__
 from flowbuilder.core import records
-from flowbuilder.core.errors import ArchiveError, StoreCorrupt, StoreError
-from flowbuilder.core.ids import RUN_ID, base32
-from flowbuilder.sdk.frames import END, HEAD, FrameWriter, read_frames
-from flowbuilder.storage.api import LIVE, Accept, Append, Log, RunRow
+from flowbuilder.core.approvals import KIND as APPROVALS
+from flowbuilder.core.errors import Conflict, StoreCorrupt
+from flowbuilder.sdk.frames import END, HEAD, FrameWriter
+from flowbuilder.storage.api import LIVE, RunFilter, RunRow
 from flowbuilder.storage.blobs import names_in
-from flowbuilder.storage.factory import make_store
+from flowbuilder.storage.events import Event, EventFilter, Subscription
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from pathlib import Path
 
     from flowbuilder.storage.api import Store
 
 MAGIC: Final = b"FLOWBUILDER RUNS\n"
 FORMAT: Final = 1
 """The format that this release writes, and the newest that it reads."""
-_LOGS: Final = 1000
-"""Log lines that make one frame."""
-
-
-class Imported(msgspec.Struct):
-    """What became of the runs of an archive, by id."""
-
-    brought: list[str] = []
-    paused: list[str] = []
-    """Those of them that had not ended, and wait for a `runs resume`."""
-    known: list[str] = []
-    """They are in the store already, and were left as they are."""
-    without_key: list[str] = []
-    """Those brought whose key belongs to another run here: they have none now."""
-
-
-# -- writing ------------------------------------------------------------------------
+PAGE: Final = 1000
+"""Log lines that make one frame; runs, events and facts that are read at once."""
+TRIES: Final = 20
+"""How often a run that is at work is read until it has stood still meanwhile."""
+MANY: Final = 1_000_000
+"""More than one run waits for."""
 
 
 def export_runs(store: Store, run_ids: Iterable[str], file: IO[bytes]) -> int:
-    """Write runs to a file; returns how many.
+    """Write runs to a file, and those that they have started; returns how many.
 
     Raises:
-        StoreError: something of them cannot be read; the file is no whole archive then.
+        Conflict: one of them cannot be carried as it is at this moment; the file is no whole archive then.
+        StoreError: something of them cannot be read; neither is it.
     """
     frames = FrameWriter(file, MAGIC)
     flows: set[str] = set()
     blobs: set[str] = set()
     count = 0
     frames.put(HEAD, {"format": FORMAT, "release": __version__, "made_at": time.time()})
-    for run_id in run_ids:
-        row = store.run(run_id)
-        if row is None:
+    for run_id in _with_children(store, run_ids):
+        found = _read(store, run_id)
+        if found is None:
             continue  # it was deleted meanwhile
-        _export_run(store, row, frames, flows, blobs)
+        _export_run(store, found, frames, flows, blobs)
         count += 1
     frames.put(END, count)
     return count
 
 
-def _export_run(store: Store, row: RunRow, frames: FrameWriter, flows: set[str], blobs: set[str]) -> None:
+# -- reading a run as it stands ----------------------------------------------------------
+
+
+class _Found(msgspec.Struct):
+    """All of a run that lies in a store, as it stood at one moment."""
+
+    row: RunRow
+    journal: list[bytes]
+    signals: Sequence[Event] = ()
+    waits: Sequence[Subscription] = ()
+    unheard: Sequence[tuple[str, Event]] = ()
+    """Events that have come for a wait, by its path, which has not looked at them."""
+    facts: Sequence[Any] = ()
+
+
+def _with_children(store: Store, run_ids: Iterable[str]) -> Iterator[str]:
+    """Yield ids, those of the runs that a run has started before its own; each once."""
+    seen: set[str] = set()
+    for wanted in run_ids:
+        stack: list[tuple[str, Iterator[str]]] = []
+        if wanted not in seen:
+            seen.add(wanted)
+            stack.append((wanted, _children(store, wanted)))
+        while stack:
+            run_id, children = stack[-1]
+            child = next((child for child in children if child not in seen), None)
+            if child is None:
+                stack.pop()
+                yield run_id
+            else:
+                seen.add(child)
+                stack.append((child, _children(store, child)))
+
+
+def _children(store: Store, run_id: str) -> Iterator[str]:
+    before = None
+    while page := store.runs(RunFilter(parent=run_id, before=before, limit=PAGE)):
+        yield from (row.id for row in page)
+        before = page[-1].id
+
+
+def _read(store: Store, run_id: str) -> _Found | None:
+    """Return a run as it stood at one moment.
+
+    Raises:
+        Conflict: it is too busy to stand still.
+    """
+    for _ in range(TRIES):
+        row = store.run(run_id)
+        if row is None:
+            return None
+        journal = store.journal(run_id)
+        if row.status not in LIVE:
+            return _Found(row, journal)
+        _refuse_workspace(store, row)
+        events = store.events()
+        waits = events.subscriptions(run_id=run_id, limit=MANY)
+        signals = list(_events(store, EventFilter(run_id=run_id, limit=PAGE)))
+        unheard = [(wait.path, event) for wait in waits for event in _unheard(store, wait)]
+        facts = store.facts().list(APPROVALS, prefix=f"{run_id}/", limit=MANY)
+        if store.run(run_id) == row and len(store.journal(run_id)) == len(journal):
+            return _Found(row, journal, signals, waits, unheard, facts)
+    raise Conflict(f"run {run_id}", "it changes while it is read; `runs pause` has it stand still")
+
+
+def _unheard(store: Store, wait: Subscription) -> Iterator[Event]:
+    if wait.signal:
+        return iter(())
+    which = EventFilter((wait.name,), after=wait.after, limit=PAGE, member=wait.member, digest=wait.digest)
+    return _events(store, which)
+
+
+def _events(store: Store, which: EventFilter) -> Iterator[Event]:
+    while page := store.events().find(which):
+        yield from page
+        which = msgspec.structs.replace(which, after=page[-1].number)
+
+
+def _refuse_workspace(store: Store, row: RunRow) -> None:
+    path = getattr(store, "path", None)
+    folder = None if path is None else Path(f"{path}.workspaces") / row.id
+    if folder is not None and folder.is_dir():
+        raise Conflict(
+            f"run {row.id}",
+            f"a group of it is at work in a folder of this machine ({folder}); "
+            "export it when the group has ended",
+        )
+
+
+# -- writing -------------------------------------------------------------------------------
+
+
+def _export_run(store: Store, found: _Found, frames: FrameWriter, flows: set[str], blobs: set[str]) -> None:
+    row, journal = found.row, found.journal
     if row.flow_hash not in flows:
         flows.add(row.flow_hash)
         if (definition := store.flow(row.flow_hash)) is not None:
             frames.put("flow", [row.flow_hash, row.flow, definition])
-    journal = store.journal(row.id)
     for batch in journal:
         for record in records.decode(batch):
             name = getattr(record, "blob", None)
@@ -94,10 +180,19 @@ def _export_run(store: Store, row: RunRow, frames: FrameWriter, flows: set[str],
     frames.put("run", msgspec.to_builtins(row, builtin_types=(bytes,)))
     for batch in journal:
         frames.put("batch", batch)
+    for event in found.signals:
+        frames.put("signal", [event.id, event.name, event.payload, event.at, event.source])
+    for path, event in found.unheard:
+        what = [path, event.number, event.id, event.name, event.payload, event.at, event.source]
+        frames.put("event", what)
+    for wait in found.waits:
+        frames.put("wait", [wait.path, wait.name, wait.signal, wait.member, wait.digest])
+    for fact in found.facts:
+        frames.put("fact", [fact.kind, fact.key, fact.value, fact.expires_at])
     lines: list[Any] = []
     for _, line in store.logs(row.id):
         lines.append([line.task, line.at, line.level, line.message, line.data])
-        if len(lines) == _LOGS:
+        if len(lines) == PAGE:
             frames.put("logs", lines)
             lines = []
     if lines:
@@ -110,133 +205,3 @@ def _put_if_kept(store: Store, name: str, blobs: set[str], frames: FrameWriter) 
     with contextlib.suppress(StoreCorrupt):
         frames.put("blob", [name, store.blobs().get(name)])
         blobs.add(name)
-
-
-# -- reading ------------------------------------------------------------------------
-
-
-def import_runs(path: str | Path, file: IO[bytes], *, live: bool = False) -> Imported:
-    """Bring the runs of an archive into a store, under the ids that they have.
-
-    Each run comes whole or not at all; what the store has already is left as
-    it is.  Runs that had not ended are paused, unless `live` lets the next
-    engine carry them on: the store that they come from may do so, too.
-
-    Raises:
-        ArchiveError: it is none, of a newer format, or damaged; what was brought in before that stays.
-        StoreError: the store cannot take it.
-    """
-    frames = read_frames(file, MAGIC)
-    kind, head = next(frames, ("", None))
-    if kind != HEAD or not isinstance(head, dict):
-        raise ArchiveError("this is no archive of runs")
-    if head.get("format", 0) > FORMAT:
-        raise ArchiveError(
-            f"the archive is of format {head.get('format')}, made by release {head.get('release')}; "
-            f"this release reads formats up to {FORMAT}"
-        )
-    store = make_store(path)
-    store.open(base32(chance.randbits(60), 12))
-    try:
-        return _Import(store, live).take(frames)
-    finally:
-        store.close()
-
-
-class _Import:
-    """Takes in frames, run by run."""
-
-    def __init__(self, store: Store, live: bool) -> None:
-        self._store = store
-        self._live = live
-        self._done = Imported([], [], [], [])
-        self._row: RunRow | None = None
-        self._batches: list[bytes] = []
-        self._logs: list[Any] = []
-
-    def take(self, frames: Iterator[tuple[str, Any]]) -> Imported:
-        """Take all frames; returns what became of the runs."""
-        try:
-            for kind, what in frames:
-                if kind == END:
-                    return self._done
-                self._frame(kind, what)
-        except (msgspec.ValidationError, TypeError, ValueError, KeyError) as error:
-            raise self._damaged(str(error)) from None
-        except ArchiveError as error:
-            raise self._damaged(str(error)) from None
-        raise self._damaged("it ends in the midst")
-
-    def _damaged(self, why: str) -> ArchiveError:
-        count = len(self._done.brought)
-        return ArchiveError(
-            f"the archive is damaged: {why}; {count} run{'s' * (count != 1)} before that were brought in"
-        )
-
-    def _frame(self, kind: str, what: Any) -> None:
-        match kind:
-            case "flow":
-                self._store.put_flow(*what)
-            case "blob":
-                name, data = what
-                if self._store.blobs().put(data) != name:
-                    raise ArchiveError(f"the output {name[:12]}… is not what it was")
-            case "run":
-                self._row = msgspec.convert(what, RunRow)
-                self._batches, self._logs = [], []
-                if RUN_ID.fullmatch(self._row.id) is None:
-                    raise ArchiveError("there is a run without an id")
-            case "batch":
-                records.decode(what)
-                self._batches.append(what)
-            case "logs":
-                self._logs += what
-            case "whole":
-                self._bring()
-
-    def _bring(self) -> None:
-        row, self._row = self._row, None
-        if row is None:
-            raise ArchiveError("a run is missing")
-        known = self._store.run(row.id)
-        if known is not None and known.id == row.id:
-            self._done.known.append(row.id)
-            return
-        if self._store.flow(row.flow_hash) is None:
-            raise ArchiveError(f"the flow of run {row.id} is missing")
-        row = msgspec.structs.replace(row, owner=None, crashes=0)
-        if row.key is not None and self._store.run_by_key(row.flow, row.key) is not None:
-            row = msgspec.structs.replace(row, key=None)
-            self._done.without_key.append(row.id)
-        if row.status in LIVE:
-            row = self._at_rest(row)
-        self._commit(row)
-        self._done.brought.append(row.id)
-
-    def _at_rest(self, row: RunRow) -> RunRow:
-        """Return a run that had not ended as it is to stand here."""
-        if self._live:
-            return msgspec.structs.replace(row, status="queued", wake_at=None)
-        if row.status != "paused":
-            self._batches.append(records.encode([records.Paused(time.time(), "imported")]))
-        self._done.paused.append(row.id)
-        return msgspec.structs.replace(row, status="paused", wake_at=None)
-
-    def _commit(self, row: RunRow) -> None:
-        store = self._store
-        done = threading.Event()
-        failed: list[StoreError | None] = []
-
-        def told(error: StoreError | None) -> None:
-            failed.append(error)
-            done.set()
-
-        store.submit(Accept(row))
-        for sequence, batch in enumerate(self._batches):
-            store.submit(Append(row.id, sequence, batch))
-        for task, at, level, message, data in self._logs:
-            store.submit(Log(row.id, task, at, level, message, data))
-        store.when_durable(told)
-        done.wait()
-        if failed[0] is not None:
-            raise failed[0]

@@ -21,6 +21,9 @@ from flowbuilder.core.failure import failure
 from flowbuilder.core.limits import ConcurrencyPolicy, DebouncePolicy
 from flowbuilder.storage.api import Order, RunRow
 
+NEEDS_PLACE = "needs_place"
+"""In `RunRow.about` of a run that has begun and was brought from another store: it goes on in a place of its
+own, and until it has one its `lane` is None, or it is queued."""
 SINCE = "held_since"
 """In `RunRow.about` of a start that is held: when the first of those came whose place it has taken."""
 
@@ -186,8 +189,9 @@ def _enter(book: Book, entry: Enter, now: float) -> Entered:
     lane = _lane(row)
     placed = book.count_placed(lane)
     if placed < policy.limit and not book.any_queued(lane):
-        return Entered(_put(book, entry, status="running", started_at=now, owner=row.owner))
-    match policy.when_full:
+        started_at = row.started_at if _begun(entry) else now
+        return Entered(_put(book, entry, status="running", started_at=started_at, owner=row.owner))
+    match "queue" if _begun(entry) else policy.when_full:
         case "skip":
             other = (book.placed(lane, 1) or book.queued(lane, 1))[0]
             if entry.known:
@@ -263,7 +267,7 @@ def take(
                 free -= 1  # its owner takes the place
             elif row.owner == engine or adopts:
                 free -= 1
-                begun = {"status": "running", "owner": engine, "started_at": now}
+                begun = {"status": "running", "owner": engine, "started_at": row.started_at or now}
                 book.change(row.id, begun)
                 taken.append(msgspec.structs.replace(row, **begun))
     return taken
@@ -343,7 +347,13 @@ def _lane(row: RunRow) -> str:
 
 def _queue(book: Book, entry: Enter) -> RunRow:
     owner = entry.row.owner if entry.owned else None
-    return _put(book, entry, status="queued", owner=owner, started_at=None)
+    started_at = entry.row.started_at if _begun(entry) else None
+    return _put(book, entry, status="queued", owner=owner, started_at=started_at)
+
+
+def _begun(entry: Enter) -> bool:
+    """Tell whether a run goes on that has begun elsewhere: it is to end in order, whatever the policy."""
+    return entry.known and entry.row.started_at is not None
 
 
 def _put(book: Book, entry: Enter, **changes: Any) -> RunRow:

@@ -256,6 +256,28 @@ class LanesContract(StoreUnderTest):
                 after = page[-1].lane
             assert pages == [10, 10, 5]
 
+    def test_a_run_that_has_begun_elsewhere_asks_for_a_place_and_keeps_its_beginning(self) -> None:
+        with self.opened() as store:
+            runs, lanes = Runs("a"), store.lanes()
+            first = lanes.enter([wants(runs)], LATER)[0].row
+            begun = runs.row(status="paused", owner=None, started_at=5.0)
+            commit(store, Accept(begun))
+            again = msgspec.structs.replace(begun, lane="l", owner="a")
+            entry = Enter(again, ConcurrencyPolicy(1, "skip"), known=True)
+
+            queued = lanes.enter([entry], LATER)[0].row
+            assert (queued.id, queued.status, queued.started_at) == (begun.id, "queued", 5.0)
+            assert lanes.count("l") == (1, 1)
+            pause = Order("pause", b"\x80", {"status": "paused"})
+            assert store.steering().steer([begun.id], pause).written == [begun.id]
+            paused = store.run(begun.id)
+            assert paused is not None
+            assert (paused.lane, paused.started_at, lanes.count("l")) == (None, 5.0, (1, 0))
+            lanes.enter([entry], LATER)
+            commit(store, Change(first.id, {"status": "succeeded", "owner": None}))
+            (taken,) = lanes.take({"l": 1}, LATER, adopts=True)
+            assert (taken.id, taken.started_at) == (begun.id, 5.0)
+
     def test_places_are_never_given_twice_however_many_ask_at_once(self) -> None:
         store = self.make()
         entered: list[RunRow] = []

@@ -11,8 +11,9 @@ import pytest
 
 from flowbuilder import Config, Engine, Reader
 from flowbuilder.core.errors import ArchiveError
-from flowbuilder.sdk.archives import FORMAT, MAGIC, import_runs
+from flowbuilder.sdk.archives import FORMAT, MAGIC
 from flowbuilder.sdk.frames import read_frames
+from flowbuilder.sdk.importing import import_runs
 from flowbuilder.testing.flows import load_text
 from world import until
 

@@ -23,8 +23,10 @@ COMMAND = Command(
     name="runs export",
     summary="Write runs to a file, with all that belongs to them",
     description=(
-        "Journals, logs, large outputs and the versions of the flows are in the one file, which "
-        "`flowbuilder runs import` brings into another store. Outputs are in it as they are; secrets are not."
+        "Journals, logs, large outputs and the versions of the flows are in the one file, with the runs that a run "
+        "has started, what it waits for, and the signals and events that it has not looked at; `flowbuilder runs "
+        "import` brings it into another store. Outputs are in it as they are, sensitive ones encrypted; secrets "
+        "are not, nor are caches and kept values, which belong to the store."
     ),
     arguments=(SOME_RUNS,),
     options=(

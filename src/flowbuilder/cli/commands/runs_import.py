@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,13 +16,18 @@ from flowbuilder.core.errors import ArchiveError, NotFound
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
+
+    from flowbuilder.cli.workspace import Workspace
 
 COMMAND = Command(
     name="runs import",
     summary="Bring exported runs into this store",
     description=(
-        "Runs keep their ids; those that are here already are left as they are. Runs that had not ended are "
-        "paused, since the store that they come from may carry them on, too: `runs resume` lets them go on here."
+        "Runs keep their ids; those that are here already are left as they are, so that a file may be brought in "
+        "twice. A file that is damaged, or holds a run that cannot go on here, changes nothing. Runs that had not "
+        "ended are paused, since the store that they come from may carry them on, too: `runs resume` lets them go "
+        "on here, where they hear their events and signals and wait for a place as all others do."
     ),
     arguments=(Argument("FILE", "What `flowbuilder runs export` wrote; - for standard input", takes="file"),),
     options=(Option(("--live",), "Have runs that had not ended carried on by the next engine"), STORE),
@@ -31,24 +37,22 @@ COMMAND = Command(
 def run(arguments: argparse.Namespace) -> int:
     """Bring in the runs of an archive, and say what became of them."""
     from flowbuilder.cli.steering import tell  # start-up time: help needs no store
-    from flowbuilder.sdk.archives import import_runs
+    from flowbuilder.sdk.importing import import_runs
     from flowbuilder.storage.folder import make_folder
 
     workspace = workspace_at(Path.cwd(), arguments.store)
     make_folder(workspace.store.parent)
-    if arguments.file == "-":
-        done = import_runs(workspace.store, sys.stdin.buffer, live=arguments.live)
-    else:
+    try:
+        file = open(arguments.file, "rb") if arguments.file != "-" else sys.stdin.buffer  # noqa: SIM115 below
+    except FileNotFoundError:
+        raise NotFound("file", arguments.file) from None
+    with file:
         try:
-            file = open(arguments.file, "rb")  # noqa: SIM115 it is closed below
-        except FileNotFoundError:
-            raise NotFound("file", arguments.file) from None
-        with file:
-            try:
-                done = import_runs(workspace.store, file, live=arguments.live)
-            except ArchiveError as error:
-                complain(f"{arguments.file}: {error}", "`flowbuilder runs export RUN… -o FILE` writes one")
-                return WRONG_FILE
+            done = import_runs(workspace.store, file, live=arguments.live, has_key=_keys_of(workspace))
+        except ArchiveError as error:
+            name = "standard input" if arguments.file == "-" else arguments.file
+            complain(f"{name}: {error}", "`flowbuilder runs export RUN… -o FILE` writes one")
+            return WRONG_FILE
     paused = set(done.paused)
     tell([run_id for run_id in done.brought if run_id not in paused], "is here now")
     tell(done.paused, "is here now, and paused")
@@ -59,3 +63,19 @@ def run(arguments: argparse.Namespace) -> int:
     if not done.brought and not done.known:
         say("there are no runs in the archive")
     return DONE
+
+
+def _keys_of(workspace: Workspace) -> Callable[[bytes], bool]:
+    """Return what tells whether a key is known here by which something was encrypted."""
+    from flowbuilder.runtime.encryption import Encryption, EncryptionKeyMissing
+    from flowbuilder.runtime.project import key_file
+
+    encryption = Encryption(key_file(workspace.project, workspace.config), os.environ)
+
+    def has_key(key: bytes) -> bool:
+        try:
+            return encryption.keys("runs that are brought in have sensitive values").has(key)
+        except EncryptionKeyMissing:
+            return False
+
+    return has_key

@@ -72,7 +72,7 @@ class MemorySteering:
                         steered.written.append(run_id)
                 elif waits_its_turn(row) and order.due is not None:
                     steered.left.append(run_id)  # it is being begun: whoever asks again finds it otherwise
-                elif _alive(place, row):
+                elif _alive(place, row) and row.status != "queued":
                     number = place.number()
                     place.commands[number] = Command(number, run_id, order.kind, order.payload)
                     if order.due is not None:
@@ -80,7 +80,10 @@ class MemorySteering:
                     steered.told.append(run_id)
                     owners.add(row.owner)
                 elif row.status in order.only:
-                    _change(place, row, order, {**order.changes, "owner": None})
+                    changes = {**order.changes, "owner": None}
+                    if row.status == "queued" and row.started_at is not None and "status" in order.changes:
+                        changes["lane"] = None  # it has begun elsewhere, and asks for a place again
+                    _change(place, row, order, changes)
                     steered.written.append(run_id)
                 else:
                     steered.left.append(run_id)

@@ -37,6 +37,13 @@ _CRASHED = (
 )
 
 
+# what is queued though it has begun (elsewhere) is asked for a place again when it goes on
+_LEAVE_LANES = (
+    f"UPDATE runs SET lane = NULL WHERE id IN {_THESE} AND lane IS NOT NULL AND started_at IS NOT NULL "
+    "AND status = 'queued'"
+)
+
+
 class SqliteSteering:
     """Passes `storage.api.Steering`.
 
@@ -102,7 +109,7 @@ class SqliteSteering:
                     waiting.append(run_id)
             elif waits_its_turn and order.due is not None:
                 pass  # it is being begun at this moment, or queued: whoever asks again finds it so
-            elif alive[owner]:
+            elif alive[owner] and status != "queued":
                 told.append(run_id)
                 wake.add(owner)
             elif status in order.only:
@@ -112,6 +119,8 @@ class SqliteSteering:
             if order.due is not None:
                 runs.update(cursor, {run_id: {"deadline_at": None} for run_id in told})
         if written:
+            if "status" in order.changes:
+                cursor.execute(_LEAVE_LANES, (json.dumps(written),))
             self._change(cursor, written, order)
         ended = self._of_waiting(cursor, waiting, order)
         written += [run_id for run_id in waiting if run_id not in ended]
