@@ -97,7 +97,7 @@ outputs: {all: "${{ [tasks.one.output, tasks.two.output, tasks.three.output] }}"
     await in_store(engine)
     for n in (1, 2):
         await run.signal("go", n)
-    await other.signal("stop", 0)
+    await other.signal("stop", 0, anyway=True)
     await engine.signal(other.id, "go", 7)
 
     clock = engine.core.machine.clock

@@ -358,6 +358,8 @@ class FlowPlan:
     lanes: LanesPlan | None = None
     queues: Mapping[str, Span] = dataclasses.field(default_factory=dict)
     """Queues that its tasks wait in, each with a place where it is named."""
+    signals: frozenset[str] | None = frozenset()
+    """The names of the signals that its tasks wait for; None where one is only known while a run goes on."""
     namespace: str | None = None
     check_config: Callable[[Mapping[str, Any]], dict[str, Any]] | None = None
     """Returns the run's `config`, from what the profile gives; raises `InputError`; None where it has none."""

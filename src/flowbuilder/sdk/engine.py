@@ -264,18 +264,43 @@ class Engine:
         return await self._emit(name, payload, id, source, None)
 
     async def signal(
-        self, run_id: str, name: str, payload: Any = None, *, id: str | None = None, source: str = "program"
+        self,
+        run_id: str,
+        name: str,
+        payload: Any = None,
+        *,
+        id: str | None = None,
+        source: str = "program",
+        anyway: bool = False,
     ) -> str:
         """Send a signal to one run, wherever it is; it is kept for the run until a `wait` takes it.
 
+        Args:
+            run_id: the run.
+            name: of the signal.
+            payload: any value.
+            id: makes sending it twice send it once.
+            source: who sends it, for people.
+            anyway: also where nothing in the run's flow waits for such a signal.
+
         Raises:
-            NotFound: there is no such run.
+            NotFound: there is no such run, or nothing in its flow waits for such a signal.
             RunEnded: it has ended.
             InputError: the name is none, or the payload cannot be kept.
         """
-        return await self._emit(name, payload, id, source, (await self.row(run_id)).id)
+        row = await self.row(run_id)
+        return await self._emit(name, payload, id, source, row.id, anyway=anyway)
 
-    async def _emit(self, name: str, payload: Any, id: str | None, source: str, run_id: str | None) -> str:
+    async def _emit(
+        self,
+        name: str,
+        payload: Any,
+        id: str | None,
+        source: str,
+        run_id: str | None,
+        *,
+        anyway: bool = False,
+    ) -> str:
         machine = self.core.machine
         event = make_event(
             name,
@@ -291,7 +316,7 @@ class Engine:
         else:  # it is refused where there is no such run, or it has ended
             machine.committer.flush_all()
             send = functools.partial(send_signal, self._store, machine.plans, machine.sealing, event)
-            await machine.in_thread(send)
+            await machine.in_thread(functools.partial(send, anyway=anyway))
         machine.hearing.wake()
         return event.id
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from flowbuilder.compiler.nearest import nearest
 from flowbuilder.core import values
 from flowbuilder.core.approvals import KIND, OpenApproval, Voice, decode, signal_name, voice_id
-from flowbuilder.core.errors import Conflict, InputError, NotFound, RunEnded
+from flowbuilder.core.errors import Conflict, FlowBuilderError, InputError, NotFound, RunEnded
 from flowbuilder.core.failure import writable
 from flowbuilder.core.matching import is_event_name
 from flowbuilder.runtime.forms import check_form, with_defaults
@@ -20,6 +21,7 @@ from flowbuilder.storage.events import Event, EventFilter
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from flowbuilder.core.plan import FlowPlan
     from flowbuilder.runtime.plans import Plans
     from flowbuilder.runtime.sealing import Sealing
     from flowbuilder.storage.api import RunRow, Store
@@ -61,8 +63,33 @@ def make_event(
     )
 
 
-def send_signal(store: Store, plans: Plans, sealing: Sealing, event: Event) -> None:
+def _refuse_unheard(plan: FlowPlan, name: str) -> None:
+    """Refuse a signal that nothing in a flow waits for.
+
+    Raises:
+        NotFound: with the nearest name that something waits for.
+    """
+    if plan.signals is None or name in plan.signals or not is_event_name(name):
+        return
+    heard = sorted(plan.signals)
+    known = f"flow '{plan.name}' waits for no signal"
+    if heard:
+        some = ", ".join(heard[:10]) + (" …" if len(heard) > 10 else "")
+        known = f"flow '{plan.name}' waits for: {some}"
+    near = nearest(name, heard)
+    hint = f"{near} {known}" if near else known
+    raise NotFound("wait for the signal", name, f"{hint}; `anyway` sends it all the same")
+
+
+def send_signal(store: Store, plans: Plans, sealing: Sealing, event: Event, *, anyway: bool = False) -> None:
     """Keep a signal durably: encrypted where a sensitive task of its run may be what it is for.
+
+    Args:
+        store: where its run is.
+        plans: makes the plan of the run's flow.
+        sealing: encrypts.
+        event: the signal.
+        anyway: also where nothing in the flow waits for it.
 
     Raises:
         NotFound, RunEnded: nothing was sent.
@@ -71,12 +98,23 @@ def send_signal(store: Store, plans: Plans, sealing: Sealing, event: Event) -> N
     assert event.run_id is not None
     row = store.run(event.run_id)
     definition = None if row is None else store.flow(row.flow_hash)
-    # most flows have nothing sensitive, and need not be compiled to know that
-    if row is not None and definition is not None and b"sensitive" in definition + (row.about or b""):
-        plan = plans.of_run(row, definition)
-        if plan.hears_sealed:
+    if row is not None and row.status in LIVE and definition is not None:
+        plan = _plan(plans, row, definition)
+        if plan is not None and not anyway:
+            _refuse_unheard(plan, event.name)
+        if plan is not None and plan.hears_sealed:
             event = sealing.sealed_event(event)
     store.events().emit(event)
+
+
+def _plan(plans: Plans, row: RunRow, definition: bytes) -> FlowPlan | None:
+    """Return the plan of a run; None where it cannot be made here, and is not needed for what is sensitive."""
+    try:
+        return plans.of_run(row, definition)
+    except FlowBuilderError:  # a plug-in may be missing where a person sends something
+        if b"sensitive" in definition + (row.about or b""):
+            raise
+        return None
 
 
 def find_events(

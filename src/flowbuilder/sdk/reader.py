@@ -306,15 +306,30 @@ class Reader:
         return event.id
 
     def signal(
-        self, run_id: str, name: str, payload: Any = None, *, id: str | None = None, source: str = "person"
+        self,
+        run_id: str,
+        name: str,
+        payload: Any = None,
+        *,
+        id: str | None = None,
+        source: str = "person",
+        anyway: bool = False,
     ) -> str:
         """Send a signal to a run, which is kept for it until a `wait` takes it.
+
+        Args:
+            run_id: the run.
+            name: of the signal.
+            payload: any value.
+            id: makes sending it twice send it once.
+            source: who sends it, for people.
+            anyway: also where nothing in the run's flow waits for such a signal.
 
         Raises:
             NotFound, RunEnded, InputError: nothing was sent.
         """
         event = make_event(name, payload, id=id, source=source, run_id=self.row(run_id).id)
-        send_signal(self._store, self._plans, self._sealing, event)
+        send_signal(self._store, self._plans, self._sealing, event, anyway=anyway)
         return event.id
 
     def events(

@@ -168,14 +168,17 @@ class Run:
             raise EngineStopped(f"the engine of run {self.id} is closed; another one carries it on")
         return self._engine.core.machine.steering
 
-    async def signal(self, name: str, payload: Any = None, *, id: str | None = None) -> str:
+    async def signal(
+        self, name: str, payload: Any = None, *, id: str | None = None, anyway: bool = False
+    ) -> str:
         """Send the run a signal, which is kept for it until a `wait` takes it; returns its id.
 
         Raises:
+            NotFound: nothing in its flow waits for such a signal, and it is not to be sent `anyway`.
             RunEnded: the run has ended.
             InputError: the name is none, or the payload cannot be kept.
         """
-        return await self._engine.signal(self.id, name, payload, id=id)
+        return await self._engine.signal(self.id, name, payload, id=id, anyway=anyway)
 
     async def approve(
         self, by: str, form: Mapping[str, Any] | None = None, *, task: str | None = None

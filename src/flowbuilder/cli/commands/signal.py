@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flowbuilder.cli.answers import answer
-from flowbuilder.cli.command import JSON, RUN, STORE, Argument, Command
+from flowbuilder.cli.command import JSON, RUN, STORE, Argument, Command, Option
 from flowbuilder.cli.payloads import DATA, ID, PAIRS, payload_of, refused
 from flowbuilder.cli.workspace import reader_here
 from flowbuilder.core.errors import InputError
@@ -18,10 +18,16 @@ COMMAND = Command(
     summary="Send a signal to a run",
     description=(
         "The signal is kept for the run until a task of type `wait` takes it, also where no engine is "
-        "there to wake the run."
+        "there to wake the run. A name that nothing in the run's flow waits for is refused."
     ),
     arguments=(RUN, Argument("NAME", "The signal's name: dotted words"), PAIRS),
-    options=(DATA, ID, STORE, JSON),
+    options=(
+        DATA,
+        ID,
+        Option(("--anyway",), "Send it also where nothing in the flow waits for a signal of that name"),
+        STORE,
+        JSON,
+    ),
     examples=(
         ("Let an order go on", "flowbuilder signal 01K7 shipped carrier=dhl parcels=2"),
         ("With a payload from a file", "flowbuilder signal 01K7 shipped -d @parcel.json"),
@@ -35,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
     with reader_here(arguments.store) as reader:
         row = reader.row(arguments.run)
         try:
-            id = reader.signal(row.id, arguments.name, payload, id=arguments.id)
+            id = reader.signal(row.id, arguments.name, payload, id=arguments.id, anyway=arguments.anyway)
         except InputError as error:
             return refused(error, "the signal")
     said = f"signal '{arguments.name}' is kept for run {row.id}"

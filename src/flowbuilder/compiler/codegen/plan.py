@@ -13,6 +13,7 @@ from flowbuilder.compiler.codegen.regions import maybe_skipped, region_function
 from flowbuilder.compiler.codegen.triggers import trigger_plan
 from flowbuilder.compiler.costs import weights
 from flowbuilder.compiler.expressions.references import mentions_secrets, uses_now
+from flowbuilder.compiler.expressions.tree import Const, Dict
 from flowbuilder.compiler.inputs import config_checker
 from flowbuilder.compiler.matches import looked_up
 from flowbuilder.compiler.outputs import output_checker
@@ -77,6 +78,7 @@ class _FlowGenerator:
         self._hears_sealed = False
         self._secret_vars = _vars_that(flow, mentions_secrets)
         self._queues: dict[str, Span] = {}
+        self._signals: set[str | None] = set()
         self._caches_for_run = False
 
     def plan(
@@ -117,6 +119,7 @@ class _FlowGenerator:
             list_code=str,
             lanes=self._lanes(),
             queues=self._queues,
+            signals=None if None in self._signals else frozenset(filter(None, self._signals)),
             caches_for_run=self._caches_for_run,
             namespace=flow.namespace,
             check_config=config_checker(flow),
@@ -291,6 +294,8 @@ class _FlowGenerator:
 
     def _wait(self, work: ir.Wait, level: Level, line: int) -> WaitPlan:
         plan = WaitPlan(signal=work.signal)
+        if work.signal:
+            self._signals.add(_constant_name(work.params))
         if work.filter is not None:
             self._set(plan, "filter", work.filter, Level(level, event=True), line, condition=True)
             found = None if work.signal else looked_up(work.filter)
@@ -396,6 +401,18 @@ def _wire(tasks: tuple[TaskPlan, ...], units: list[TaskPlan | Region]) -> GraphP
     )
     in_order(graph)
     return graph
+
+
+def _constant_name(params: Expr) -> str | None:
+    """Return what a wait waits for, where that is known before a run."""
+    value: object = None
+    match params:
+        case Const(value=dict() as known):
+            value = known.get("name")
+        case Dict(items=items):
+            names = [value for key, value in items if type(key) is Const and key.value == "name"]
+            value = names[0].value if names and type(names[0]) is Const else None
+    return value if type(value) is str else None
 
 
 def _slots(graph: ir.Graph) -> dict[str, int]:
