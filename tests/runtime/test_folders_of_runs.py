@@ -86,3 +86,30 @@ async def test_a_rerun_and_a_fork_go_on_in_the_folder_of_the_run_before(tmp_path
     async with Engine(tmp_path / "store.db") as engine:
         forks = [await engine.fork(run.id, from_tasks=["here"]) for run in first]
         assert [await run.result(20) for run in forks] == [{"here": "one"}, {"here": "two"}]
+
+
+async def test_a_sub_flow_named_from_the_root_lies_there_from_wherever_it_is_called(tmp_path: Path) -> None:
+    library = tmp_path / "some" / "where" / "library"
+    library.mkdir(parents=True)
+    (library / "child.yaml").write_text(
+        'flow: child\ntasks: {here: {run: cat here.txt}}\noutputs: {here: "${{ tasks.here.output.stdout }}"}\n'
+    )
+    (library / "here.txt").write_text("library")
+    text = f"""
+flow: u
+tasks:
+  named: {{type: flow, with: {{path: "{library}/child.yaml"}}}}
+  beside: {{type: flow, with: {{path: child.yaml}}}}
+outputs: {{all: "${{{{ [tasks.named.output.here, tasks.beside.output.here] }}}}"}}
+"""
+    names = ["one", "two/deeper"]
+    for name in names:
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "u.yaml").write_text(text)
+        (tmp_path / name / "here.txt").write_text(name)
+        (tmp_path / name / "child.yaml").write_text((library / "child.yaml").read_text())
+    for _ in range(2):
+        async with Engine(tmp_path / "store.db") as engine:
+            for name in names:
+                run = await engine.start(tmp_path / name / "u.yaml")
+                assert await run.result(20) == {"all": ["library", name]}

@@ -77,3 +77,23 @@ def test_a_plan_that_somebody_uses_stays_the_same_one() -> None:
 
     assert of(0) is used
     assert kept_plans.RECENT > 3
+
+
+async def test_little_is_kept_of_versions_that_were_started_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept_plans, "KNOWN", 5)
+    parent = "flow: parent\ntasks: {c: {type: flow, with: {path: child.yaml}}}\nversion: '%d'\n"
+    async with Engine(tmp_path / "s.db", Config()) as engine:
+        machine = engine.core.machine
+        for number in range(20):
+            (tmp_path / "child.yaml").write_text(
+                f"{{flow: child, version: '{number}', tasks: {{a: {{type: set, with: 1}}}}}}"
+            )
+            (tmp_path / "parent.yaml").write_text(parent % number)
+            for _ in range(2):
+                run = await engine.start(tmp_path / "parent.yaml")
+                await run.result(20)
+            machine.plans.of_definition(run._row.flow_hash, engine._store.flow(run._row.flow_hash) or b"")
+        kept = (machine.runs._kept, machine.runs._homes, machine.plans._homes, machine.plans._beside)
+        assert [len(known) for known in kept] == [5, 5, 5, 5]

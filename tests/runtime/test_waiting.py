@@ -453,3 +453,30 @@ async def test_a_wait_that_is_over_as_it_begins_to_hear_is_heard_of_no_more(
 
     assert await got(run) == 5
     assert (None, "paid") not in hearing._waiters
+
+
+@pytest.mark.parametrize("window", ["1d", "${{ days(inputs.days) }}"])
+async def test_what_a_wait_with_a_short_window_took_no_wait_with_a_longer_one_takes_again(
+    window: str, engine: Engine, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flowbuilder.runtime.taken._MANY", 3)
+    flow = load_text(f"""
+flow: t
+inputs: {{days: {{type: integer, default: 1}}}}
+tasks:
+  short:
+    type: wait
+    with: {{event: part, window: 1s}}
+    repeat: {{while: loop.index < 10, max: 10, collect: "${{{{ output.n }}}}"}}
+  long: {{type: wait, needs: [short], with: {{event: part, window: "{window}"}}}}
+outputs: {{got: "${{{{ tasks.short.output + [tasks.long.output.n] }}}}"}}
+""")
+    run = await engine.start(flow)
+    for n in range(10):
+        await in_store(engine)
+        clock.advance(600)
+        await engine.emit("part", {"n": n})
+    await in_store(engine)
+    assert run.status in ("waiting", "running")
+    await engine.emit("part", {"n": 99})
+    assert await got(run) == [*range(10), 99]

@@ -66,6 +66,8 @@ class SubFlow(msgspec.Struct, frozen=True):
     inputs: Expr
     wait: bool
     key: Expr | None
+    fixed: bool = False
+    """Its path starts at the root, and so it lies in the same place from wherever it is called."""
 
 
 class Group(msgspec.Struct, frozen=True):

@@ -110,6 +110,8 @@ class SubFlowPlan:
     inputs: Function
     wait: bool
     key: Function | None
+    fixed: bool = False
+    """The path of `flow` starts at the root."""
 
 
 @dataclasses.dataclass(slots=True, eq=False)
@@ -360,6 +362,8 @@ class FlowPlan:
     """Queues that its tasks wait in, each with a place where it is named."""
     signals: frozenset[str] | None = frozenset()
     """The names of the signals that its tasks wait for; None where one is only known while a run goes on."""
+    window: float | None = 0.0
+    """The longest `window` that one of its waits for events has; None where one is only known in a run."""
     namespace: str | None = None
     check_config: Callable[[Mapping[str, Any]], dict[str, Any]] | None = None
     """Returns the run's `config`, from what the profile gives; raises `InputError`; None where it has none."""

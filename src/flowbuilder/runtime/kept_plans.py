@@ -14,11 +14,27 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
+    from typing import TypeVar
 
     from flowbuilder.core.plan import FlowPlan
 
+    K = TypeVar("K", bound=Hashable)
+    V = TypeVar("V")
+
 RECENT: Final = 256
 """Plans that are kept though no run and no project has them, those that were used last."""
+
+
+KNOWN: Final = 4096
+"""Versions of which something small is known besides; what is asked for again is found out again."""
+
+
+def remember(known: dict[K, V], version: K, what: V) -> V:
+    """Note what is known of a version, and return it; what was noted first is forgotten when it is too much."""
+    known[version] = what
+    if len(known) > KNOWN:
+        del known[next(iter(known))]
+    return what
 
 
 class KeptPlans:

@@ -24,7 +24,7 @@ from flowbuilder.core.span import Span
 from flowbuilder.plugins.registry import made
 from flowbuilder.plugins.registry import version as plugins_version
 from flowbuilder.runtime.front_ends import translated
-from flowbuilder.runtime.kept_plans import KeptPlans
+from flowbuilder.runtime.kept_plans import KeptPlans, remember
 from flowbuilder.tasks.registry import catalogue
 
 if TYPE_CHECKING:
@@ -84,8 +84,8 @@ class Plans:
         """Of files with the same text in other folders."""
         self._homes: dict[str, Path] = {}
         """The folders of the versions that the store has kept."""
-        self._beside: dict[tuple[str, str, Path], Path] = {}
-        """The folders of constant sub-flows, by version, their parent's version and its folder."""
+        self._beside: dict[tuple[str, str, str, Path], Path] = {}
+        """The folders of constant sub-flows, by version, file, their parent's version and its folder."""
 
     def compile_file(self, path: Path) -> Checked:
         """Read and check a flow file.
@@ -183,7 +183,7 @@ class Plans:
         if plan is not None and home is not None:
             return self._in_folder(plan, home)
         kept = msgspec.msgpack.decode(definition, type=Definition)
-        home = self._homes[content_hash] = kept.home
+        home = remember(self._homes, content_hash, kept.home)
         if plan is not None:
             return self._in_folder(plan, home)
         return self._plan(self._checked(kept).flow, kept, content_hash)
@@ -197,13 +197,21 @@ class Plans:
 
         return self._check(sources[kept.file], kept.file, resolve)
 
-    def of_flow(self, flow: Any, parent: FlowPlan) -> FlowPlan:
-        """Return the plan of a constant sub-flow, made of its parent's texts; it lies where it lies from there."""
-        place = (flow.content_hash, parent.content_hash, parent.folder)
+    def of_flow(self, flow: Any, parent: FlowPlan, *, fixed: bool = False) -> FlowPlan:
+        """Return the plan of a constant sub-flow, made of its parent's texts; it lies where it lies from there.
+
+        Args:
+            flow: the sub-flow.
+            parent: the plan of the flow that starts it, in the folder that this lies in.
+            fixed: its path starts at the root.
+        """
+        place = (flow.content_hash, flow.at.file, parent.content_hash, parent.folder)
         folder, plan = self._beside.get(place), self._plans.get(flow.content_hash)
         if folder is None or plan is None:
             kept = msgspec.msgpack.decode(parent.definition, type=Definition)
-            folder = self._beside[place] = _from_there(flow.at.file, kept.file, parent.folder)
+            from_there = Path(flow.at.file).parent if fixed else None
+            folder = from_there or _from_there(flow.at.file, kept.file, parent.folder)
+            remember(self._beside, place, folder)
             plan = self._plan(flow, Definition(flow.at.file, kept.sources, str(folder)))
         return self._in_folder(plan, folder)
 

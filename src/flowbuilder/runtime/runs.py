@@ -20,6 +20,7 @@ from flowbuilder.core.records import NULL, Ended
 from flowbuilder.runtime.admission import Admission
 from flowbuilder.runtime.context import Context
 from flowbuilder.runtime.events import RunEvent
+from flowbuilder.runtime.kept_plans import remember
 from flowbuilder.runtime.plans import FOLDER, SEALED, home_of
 from flowbuilder.runtime.scheduler import SLICE
 from flowbuilder.runtime.secrets import pick
@@ -192,14 +193,14 @@ class Runs:
             if keeping.done() and self._kept.get(version) is keeping:
                 del self._kept[version]  # the next start tries again
             raise
-        self._kept[version] = None
+        remember(self._kept, version, None)
 
     def _keep(self, plan: FlowPlan) -> None:
         """Give the store a version, and the version what the store knows of it; on a thread."""
         machine = self._machine
         machine.store.put_flow(plan.content_hash, plan.name, plan.definition)
         home = home_of(machine.store.flow(plan.content_hash) or plan.definition)
-        self._homes[plan.content_hash] = plan.folder if home == plan.folder else home
+        remember(self._homes, plan.content_hash, plan.folder if home == plan.folder else home)
         machine.weighing.at_first(plan)
 
     def new_id(self, moment: float) -> str:

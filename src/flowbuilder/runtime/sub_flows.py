@@ -104,7 +104,7 @@ class SubFlows:
         assert sub_flow is not None
         run = execution.frame.run
         if sub_flow.flow is not None:
-            return self._machine.plans.of_flow(sub_flow.flow, run.plan)
+            return self._machine.plans.of_flow(sub_flow.flow, run.plan, fixed=sub_flow.fixed)
         name = sub_flow.name(execution.scope) if sub_flow.name is not None else run.plan.name
         if name == run.plan.name:
             return run.plan

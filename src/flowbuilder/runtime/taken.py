@@ -39,7 +39,7 @@ class Taken:
         return frozenset(self._events)
 
     def add(self, number: int, at: float, signal: bool, oldest: float | None) -> None:
-        """Note one; `oldest` is the earliest moment that a wait such as this one would look at by now."""
+        """Note one; `oldest` is the earliest moment that any wait of the run may look at from now on."""
         if signal:
             self._signals[number] = None
             if len(self._signals) > 2 * _MANY:

@@ -330,11 +330,17 @@ class Waiting:
         run.records.append(record)
         waiter.numbers.add(event.number)
         assert run.taken is not None
-        oldest = None if waiter.oldest is None else waiter.oldest + self._now() - waiter.since
-        run.taken.add(event.number, event.at, waiter.signal, oldest)
+        run.taken.add(event.number, event.at, waiter.signal, self._oldest(run))
         if waiter.signal:
             run.add_write(f"{execution.path} {event.number}", Take(run.id, (event.number,)))
         self._machine.committer.touch(run)
+
+    def _oldest(self, run: RunState) -> float | None:
+        """Return the earliest moment that any wait of a run may look at from now on; None for no such."""
+        settings, window = self._machine.config.events, run.plan.window
+        if window is None:
+            return self._now() - settings.keep if settings.keep else None
+        return self._now() - max(window, settings.window)
 
     # -- ends --------------------------------------------------------------------------
 

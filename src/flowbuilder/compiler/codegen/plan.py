@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import functools
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from flowbuilder.compiler import ir
 from flowbuilder.compiler.codegen.arrange import arrange, in_order
@@ -79,6 +80,7 @@ class _FlowGenerator:
         self._secret_vars = _vars_that(flow, mentions_secrets)
         self._queues: dict[str, Span] = {}
         self._signals: set[str | None] = set()
+        self._windows: set[float | None] = {0.0}
         self._caches_for_run = False
 
     def plan(
@@ -120,6 +122,7 @@ class _FlowGenerator:
             lanes=self._lanes(),
             queues=self._queues,
             signals=None if None in self._signals else frozenset(filter(None, self._signals)),
+            window=None if None in self._windows else max(filter(None, self._windows), default=0.0),
             caches_for_run=self._caches_for_run,
             namespace=flow.namespace,
             check_config=config_checker(flow),
@@ -295,7 +298,11 @@ class _FlowGenerator:
     def _wait(self, work: ir.Wait, level: Level, line: int) -> WaitPlan:
         plan = WaitPlan(signal=work.signal)
         if work.signal:
-            self._signals.add(_constant_name(work.params))
+            name = _constant(work.params, "name")
+            self._signals.add(name if type(name) is str else None)
+        elif (window := _constant(work.params, "window")) is not _NOT_THERE:
+            seconds = window.total_seconds() if isinstance(window, dt.timedelta) else window
+            self._windows.add(float(seconds) if type(seconds) in (int, float) else None)
         if work.filter is not None:
             self._set(plan, "filter", work.filter, Level(level, event=True), line, condition=True)
             found = None if work.signal else looked_up(work.filter)
@@ -306,7 +313,7 @@ class _FlowGenerator:
         return plan
 
     def _sub_flow(self, work: ir.SubFlow, level: Level, line: int) -> SubFlowPlan:
-        plan = SubFlowPlan(flow=work.flow, name=None, inputs=_not_compiled, wait=work.wait, key=None)
+        plan = SubFlowPlan(work.flow, None, _not_compiled, work.wait, None, work.fixed)
         self._set(plan, "inputs", work.inputs, level, line)
         if work.name is not None:
             self._set(plan, "name", work.name, level, line)
@@ -403,16 +410,20 @@ def _wire(tasks: tuple[TaskPlan, ...], units: list[TaskPlan | Region]) -> GraphP
     return graph
 
 
-def _constant_name(params: Expr) -> str | None:
-    """Return what a wait waits for, where that is known before a run."""
-    value: object = None
+_NOT_THERE: Final = object()
+
+
+def _constant(params: Expr, name: str) -> Any:
+    """Return a parameter's value where that is known before a run, else None; `_NOT_THERE` if it has none."""
     match params:
         case Const(value=dict() as known):
-            value = known.get("name")
+            return known.get(name, _NOT_THERE)
         case Dict(items=items):
-            names = [value for key, value in items if type(key) is Const and key.value == "name"]
-            value = names[0].value if names and type(names[0]) is Const else None
-    return value if type(value) is str else None
+            for key, value in items:
+                if type(key) is Const and key.value == name:
+                    return value.value if type(value) is Const else None
+            return _NOT_THERE
+    return None
 
 
 def _slots(graph: ir.Graph) -> dict[str, int]:

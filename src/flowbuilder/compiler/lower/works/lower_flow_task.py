@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final
 
 from flowbuilder.compiler import ir
@@ -68,7 +69,8 @@ def lower(
             check_sub_inputs(ctx, flow, inputs, node)
     for tree in (values.get("name"), inputs, values.get("key")):
         mentions.of(tree)
-    return ir.SubFlow(flow, values.get("name"), inputs, values.get("wait", True), values.get("key"))
+    fixed = flow is not None and PurePath(values["path"]).is_absolute()
+    return ir.SubFlow(flow, values.get("name"), inputs, values.get("wait", True), values.get("key"), fixed)
 
 
 def check_sub_inputs(ctx: Context, flow: ir.Flow, inputs: Expr, node: Mapping) -> None:
