@@ -105,3 +105,44 @@ def test_what_is_wrong_is_told(cli: Cli, words: tuple[str, ...], code: int, said
     cli("run", cli.flow("flow: a\ntasks: {a: {type: set, with: 1}}"))
     answer = cli(*words)
     assert (answer.returncode, said in answer.stderr, "Traceback" in answer.stderr) == (code, True, False)
+
+
+WAITS = """
+    flow: waits
+    tasks:
+      nap: {type: sleep, with: {for: 2h}}
+      short: {type: sleep, with: {for: 10ms}}
+      go: {type: wait, with: {signal: go, timeout: 1h}}
+      paid: {type: wait, with: {event: order.paid}}
+      ask: {type: approval, with: {message: Ship it?}}
+      again: {run: exit 1, effect: read, retry: {attempts: 2, delay: 1h, jitter: none}}
+"""
+
+
+def test_without_a_terminal_a_run_says_what_it_waits_for_and_how_it_is_answered(cli: Cli) -> None:
+    process = cli.start("run", cli.flow(WAITS))
+    assert process.stderr is not None
+    lines: list[str] = []
+    while len(lines) < 8:
+        lines.append(process.stderr.readline().rstrip("\n"))
+    run = cli("runs", "list", "--ids").stdout.strip()
+    told = "\n".join(lines)
+
+    assert "go waits for the signal 'go', until" in told
+    assert f"  flowbuilder signal {run} go" in lines
+    assert "  flowbuilder events emit order.paid" in lines
+    assert f"ask waits for an approval: Ship it?\n  flowbuilder approvals approve {run} ask" in told
+    assert "nap waits until" in told
+    assert "again waits for the next attempt, until" in told
+    assert "short" not in told
+
+    shown = cli("runs", "show", run).stdout
+    assert "for the signal 'go', until" in shown
+    assert ", in 59m" in shown or ", in 1h" in shown
+    listed = cli("runs", "list").stdout
+    assert "nap until" in listed
+    assert "; and 4 more" in listed
+    assert (
+        cli.json("runs", "show", run, "nap", "--json")["until"]
+        > cli.json("runs", "show", run, "go", "--json")["until"]
+    )

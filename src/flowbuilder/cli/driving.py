@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from flowbuilder.cli.progress import PATIENCE, Progress
 from flowbuilder.cli.signals import Interrupts
-from flowbuilder.cli.terminal import is_rich
+from flowbuilder.cli.terminal import is_rich, say
+from flowbuilder.cli.waits import waiting_lines
 from flowbuilder.core.errors import EngineStopped, FlowBuilderError, StoreError
 from flowbuilder.sdk.engine import Engine
 from flowbuilder.sdk.loop import run_loop
@@ -17,6 +18,7 @@ from flowbuilder.sdk.reader import Reader
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
+    from pathlib import Path
 
     from flowbuilder.cli.workspace import Workspace
     from flowbuilder.runtime.views import RunView
@@ -50,7 +52,7 @@ def drive(
                 runs = await begin(engine)
                 grace = workspace.config.engine.grace
                 interrupts.obey(lambda: _cancel(runs), lambda: engine.stop(grace))
-                views = await _follow(engine, runs, interrupts, shown=shown)
+                views = await _follow(engine, runs, interrupts, workspace.store, shown=shown)
                 if after is not None and not interrupts.stopped:
                     await after(engine)
         return views, [run.id for run in runs], interrupts.happened
@@ -73,19 +75,47 @@ async def _cancel(runs: Sequence[Run]) -> None:
 
 
 async def _follow(
-    engine: Engine, runs: Sequence[Run], interrupts: Interrupts, *, shown: bool
+    engine: Engine, runs: Sequence[Run], interrupts: Interrupts, store: Path, *, shown: bool
 ) -> list[RunView | None]:
     """Return how runs have ended; None for those that the engine was stopped before."""
     progress = await _progress_of(engine, runs[0]) if shown and len(runs) == 1 else None
-    watching = asyncio.ensure_future(_watch(engine, runs[0], progress)) if progress else None
+    watching = None
+    if progress is not None:
+        watching = asyncio.ensure_future(_watch(engine, runs[0], progress))
+    elif shown:
+        watching = asyncio.ensure_future(_tell_waits(engine, runs, store))
     try:
         return await asyncio.gather(*(_ended(run, interrupts) for run in runs))
     finally:
-        if watching and progress:
+        if watching is not None:
             watching.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await watching
+        if progress is not None:
             progress.end()
+
+
+async def _tell_waits(engine: Engine, runs: Sequence[Run], store: Path) -> None:
+    """Say of each wait, once, what it is for and how it is answered: where nothing is drawn, a run seems to hang."""
+    told: set[tuple[str, str]] = set()
+    seen: dict[str, frozenset[str] | None] = {}
+    loop = asyncio.get_running_loop()
+    delay = PATIENCE
+    while True:
+        await asyncio.sleep(delay)
+        began = loop.time()
+        for run in runs:
+            live = engine.core.machine.runs.live.get(run.id)
+            waits = None if live is None else frozenset(each.path for each in live.executions if each.parked)
+            if waits == seen.get(run.id, frozenset()):
+                continue
+            seen[run.id] = waits
+            with contextlib.suppress(FlowBuilderError):
+                for path, line in waiting_lines(await engine.show(run.id), store):
+                    if (run.id, path) not in told:
+                        told.add((run.id, path))
+                        say(line)
+        delay = min(1.0, max(PATIENCE, 20 * (loop.time() - began)))
 
 
 async def _ended(run: Run, interrupts: Interrupts) -> RunView | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from flowbuilder.cli.results import MARKS, format_time
 from flowbuilder.cli.tables import STATUS_COLOURS, cut, one_line, width_of
 from flowbuilder.cli.terminal import console, is_rich
+from flowbuilder.cli.waits import until
 from flowbuilder.runtime.events import TaskEvent
 from flowbuilder.runtime.views import ENDED
 
@@ -33,7 +34,7 @@ PATIENCE: Final = 0.15
 class _Row:
     """What is shown of one task."""
 
-    __slots__ = ("attempt", "done", "ended_at", "note", "started_at", "status", "total")
+    __slots__ = ("attempt", "done", "ended_at", "note", "started_at", "status", "total", "until")
 
     def __init__(self) -> None:
         self.status = "pending"
@@ -43,6 +44,7 @@ class _Row:
         self.total: int | None = None
         self.started_at: float | None = None
         self.ended_at: float | None = None
+        self.until: float | None = None
 
 
 class Progress:
@@ -105,7 +107,7 @@ class Progress:
             row.status, row.attempt = task.status, task.attempts
             row.started_at = task.started_at
             row.done, row.total = task.items_done, task.items
-            row.note = task.reason or ""
+            row.note, row.until = task.reason or "", task.until
             if task.duration is not None and task.started_at is not None and task.status in ENDED:
                 row.ended_at = task.started_at + task.duration
 
@@ -113,7 +115,7 @@ class Progress:
         """Note what tasks wait for, which events do not tell; how they stand is known from those."""
         for name, row in self._rows.items():
             if name in view.tasks:
-                row.note = view.tasks[name].reason or ""
+                row.note, row.until = view.tasks[name].reason or "", view.tasks[name].until
 
     def _draw(self) -> RenderableType:
         from rich.text import Text  # start-up time: see `begin`
@@ -162,10 +164,12 @@ class Progress:
             text.append("━" * (_BAR - filled), style="grey30")
             text.append(f" {row.done or 0}/{row.total} ", style="dim")
         if row.started_at is not None and (row.ended_at is not None or row.status == "running"):
-            until = time.time() if row.ended_at is None else row.ended_at
-            text.append(format_time(max(until - row.started_at, 0.0)), style="dim")
+            end = time.time() if row.ended_at is None else row.ended_at
+            text.append(format_time(max(end - row.started_at, 0.0)), style="dim")
         if row.attempt > 1:
             text.append(f" attempt {row.attempt}", style="yellow")
-        if row.note and row.status == "waiting":
-            text.append(f" {one_line(row.note)}".rstrip(), style="dim")
+        if row.status == "waiting" and (row.note or row.until is not None):
+            parts = [one_line(row.note)] if row.note else []
+            parts += [until(row.until)] if row.until is not None else []
+            text.append(" " + ", ".join(parts), style="dim")
         text.append("\n")

@@ -12,6 +12,7 @@ from flowbuilder.cli.next_steps import next_steps
 from flowbuilder.cli.parsing import nearest
 from flowbuilder.cli.tables import STATUS_COLOURS, one_line, show_table
 from flowbuilder.cli.terminal import data, is_rich, say
+from flowbuilder.cli.waits import waits_for
 from flowbuilder.core import values
 from flowbuilder.core.durations import format_duration
 from flowbuilder.core.errors import NotFound
@@ -156,7 +157,9 @@ def _note(name: str, task: TaskView) -> str:
         notes.append("taken over")
     if task.attempts > 1:
         notes.append(f"{task.attempts} attempts")
-    if task.reason and task.reason != task.status:
+    if waiting := waits_for(task):
+        notes.append(waiting)
+    elif task.reason and task.reason != task.status:
         notes.append(REASONS.get(task.reason, task.reason))
     if task.error:
         notes.append(error_line(task.error, inside=name))

@@ -16,6 +16,7 @@ from flowbuilder.runtime.attempts import FOR_TASKS
 from flowbuilder.runtime.forked import forks_of
 from flowbuilder.runtime.recovered import EndedTask, Recovered, replay
 from flowbuilder.runtime.rounds_shown import history_of, present_path
+from flowbuilder.runtime.waits import FOREVER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,6 +59,8 @@ class TaskView(msgspec.Struct):
     """Of a loop: the last of them, each with `round`, `started_at`, `duration`, `attempts` and `output`."""
     undone: int | None = None
     """Of a map or a loop: how many tasks of its elements and earlier rounds have been undone."""
+    until: float | None = None
+    """Of one that waits: when that is over by itself, a sleep, a wait with a timeout, the delay of a retry."""
     taken_over: bool = False
     """Another run did it, and this one took over what came of it."""
 
@@ -76,6 +79,8 @@ class TaskView(msgspec.Struct):
             value = getattr(self, name)
             if full and value is not None:
                 shown[name] = values.to_json(value)
+        if full and self.until is not None:
+            shown["until"] = iso(self.until)
         if full and self.taken_over:
             shown["taken_over"] = True
         return shown
@@ -178,6 +183,8 @@ def view(store: Store, row: RunRow, plan: FlowPlan | None, live: RunState | None
             path = execution.path if execution.loop is None else execution.loop.path
             path = shown_as.get(path, path)
             _overlay(tasks, path, waits, execution.attempt, execution.started_at, held)
+            if path in tasks and waits and execution.wake_at is not None and execution.wake_at < FOREVER:
+                tasks[path].until = execution.wake_at
     elif live is None and plan is not None and row.status == "running":
         _suppose_running(tasks, plan.main, "")
     if plan is None:
@@ -299,15 +306,19 @@ def _open(path: str, recovered: Recovered, row: RunRow, known: dict[str, TaskVie
         needless = path.startswith("on_failure:") and row.status != "failed"
         return TaskView("skipped", "not_failed" if needless else "not_reached")
     if failed is not None:
-        return TaskView(STATUS[WAITING], error=failed.error, attempts=failed.attempt)
+        return TaskView(STATUS[WAITING], error=failed.error, attempts=failed.attempt, until=failed.retry_at)
     waited = recovered.waited.get(path)
     if waited is not None and (waited.until is None or row.status == "waiting"):
-        return TaskView(STATUS[WAITING], reason=_what_it_waits_for(waited), attempts=waited.attempt)
-    if path in recovered.sleeps or path in recovered.children:
-        return TaskView(STATUS[WAITING])
+        reason = _what_it_waits_for(waited)
+        return TaskView(STATUS[WAITING], reason=reason, attempts=waited.attempt, until=waited.until)
+    slept = recovered.sleeps.get(path)
+    if slept is not None or path in recovered.children:
+        return TaskView(STATUS[WAITING], until=None if slept is None else slept.until)
     wait = recovered.waits.get(path)
     if wait is not None:
-        return TaskView(STATUS[WAITING], f"for {wait.what}", attempts=wait.attempt, started_at=wait.at)
+        return TaskView(
+            STATUS[WAITING], f"for {wait.what}", attempts=wait.attempt, started_at=wait.at, until=wait.until
+        )
     rescue = recovered.rescues.get(path)
     if rescue is not None:
         return TaskView(STATUS[RUNNING], error=rescue.error, attempts=rescue.attempt)
@@ -321,7 +332,7 @@ def _open(path: str, recovered: Recovered, row: RunRow, known: dict[str, TaskVie
 def _what_it_waits_for(waited: Waited) -> str:
     if waited.until is None:
         return f"waits for a place in the queue '{waited.key}'"
-    return f"waits for the rate limit '{waited.key}' until {iso(waited.until)}"
+    return f"waits for the rate limit '{waited.key}'"
 
 
 def _why_not_undone(recovered: Recovered, row: RunRow) -> str:
@@ -350,6 +361,7 @@ def _overlay(
     if task is None:
         return
     task.status = STATUS[WAITING if waits or held else RUNNING]
-    task.reason = held
+    if held or not waits:
+        task.reason, task.until = held, None
     task.attempts = attempt
     task.started_at = started
