@@ -27,15 +27,16 @@ if TYPE_CHECKING:
     from flowbuilder.runtime.views import RunView, TaskView
     from flowbuilder.sdk.engine import Engine
     from flowbuilder.sdk.load import LoadedFlow, load
-    from flowbuilder.sdk.pyflows.constructs import approval as approval
-    from flowbuilder.sdk.pyflows.constructs import call, map
-    from flowbuilder.sdk.pyflows.constructs import emit as emit
-    from flowbuilder.sdk.pyflows.constructs import group as group
-    from flowbuilder.sdk.pyflows.constructs import sleep as sleep
-    from flowbuilder.sdk.pyflows.constructs import switch as switch
-    from flowbuilder.sdk.pyflows.constructs import wait as wait
-    from flowbuilder.sdk.pyflows.constructs import when as when
+    from flowbuilder.sdk.pyflows.blocks import group as group
+    from flowbuilder.sdk.pyflows.blocks import when as when
+    from flowbuilder.sdk.pyflows.calling import approval as approval
+    from flowbuilder.sdk.pyflows.calling import call
+    from flowbuilder.sdk.pyflows.calling import emit as emit
+    from flowbuilder.sdk.pyflows.calling import sleep as sleep
+    from flowbuilder.sdk.pyflows.calling import switch as switch
+    from flowbuilder.sdk.pyflows.calling import wait as wait
     from flowbuilder.sdk.pyflows.flows import flow
+    from flowbuilder.sdk.pyflows.maps import map
     from flowbuilder.sdk.pyflows.tasks import task
     from flowbuilder.sdk.reader import Reader
     from flowbuilder.sdk.run import Run
@@ -84,9 +85,10 @@ _MODULES = {
     "load": "flowbuilder.sdk.load",
     "task": "flowbuilder.sdk.pyflows.tasks",
     **dict.fromkeys(
-        ("approval", "call", "emit", "group", "map", "sleep", "switch", "wait", "when"),
-        "flowbuilder.sdk.pyflows.constructs",
+        ("approval", "call", "emit", "sleep", "switch", "wait"), "flowbuilder.sdk.pyflows.calling"
     ),
+    **dict.fromkeys(("group", "when"), "flowbuilder.sdk.pyflows.blocks"),
+    "map": "flowbuilder.sdk.pyflows.maps",
     "run": "flowbuilder.sdk.sync",
 }
 

@@ -13,10 +13,10 @@ from typing import Any
 
 from flowbuilder.compiler.expressions.tree import Call
 from flowbuilder.core.functions.table import FUNCTIONS
-from flowbuilder.sdk.pyflows.constructs import each, error_of, errors_of, status_of, text, where
 from flowbuilder.sdk.pyflows.places import here
 from flowbuilder.sdk.pyflows.recorded import Recorded, tree_of
 from flowbuilder.sdk.pyflows.trees import AT, name
+from flowbuilder.sdk.pyflows.values import each, error_of, errors_of, status_of, text, where
 
 NAMES = (
     *("inputs", "config", "vars", "env", "secrets", "item", "index", "loop", "output", "run", "trigger"),

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from flowbuilder.sdk.pyflows.constructs import call, known_types
+from flowbuilder.sdk.pyflows.calling import call, known_types
 
 
 def __getattr__(word: str) -> Callable[..., Any]:

@@ -368,7 +368,10 @@ class Attempts:
         task = execution.task
         if task.schema is not None and (wrong := task.schema(value)):
             shown = "; ".join(wrong[:3]) + (f"; and {len(wrong) - 3} more" if len(wrong) > 3 else "")
-            message = f"the output does not fit its `schema`: {shown}"
+            from flowbuilder.tasks.python import place_of  # start-up time: for this message only
+
+            place = place_of(execution.params, execution.frame.run.plan.folder)
+            message = f"the output{place and f' of {place}'} does not fit its `schema`: {shown}"
             self._machine.failures.fail(execution, "output.schema", message, {"violations": wrong})
         elif execution.loop is not None:
             self._machine.loops.round_ended(execution, value, encoded)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import time
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -43,6 +44,18 @@ def name_task(name: str, function: Callable[..., Any]) -> None:
         for key in [key for key in _found if key[0] == name]:
             del _found[key]
     _tasks[name] = function
+
+
+def place_of(params: Any, folder: Path) -> str:
+    """Return the function that parameters name, and where it stands: `'fetch' (flows.py:12)`; empty if that is not known here."""
+    call = params.get("call") if type(params) is dict else None
+    found = _found.get((call, folder)) if isinstance(call, str) else None
+    code = getattr(inspect.unwrap(found.function), "__code__", None) if found is not None else None
+    if code is None:
+        return ""
+    file = os.path.relpath(code.co_filename, folder)
+    shown = code.co_filename if file.startswith(os.pardir) else file
+    return f"'{code.co_name}' ({shown}:{code.co_firstlineno})"
 
 
 def forget_functions(files: Collection[str]) -> None:

@@ -137,7 +137,7 @@ runs:
 
 
 def test_a_run_that_waits_for_ever_is_named(tmp_path: Path) -> None:
-    case = "runs: {first: {}, second: {inputs: {size: 3, shop: rome}, send: [{signal: other}]}}"
+    case = "runs: {first: {}, second: {inputs: {size: 3, shop: rome}}}"
     (told, *_) = problems(tmp_path, case)
 
     assert told == (

@@ -69,7 +69,7 @@ class Flow(Generic[P, R]):
 
     def map(self, over: Any, *further: Any, **words: Any) -> list[R]:
         """Inside of another flow: run it once for each element of a list, see `Task.map`."""
-        from flowbuilder.sdk.pyflows.constructs import map_task
+        from flowbuilder.sdk.pyflows.maps import map_task
 
         return map_task(self, (over, *further), words, here())  # type: ignore[no-any-return]
 

@@ -106,8 +106,12 @@ class _Only:
         self.__annotations__ = annotations
 
 
-def schema_of(kind: Any) -> dict[str, Any]:
+def schema_of(kind: Any, *, results: bool = False) -> dict[str, Any]:
     """Return the JSON Schema of a type; `{}` where anything may come.
+
+    Args:
+        kind: the type.
+        results: of what a function returns, and not of what it is given.
 
     Raises:
         TypeError: it has none.
@@ -117,10 +121,22 @@ def schema_of(kind: Any) -> dict[str, Any]:
     if _has_model(kind):
         import pydantic
 
-        schema = pydantic.TypeAdapter(kind).json_schema()
+        schema = pydantic.TypeAdapter(kind).json_schema(mode="serialization" if results else "validation")
     else:
         schema = msgspec.json.schema(kind, schema_hook=_schema_hook)
     return simplify(schema)
+
+
+def schema_of_result(function: Callable[..., Any]) -> dict[str, Any]:
+    """Return the JSON Schema of what a function is annotated to return; `{}` where that says nothing.
+
+    An annotation that has no schema (a class of the author's own, a generator) is nobody's mistake here.
+    """
+    kind = annotations_of(function).get("return", inspect.Parameter.empty)
+    try:
+        return schema_of(kind, results=True)
+    except Exception:  # whatever msgspec or a model says of a type that it does not know
+        return {}
 
 
 def _schema_hook(kind: Any) -> dict[str, Any]:

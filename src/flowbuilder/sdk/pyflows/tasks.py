@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from flowbuilder.sdk.pyflows.recorded import Recorded
+    from flowbuilder.sdk.pyflows.recorder import TaskRecord
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -41,6 +42,8 @@ class Task(Generic[P, R]):
         self.options = dict(options)
         self._place = place
         self._engine_call: Callable[..., Any] | None = None
+        self._returns: dict[str, Any] | None = None
+        """The JSON Schema of what it is annotated to return; None where nobody has asked yet."""
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Record a task inside of a flow; call the function elsewhere."""
@@ -56,7 +59,7 @@ class Task(Generic[P, R]):
             further: lists of the arguments after it, side by side as with Python's `map`.
             words: arguments that are the same for all, and keys of the task; `limit` bounds how many run at once.
         """
-        from flowbuilder.sdk.pyflows.constructs import map_task
+        from flowbuilder.sdk.pyflows.maps import map_task
 
         return map_task(self, (over, *further), words, here())  # type: ignore[no-any-return]
 
@@ -93,10 +96,25 @@ class Task(Generic[P, R]):
         id = options.pop("id", self.options.get("id"))
         made = record("python", self.fn.__name__, params, {"id": id}, place)
         self._apply(made, options, place)
+        self._check_what_it_returns(made)
         made.places.update(places)
         if over is not None:
             made.over = over
         return output_of(made)
+
+    def _check_what_it_returns(self, made: TaskRecord) -> None:
+        """Have the engine hold what the function returns against its annotation, unless another `schema` is given.
+
+        `schema=None` has nothing checked.
+        """
+        if "schema" not in made.options:
+            if self._returns is None:
+                self._returns = kinds.schema_of_result(self.fn)
+            if self._returns:
+                made.options["schema"] = self._returns
+                made.places["schema"] = of_function(self.fn)
+        elif made.options["schema"] is None:
+            del made.options["schema"]
 
     def _apply(self, made: Any, options: Mapping[str, Any], place: Place) -> None:
         """Give a recorded task the options of its decorator, and over them those of the call."""
@@ -278,7 +296,9 @@ def task(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     `if`, which Python keeps to itself, is `if_`.
 
     Arguments are made into what they are annotated with (structs,
-    dataclasses, models, dates, enums) and results into values of a flow.
+    dataclasses, models, dates, enums) and results into values of a flow,
+    which are held against the annotation: what does not fit fails with
+    `output.schema`.  `schema=…` checks something else, `schema=None` nothing.
     """
     if function is None:
         place = here()
