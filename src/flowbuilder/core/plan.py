@@ -22,24 +22,24 @@ the map's graph and the element's body.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
-if TYPE_CHECKING:
-    from flowbuilder.core.limits import Ask, BreakerPolicy, ConcurrencyPolicy, DebouncePolicy, RatePolicy
-    from flowbuilder.core.policies import (
-        CacheScope,
-        Durability,
-        Effect,
-        OnCrash,
-        Placement,
-        RetryPolicy,
-        RunWhen,
-    )
-    from flowbuilder.core.span import Span
-    from flowbuilder.core.triggers import Kind as TriggerKind
+import msgspec
+
+from flowbuilder.core.limits import Ask, BreakerPolicy, ConcurrencyPolicy, DebouncePolicy, RatePolicy
+from flowbuilder.core.policies import (
+    CacheScope,
+    Durability,
+    Effect,
+    OnCrash,
+    Placement,
+    RetryPolicy,
+    RunWhen,
+)
+from flowbuilder.core.span import Span
+from flowbuilder.core.triggers import Kind as TriggerKind
 
 CONTEXT: Final = 0
 PARENT: Final = 1
@@ -91,8 +91,7 @@ class Weight(NamedTuple):
     quick: bool
 
 
-@dataclasses.dataclass(slots=True, eq=False)
-class OnErrorPlan:
+class OnErrorPlan(msgspec.Struct, eq=False):
     """What runs instead of a task that failed with a kind among `on` (empty: any)."""
 
     on: tuple[str, ...]
@@ -100,8 +99,7 @@ class OnErrorPlan:
     graph: GraphPlan | None
 
 
-@dataclasses.dataclass(slots=True, eq=False)
-class SubFlowPlan:
+class SubFlowPlan(msgspec.Struct, eq=False):
     """A run of another flow: of `flow`, else of the one that `name` says."""
 
     flow: Any
@@ -114,8 +112,7 @@ class SubFlowPlan:
     """The path of `flow` starts at the root."""
 
 
-@dataclasses.dataclass(slots=True, eq=False)
-class LimitsPlan:
+class LimitsPlan(msgspec.Struct, eq=False):
     """What an attempt waits for before it begins.  Keys are functions of the task's scope."""
 
     own: str
@@ -131,8 +128,7 @@ class LimitsPlan:
     resources: Ask | None = None
 
 
-@dataclasses.dataclass(slots=True, eq=False)
-class LanesPlan:
+class LanesPlan(msgspec.Struct, eq=False):
     """How runs of a flow wait for each other.  Keys are functions of a scope that has nothing but its context."""
 
     concurrency: ConcurrencyPolicy | None = None
@@ -141,8 +137,7 @@ class LanesPlan:
     debounce_key: Function | None = None
 
 
-@dataclasses.dataclass(slots=True, eq=False)
-class WaitPlan:
+class WaitPlan(msgspec.Struct, eq=False):
     """What a task waits for; its parameters are the task's `value`."""
 
     signal: bool
@@ -153,8 +148,7 @@ class WaitPlan:
     key: Function | None = None
 
 
-@dataclasses.dataclass(slots=True, eq=False)
-class RepeatPlan:
+class RepeatPlan(msgspec.Struct, eq=False):
     """The rounds of a task; its functions are asked in the task's own scope, where `loop` is."""
 
     test: Function
@@ -166,8 +160,7 @@ class RepeatPlan:
     collect: Function | None = None
 
 
-@dataclasses.dataclass(slots=True, eq=False)
-class CachePlan:
+class CachePlan(msgspec.Struct, eq=False):
     """Under what key an output is kept, for how long and for whom."""
 
     key: Function
@@ -177,8 +170,7 @@ class CachePlan:
     """The task's, without indexes: what tells it from other tasks of the flow."""
 
 
-@dataclasses.dataclass(slots=True, eq=False)
-class TaskPlan:
+class TaskPlan(msgspec.Struct, eq=False):
     """A task, with everything decided that can be decided before a run."""
 
     id: str
@@ -248,8 +240,7 @@ class TaskPlan:
     limits: LimitsPlan | None = None
 
 
-@dataclasses.dataclass(slots=True, eq=False)
-class Region:
+class Region(msgspec.Struct, eq=False):
     """Pure tasks that become ready together and run as one function.
 
     `function` puts outputs and codes into the scope and returns the outputs.
@@ -272,8 +263,7 @@ class Region:
     until it is quick again: a machine that is busy makes anything slow once."""
 
 
-@dataclasses.dataclass(slots=True, eq=False)
-class GraphPlan:
+class GraphPlan(msgspec.Struct, eq=False):
     """A graph: its tasks by slot, and the units that run them."""
 
     tasks: tuple[TaskPlan, ...]
@@ -293,8 +283,7 @@ class GraphPlan:
         return len(self.tasks)
 
 
-@dataclasses.dataclass(slots=True, eq=False)
-class TriggerPlan:
+class TriggerPlan(msgspec.Struct, eq=False):
     """What starts runs of a flow by itself.
 
     Its functions take a scope that holds a context and nothing else.
@@ -314,8 +303,7 @@ class TriggerPlan:
     key: Function | None = None
 
 
-@dataclasses.dataclass(slots=True, eq=False, weakref_slot=True)
-class FlowPlan:
+class FlowPlan(msgspec.Struct, eq=False, weakref=True):
     """One version of a flow, ready to run."""
 
     name: str
@@ -355,10 +343,10 @@ class FlowPlan:
     """A task of it waits for signals, and is sensitive: they are encrypted by whoever sends them."""
     sealed: bool = False
     """All of it is, what a run returns too."""
-    folder: Path = dataclasses.field(default_factory=Path)
+    folder: Path = msgspec.field(default_factory=Path)
     """The flow file's folder: relative paths and `cwd` start there."""
     lanes: LanesPlan | None = None
-    queues: Mapping[str, Span] = dataclasses.field(default_factory=dict)
+    queues: Mapping[str, Span] = msgspec.field(default_factory=dict)
     """Queues that its tasks wait in, each with a place where it is named."""
     signals: frozenset[str] | None = frozenset()
     """The names of the signals that its tasks wait for; None where one is only known while a run goes on."""
@@ -367,7 +355,7 @@ class FlowPlan:
     namespace: str | None = None
     check_config: Callable[[Mapping[str, Any]], dict[str, Any]] | None = None
     """Returns the run's `config`, from what the profile gives; raises `InputError`; None where it has none."""
-    connections: Mapping[str, str | None] = dataclasses.field(default_factory=dict)
+    connections: Mapping[str, str | None] = msgspec.field(default_factory=dict)
     """The connections that it needs, and the type of each, where it says so."""
     workspaces: bool = False
     """Some group of it has a folder for its tasks."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import importlib
 import os
 from pathlib import Path
@@ -249,7 +248,7 @@ class Plans:
             return plan
         found = self._elsewhere.get((plan.content_hash, folder))
         if found is None:
-            elsewhere = dataclasses.replace(plan, folder=folder)
+            elsewhere = msgspec.structs.replace(plan, folder=folder)
             found = self._elsewhere.put((plan.content_hash, folder), elsewhere)
         return found
 
