@@ -110,6 +110,8 @@ class SubFlowPlan(msgspec.Struct, eq=False):
     key: Function | None
     fixed: bool = False
     """The path of `flow` starts at the root."""
+    hidden: tuple[str, ...] = ()
+    """Inputs that are given something sensitive: they are encrypted whatever the flow says of them."""
 
 
 class LimitsPlan(msgspec.Struct, eq=False):

@@ -20,7 +20,7 @@ from flowbuilder.core.plan import FlowPlan
 from flowbuilder.core.records import NULL
 from flowbuilder.core.rules import SUCCEEDED
 from flowbuilder.runtime.forked import FORK_FACT
-from flowbuilder.runtime.plans import SEALED
+from flowbuilder.runtime.plans import HIDDEN, SEALED
 from flowbuilder.runtime.recovered import replay
 from flowbuilder.runtime.start import Seed, Start
 from flowbuilder.runtime.taking_over import Asked, History, around, is_sensitive, take_over
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 MOST_NAMED: Final = 100
 """Tasks that a fork's row names."""
-_CARRIED: Final = ("trigger", "config", "profile", SEALED)
+_CARRIED: Final = ("trigger", "config", "profile", SEALED, HIDDEN)
 """What of `RunRow.about` goes over to the new run."""
 
 

@@ -41,6 +41,8 @@ FOLDER: Final = "folder"
 """In `RunRow.about`: where the run's flow lies, if its version was first seen elsewhere."""
 SEALED: Final = "sensitive"
 """In `RunRow.about`: all of the run is sensitive, as the task is that started it."""
+HIDDEN: Final = "sensitive_inputs"
+"""In `RunRow.about`: inputs that were given something sensitive, beside those that the flow says are so."""
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 """How a file in UTF-16 begins."""
 

@@ -21,7 +21,7 @@ from flowbuilder.runtime.admission import Admission
 from flowbuilder.runtime.context import Context
 from flowbuilder.runtime.events import RunEvent
 from flowbuilder.runtime.kept_plans import remember
-from flowbuilder.runtime.plans import FOLDER, SEALED, home_of
+from flowbuilder.runtime.plans import FOLDER, HIDDEN, SEALED, home_of
 from flowbuilder.runtime.scheduler import SLICE
 from flowbuilder.runtime.secrets import pick
 from flowbuilder.runtime.start import PLAIN, Start
@@ -229,6 +229,9 @@ class Runs:
         now = self._machine.clock.now()
         run_id = how.id or self._ids.make(now)
         about, home = how.about, self._homes.get(plan.content_hash)
+        hidden = plan.sensitive_inputs
+        if about is not None and HIDDEN in about:
+            hidden = hidden | set(about[HIDDEN])
         if home is not plan.folder and home != plan.folder:
             about = {**(about or {}), FOLDER: str(plan.folder)}
         row = RunRow(
@@ -237,7 +240,7 @@ class Runs:
             flow_hash=plan.content_hash,
             status="running",
             created_at=now,
-            inputs=values.encode(inputs) if not plan.sensitive_inputs else self._sealed(run_id, plan, inputs),
+            inputs=values.encode(inputs) if not hidden else self._sealed(run_id, hidden, inputs),
             key=how.key,
             priority=plan.priority if how.priority is None else how.priority,
             started_at=now,
@@ -250,8 +253,8 @@ class Runs:
             row.deadline_at = self._machine.deadlines.moment_for(plan, inputs, row)
         return row
 
-    def _sealed(self, run_id: str, plan: FlowPlan, inputs: dict[str, Any]) -> bytes:
-        return self._machine.sealing.seal_inputs(run_id, plan, inputs)
+    def _sealed(self, run_id: str, hidden: frozenset[str], inputs: dict[str, Any]) -> bytes:
+        return self._machine.sealing.seal_inputs(run_id, hidden, inputs)
 
     def enter(self, row: RunRow, plan: FlowPlan, inputs: dict[str, Any]) -> RunState:
         """Make the state of a run in memory; nothing of it has begun yet."""
@@ -266,8 +269,8 @@ class Runs:
         if plan.connections:
             hidden = self._machine.profiles.secrets_of(plan, context.profile)
             run.masker = Masker({**context.secrets, **hidden}) or None
-        if plan.sensitive_inputs:
-            self._machine.sealing.veil_inputs(run, plan, inputs)
+        if plan.sensitive_inputs or row.about is not None:
+            self._machine.sealing.veil_inputs(run, inputs)
         if plan.timeout is not None:
             stop = functools.partial(self._machine.cancellation.time_is_up, run)
             started = row.started_at or row.created_at

@@ -23,7 +23,7 @@ from flowbuilder.core.veil import Veil
 from flowbuilder.storage.blobs import names_in
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from flowbuilder.core.approvals import Voice
     from flowbuilder.core.failure import Error
@@ -132,15 +132,11 @@ class Sealing:
         """Return what opens the outputs of a run, by path."""
         return functools.partial(self.open, run_id)
 
-    def seal_inputs(self, run_id: str, plan: FlowPlan, inputs: dict[str, Any]) -> bytes:
-        """Return a run's inputs as its row keeps them."""
-        if not plan.sensitive_inputs:
-            return values.encode(inputs)
-        keys = self._encryption.keys(
-            f"flow '{plan.name}' has sensitive inputs, and there is no key to encrypt them"
-        )
+    def seal_inputs(self, run_id: str, hidden: Iterable[str], inputs: dict[str, Any]) -> bytes:
+        """Return a run's inputs as its row keeps them, those that are hidden sealed."""
+        keys = self._encryption.keys("inputs are sensitive, and there is no key to encrypt them")
         kept = dict(inputs)
-        for name in plan.sensitive_inputs:
+        for name in hidden:
             if name in kept:
                 encoded = values.encode(kept[name])
                 kept[name] = keys.seal(encoded, run_id, _input(name), self._names_in(encoded))
@@ -232,10 +228,11 @@ class Sealing:
             run.veil = Veil()
         run.veil.add(value)
 
-    def veil_inputs(self, run: RunState, plan: FlowPlan, inputs: Mapping[str, Any]) -> None:
-        """Have the texts in sensitive inputs masked."""
-        for name in plan.sensitive_inputs:
-            self.veil(run, inputs.get(name))
+    def veil_inputs(self, run: RunState, inputs: Mapping[str, Any]) -> None:
+        """Have the texts in the inputs masked that are sealed in the run's row."""
+        for name, kept in values.decode(run.row.inputs).items():
+            if type(kept) is Sealed:
+                self.veil(run, inputs.get(name))
 
 
 def as_kept(run: RunState, task: TaskPlan | None, error: Error) -> Error:

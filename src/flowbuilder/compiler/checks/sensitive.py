@@ -102,7 +102,7 @@ class _Look:
             if not (type(key) is Const and key.value in taken):
                 self.at(
                     value,
-                    f"the run that {where} starts keeps, as an input that is not sensitive,",
+                    f"the run that {where} starts is given, as an input that is not sensitive,",
                     seen,
                     undone,
                 )

@@ -315,11 +315,19 @@ class _FlowGenerator:
     def _sub_flow(self, work: ir.SubFlow, level: Level, line: int) -> SubFlowPlan:
         plan = SubFlowPlan(work.flow, None, _not_compiled, work.wait, None, work.fixed)
         self._set(plan, "inputs", work.inputs, level, line)
+        plan.hidden = self._hidden_inputs(work.inputs)
         if work.name is not None:
             self._set(plan, "name", work.name, level, line)
         if work.key is not None:
             self._set_key(plan, "key", work.key, level, line)
         return plan
+
+    def _hidden_inputs(self, inputs: Expr) -> tuple[str, ...]:
+        """Return the names of inputs that are given something sensitive, as far as the text tells."""
+        pairs = inputs.items if type(inputs) is Dict else ()
+        found = [str(key.value) for key, value in pairs if type(key) is Const and self._keys.hides(value)]
+        self._sensitive = self._sensitive or bool(found)
+        return tuple(found)
 
     def _on_error(self, on_error: ir.OnError, level: Level, path: str, line: int) -> OnErrorPlan:
         plan = OnErrorPlan(on=on_error.on, value=None, graph=None)
