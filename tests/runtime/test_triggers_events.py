@@ -324,3 +324,78 @@ async def test_what_a_trigger_refused_or_left_out_is_told_of_once_however_often_
 
     assert told.count(("refused", "refused")) == 1
     assert told.count(("skipped", "left")) == 1
+
+
+async def failed_with(engine: Engine, kind: str) -> list[RunRow]:
+    rows = await engine.runs(RunFilter(status=("failed",), limit=1000))
+    return [row for row in rows if row.result is not None and values.decode(row.result)["kind"] == kind]
+
+
+async def test_flows_that_start_each_other_without_end_are_warned_of_and_ended(
+    engine: Engine, clock: FakeClock, tmp_path: Path
+) -> None:
+    write(tmp_path, "a", "  - {flow: b}\n")
+    write(tmp_path, "b", "  - {flow: a, status: [succeeded, failed]}\n")
+    write(tmp_path, "c", "  - {flow: a, if: 'false'}\n")
+    told: list[str] = []
+    await engine.up(tmp_path, watch=False, on=lambda one: told.append(f"{one.what} {one.message}"))
+
+    await engine.start(tmp_path / "a.yaml")
+    await pass_time(engine, clock, 60)
+
+    (refused,) = await failed_with(engine, "trigger.chain")
+    count = len(await runs(engine, "a")) + len(await runs(engine, "b"))
+    assert count == 102  # the one that was started by hand, a hundred behind it, and the one that was refused
+    assert trigger_of(refused)["chain"] == 101
+    assert len([one for one in told if one.startswith("warning a → b → a: they start each other")]) == 1
+    assert len([one for one in told if one.startswith("refused")]) == 1
+
+
+async def test_a_chain_with_a_condition_goes_on_as_long_as_that_holds(
+    engine: Engine, clock: FakeClock, tmp_path: Path
+) -> None:
+    count = "inputs: {n: {type: integer, default: 0}}\n"
+    write(tmp_path, "a", "  - {flow: b, with: {n: '${{ trigger.run.inputs.n }}'}}\n", more=count)
+    more = (
+        "  - flow: a\n    if: trigger.run.inputs.n < 150\n    with: {n: '${{ trigger.run.inputs.n + 1 }}'}\n"
+    )
+    write(tmp_path, "b", more, more=count)
+    await engine.up(tmp_path, watch=False)
+
+    await engine.start(tmp_path / "a.yaml")
+    await pass_time(engine, clock, 60)
+
+    assert len(await runs(engine, "a")) == 151
+    assert await failed_with(engine, "trigger.chain") == []
+
+
+async def test_a_flow_that_emits_the_event_that_starts_it_is_ended(
+    engine: Engine, clock: FakeClock, tmp_path: Path
+) -> None:
+    write(tmp_path, "again", "  - {event: tick}\n", "  a: {type: emit, with: {event: tick}}\n")
+    await engine.up(tmp_path, watch=False)
+
+    await engine.emit("tick")
+    for _ in range(100):
+        await pass_time(engine, clock, 1)
+
+    (refused,) = await failed_with(engine, "trigger.chain")
+    assert trigger_of(refused)["chain"] == 101
+    assert len(await runs(engine, "again")) == 101
+
+
+async def test_links_that_lead_round_find_each_file_once(
+    engine: Engine, clock: FakeClock, tmp_path: Path
+) -> None:
+    write(tmp_path, "load", f"  - {{file: '{tmp_path}/in/**/*.csv', stable: 1s}}\n")
+    (tmp_path / "in" / "deep").mkdir(parents=True)
+    (tmp_path / "in" / "a.csv").touch()
+    (tmp_path / "in" / "deep" / "b.csv").touch()
+    for name in ("one", "two"):
+        (tmp_path / "in" / "deep" / name).symlink_to(tmp_path / "in")
+    await engine.up(tmp_path, watch=False)
+
+    await arrive(engine, clock)
+
+    found = await runs(engine, "load")
+    assert sorted(names(found)) == ["a.csv", "b.csv"]

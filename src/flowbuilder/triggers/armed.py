@@ -130,13 +130,27 @@ class Armed:
             return await self._refuse(machine, how, str(error), before)
         return Fired("started" if _is_new(machine, row, before) else "known", row)
 
-    async def _refuse(self, machine: Machine, how: Start, message: str, before: str) -> Fired:
+    async def refuse(
+        self, machine: Machine, seen: dict[str, Any], occasion: str, kind: str, message: str
+    ) -> Fired:
+        """Record a failed run in place of the one of an occasion; once, as `fire`.
+
+        Raises:
+            StoreError: nothing was recorded.
+        """
+        before = machine.runs.new_id(machine.clock.now())
+        how = Start(key=self.usual_key(occasion), labels=self.trigger.labels or None, about={"trigger": seen})
+        return await self._refuse(machine, how, message, before, kind)
+
+    async def _refuse(
+        self, machine: Machine, how: Start, message: str, before: str, kind: str = "input"
+    ) -> Fired:
         """Record a failed run, so that what went wrong is seen; once for each occasion."""
         event = (how.about or {})["trigger"].get("event")
         if event is not None and type(event["payload"]) is Sealed:
             message = MASK  # it may quote what came
         text = f"trigger '{self.trigger.name}': {message}"
-        row = await record_refused(machine, self.plan, how, "input", text)
+        row = await record_refused(machine, self.plan, how, kind, text)
         return Fired("refused" if _is_new(machine, row, before) else "known", row, text)
 
     def usual_key(self, occasion: str) -> str:

@@ -93,9 +93,16 @@ class Heard(Untimed):
                 if self.idle:
                     return
                 seen = self.armed.view("schedule", event=event.value())
-                fired = await self._service.fire(self.armed, seen, event.id)
-                self.count(fired)
+                fired = await self._service.fire_behind(self.armed, seen, event.id, _run_of(event))
+                if fired is not None:
+                    self.count(fired)
                 self.progress.number = event.number
                 self.note()
             if len(found) < PAGE:
                 return
+
+
+def _run_of(event: Event) -> str | None:
+    """Return the run whose task has emitted an event; None where it was somebody else."""
+    run_id, slash, _ = event.source.partition("/")
+    return run_id if slash else None

@@ -19,6 +19,7 @@ import msgspec
 
 from flowbuilder.core.errors import StoreError
 from flowbuilder.core.triggers import FileTrigger
+from flowbuilder.triggers.arrived import files_of
 from flowbuilder.triggers.state import ARRIVAL, each, fact, read
 from flowbuilder.triggers.untimed import Untimed
 from flowbuilder.triggers.watching import watch
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from flowbuilder.runtime.timers import Timer
     from flowbuilder.triggers.armed import Armed
+    from flowbuilder.triggers.arrived import Identity
     from flowbuilder.triggers.service import Triggers
     from flowbuilder.triggers.state import Progress
 
@@ -35,9 +37,6 @@ REMEMBERED: Final = 30 * 86400.0
 """Seconds for which a file is remembered that is no longer there: it may come back as it was."""
 AGAIN: Final = 2.0
 """Seconds until it is tried again where the store did not take a start."""
-
-Identity = tuple[int, int]
-"""A file's time of change in nanoseconds, and its size."""
 
 
 class Taken(msgspec.Struct):
@@ -201,20 +200,6 @@ def occasion_of(path: str, identity: Identity) -> str:
     """Return a file as a part of a run's key."""
     digest = hashlib.sha256(f"{path}\0{identity[0]}\0{identity[1]}".encode()).hexdigest()[:20]
     return f"{os.path.basename(path)[:60]}#{digest}"
-
-
-def files_of(pattern: str) -> dict[str, Identity]:
-    """Return the files of a pattern; those whose names are no texts are left out."""
-    found: dict[str, Identity] = {}
-    for path in glob.iglob(pattern, recursive=True):
-        try:
-            path.encode()
-            state = os.stat(path)
-        except (OSError, UnicodeEncodeError):
-            continue
-        if os.path.isfile(path):
-            found[path] = (state.st_mtime_ns, state.st_size)
-    return found
 
 
 def base_of(pattern: str) -> tuple[Path, bool]:

@@ -154,9 +154,10 @@ class Ends(Untimed):
             return
         if row.status in self._kind.status:
             seen = self.armed.view("schedule", run=ended_run(row))
-            fired = await self._service.fire(self.armed, seen, row.id)
-            self.count(fired)
-            if fired.row is None:  # nothing else would tell that it was seen to
+            fired = await self._service.fire_behind(self.armed, seen, row.id, row.id, row)
+            if fired is not None:
+                self.count(fired)
+            if fired is None or fired.row is None:  # nothing else would tell that it was seen to
                 self.progress.passed = [*self.progress.passed, row.id][-MOST_PASSED:]
             self.note()
         self._seen[row.id] = None

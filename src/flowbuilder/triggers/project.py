@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from flowbuilder.core.errors import FlowBuilderError, NotFound, ProfileError
 from flowbuilder.plugins.registry import of_project
+from flowbuilder.triggers.chains import MOST, loops_among
 from flowbuilder.triggers.flow_files import Broken, Language, Loaded, is_skipped
 from flowbuilder.triggers.folder import Folder
 from flowbuilder.triggers.happenings import Happening, What
@@ -85,6 +86,7 @@ class Project:
         self._lock = asyncio.Lock()
         self._plugins: ProjectPlugins | None = None
         self._plugins_version = 0
+        self._loops: set[tuple[str, ...]] = set()
         self._watching: list[asyncio.Task[None]] = []
         self._looking: asyncio.Task[Any] | None = None
         self._look_again = False
@@ -234,8 +236,21 @@ class Project:
                 if not any(loaded.path == path for loaded in changes.loaded):
                     name = next((n for n, one in self._folder.flows.items() if one.path == path), None)
                     self._say("reloaded", name, message=f"{self._folder.shown(path)} is as it was before")
+        self._tell_of_loops()
         if not self._watch:
             self.triggers.look_for_files()
+
+    def _tell_of_loops(self) -> None:
+        """Tell of flows that start each other without end, once; what they start is bounded (`chains`)."""
+        loops = set(loops_among(self.triggers.armed.values()))
+        for loop in sorted(loops - self._loops):
+            what = " → ".join((*loop, loop[0]))
+            self._say(
+                "warning",
+                message=f"{what}: they start each other whenever they end, and are ended after {MOST} runs in a row; "
+                "give one of their triggers an `if`",
+            )
+        self._loops = loops
 
     async def _look_at_plugins(self) -> bool:
         """Have the project's plug-ins loaded that have changed; whether flows are to be made anew with them."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from flowbuilder.triggers.armed import Armed, Fired
 from flowbuilder.triggers.asking import Asking
 from flowbuilder.triggers.background import Background
+from flowbuilder.triggers.chains import KIND, MOST, place_behind, why
 from flowbuilder.triggers.events import Heard
 from flowbuilder.triggers.files import Arrivals
 from flowbuilder.triggers.flows import LOOK_EVERY, Ends
@@ -24,7 +25,7 @@ from flowbuilder.triggers.telling import Telling
 from flowbuilder.triggers.timed import SET_BACK
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
     from flowbuilder.core.plan import FlowPlan
     from flowbuilder.runtime.machine import Machine
@@ -204,9 +205,26 @@ class Triggers:
         profile: str | None = None,
     ) -> Fired:
         """Start the run of an occasion, at most once, and tell of it; see `Armed.fire`."""
+        firing = armed.fire(self.machine, seen, occasion, conditional=conditional, profile=profile)
+        return await self._told(armed, firing)
+
+    async def fire_behind(
+        self, armed: Armed, seen: dict[str, Any], occasion: str, run_id: str | None, row: RunRow | None = None
+    ) -> Fired | None:
+        """Start the run of an occasion that another run has given; None where a chain of such has ended before."""
+        place = await place_behind(self.machine, armed, run_id, row)
+        if place > MOST + 1:
+            return None
+        seen = {**seen, "chain": place}
+        if place > MOST:
+            refusing = armed.refuse(self.machine, seen, occasion, KIND, why(place, armed))
+            return await self._told(armed, refusing)
+        return await self._told(armed, armed.fire(self.machine, seen, occasion))
+
+    async def _told(self, armed: Armed, firing: Coroutine[Any, Any, Fired]) -> Fired:
         self.firing += 1
         try:
-            fired = await armed.fire(self.machine, seen, occasion, conditional=conditional, profile=profile)
+            fired = await firing
             self.telling.tell_fired(armed, fired)
             return fired
         finally:

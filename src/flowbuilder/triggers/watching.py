@@ -12,6 +12,8 @@ _log = logging.getLogger("flowbuilder.triggers")
 
 LOOK_EVERY: Final = 2.0
 """Seconds between two looks where the system tells nothing."""
+THERE_AGAIN: Final = 0.5
+"""Seconds between two looks whether a folder has come."""
 ANYHOW: Final = 30.0
 """Seconds after which we look even so: some file systems tell of a part only."""
 GATHER_MS: Final = 100
@@ -36,24 +38,28 @@ async def watch(folder: Path, wanted: Wanted, changed: Callable[[], None], *, re
                 changed()
                 try:
                     await _told(folder, wanted, changed, recursive)
+                    changed()
                 except (ImportError, OSError, RuntimeError) as error:
                     _log.warning("%s is looked at every %g s: %s", folder, LOOK_EVERY, error)
                     await _now_and_then(LOOK_EVERY, changed)
-            await asyncio.sleep(LOOK_EVERY)  # the folder is not there, or no more, and may come
+            await asyncio.sleep(THERE_AGAIN)  # the folder is not there, or no more, and may come
     finally:
         anyhow.cancel()
 
 
 async def _told(folder: Path, wanted: Wanted, changed: Callable[[], None], recursive: bool) -> None:
+    """Call `changed` as the system tells of changes; returns when the folder itself is gone, or another."""
     from watchfiles import Change, awatch  # start-up time: only what stays up watches files
 
-    def accepted(_change: Change, path: str) -> bool:
-        return wanted(Path(path))
+    def accepted(change: Change, path: str) -> bool:
+        return (change is Change.deleted and path == str(folder)) or wanted(Path(path))
 
     watching = awatch(
         folder, watch_filter=accepted, debounce=GATHER_MS * 5, step=GATHER_MS, recursive=recursive
     )
-    async for _ in watching:
+    async for changes in watching:
+        if (Change.deleted, str(folder)) in changes:  # of one of the same name the system tells nothing
+            return
         changed()
 
 

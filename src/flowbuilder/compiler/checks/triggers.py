@@ -23,8 +23,8 @@ FIELDS: Final = {
     "cron": (*COMMON, "scheduled_at"),
     "every": (*COMMON, "scheduled_at"),
     "file": (*COMMON, "file"),
-    "event": (*COMMON, "event"),
-    "flow": (*COMMON, "run"),
+    "event": (*COMMON, "event", "chain"),
+    "flow": (*COMMON, "run", "chain"),
     "webhook": (*COMMON, "event"),
 }
 """What `trigger` has, by the kind of trigger."""
