@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from flowbuilder.cli.workspace import workspace_at
 from flowbuilder.core.errors import FlowBuilderError
+from flowbuilder.storage.place import is_url
 
 if TYPE_CHECKING:
     from flowbuilder.runtime.views import RunView
@@ -72,6 +73,8 @@ def program() -> str:
 
 def shown(path: str, lead: str = "") -> str:
     """Return a path relative to the current folder where it lies below it; `lead` goes before a bare name."""
+    if is_url(path):
+        return path
     near = os.path.relpath(path)
     if near.startswith(os.pardir):
         return os.path.abspath(path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any, Final
 
-from flowbuilder.plugins.kinds import BUILT_IN, GROUPS, Kind, Provided, problem_of
+from flowbuilder.plugins.kinds import GROUPS, Kind, Provided, problem_of
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -18,7 +18,7 @@ _loaded: Final[dict[tuple[Kind, str], Provided]] = {}
 
 def names(kind: Kind) -> list[str]:
     """Return the names that installed packages add of a kind, without loading them."""
-    return [name for name in _found(kind) if name not in BUILT_IN[kind]]
+    return list(_found(kind))
 
 
 def get(kind: Kind, name: str) -> Provided | None:

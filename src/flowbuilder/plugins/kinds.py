@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
@@ -86,9 +86,27 @@ class Provided(msgspec.Struct, frozen=True):
     """Why it cannot be used; empty where it can."""
 
 
+_task_types: Final[set[str]] = set()
+"""The names of those that come with the engine, as the catalogue has said."""
+
+
+def reserve_task_types(names: Iterable[str]) -> None:
+    """Let no plug-in have these names."""
+    _task_types.update(names)
+
+
+def comes_with_engine(kind: Kind, name: str) -> bool:
+    """Tell whether the engine itself has something under a name: then no plug-in can be it."""
+    return (
+        name in BUILT_IN[kind]
+        or (kind == "executors" and name in RESERVED)
+        or (kind == "tasks" and name in _task_types)
+    )
+
+
 def problem_of(kind: Kind, name: str, made: Any) -> str:
     """Return why an object is nothing of a kind, in words; empty if it is."""
-    if name in BUILT_IN[kind] or (kind == "executors" and name in RESERVED):
+    if comes_with_engine(kind, name):
         return f"the {TITLES[kind]} '{name}' comes with the engine and cannot be replaced"
     match kind:
         case "tasks":

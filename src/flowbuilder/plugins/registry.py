@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from flowbuilder.core.errors import FlowBuilderError
 from flowbuilder.plugins import installed
-from flowbuilder.plugins.kinds import BUILT_IN, FOLDER, TITLES, Kind, Provided
+from flowbuilder.plugins.kinds import BUILT_IN, FOLDER, TITLES, Kind, Provided, comes_with_engine
 from flowbuilder.plugins.project import find_project
 
 if TYPE_CHECKING:
@@ -44,6 +44,12 @@ class PluginBroken(FlowBuilderError):
 
 def provided(kind: Kind, folder: Path | None = None) -> dict[str, Provided]:
     """Return all that plug-ins add of a kind, by name, loaded; those that cannot be used say why."""
+    found = _claimed(kind, folder)
+    return {name: each for name, each in found.items() if not comes_with_engine(kind, name)}
+
+
+def _claimed(kind: Kind, folder: Path | None) -> dict[str, Provided]:
+    """Return what plug-ins add or would like to add: names of what comes with the engine among it."""
     found = {name: each for name in installed.names(kind) if (each := installed.get(kind, name)) is not None}
     if folder is not None and has_own(folder):
         found |= {each.name: each for each in of_project(folder).all() if each.kind == kind}
@@ -51,7 +57,12 @@ def provided(kind: Kind, folder: Path | None = None) -> dict[str, Provided]:
 
 
 def find(kind: Kind, name: str, folder: Path | None = None) -> Provided | None:
-    """Return what plug-ins add under a name, whether it can be used or not; None if there is no such thing."""
+    """Return what plug-ins add under a name, whether it can be used or not; None if there is no such thing.
+
+    What comes with the engine is none of theirs, whoever claims its name.
+    """
+    if comes_with_engine(kind, name):
+        return None
     if folder is not None and has_own(folder) and (own := of_project(folder).get(kind, name)) is not None:
         return own
     return installed.get(kind, name)
@@ -75,7 +86,7 @@ def everything(folder: Path | None = None) -> list[Provided]:
     """Return all there is, what comes with the engine first."""
     found = [Provided(kind, name, "flowbuilder") for kind, names in BUILT_IN.items() for name in names]
     for kind in BUILT_IN:
-        found += provided(kind, folder).values()
+        found += _claimed(kind, folder).values()
     return found
 
 

@@ -27,7 +27,7 @@ def make_store(place: str | Path, log_bytes: int = LOG_BYTES) -> Store:
         url = str(place)
         plugged = made("stores", scheme_of(url), getattr(place, "parent", None))
         if plugged is None:
-            known = ", ".join(f"{name}://" for name in provided("stores"))
+            known = ", ".join(f"{name}://" for name, each in provided("stores").items() if not each.why)
             raise NotFound(
                 "store",
                 url,

@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any, Final
 from flowbuilder.core.catalogue import TaskSpec
 from flowbuilder.core.errors import NotFound
 from flowbuilder.plugins import registry as plugins
-from flowbuilder.plugins.kinds import RESERVED
+from flowbuilder.plugins.kinds import RESERVED, reserve_task_types
 from flowbuilder.plugins.registry import PluginBroken
 from flowbuilder.tasks.catalogue import CATALOGUE
 
 if TYPE_CHECKING:
     from flowbuilder.tasks.api import Placed, TaskType
 
-__all__ = ["Catalogue", "PluginBroken", "catalogue", "forget", "is_built_in", "task_type"]
+__all__ = ["CATALOGUE", "Catalogue", "PluginBroken", "catalogue", "forget", "is_built_in", "task_type"]
 
 _BUILT_IN: Final = {
     "shell": "flowbuilder.tasks.shell:Shell",
@@ -40,6 +40,8 @@ _BUILT_IN: Final = {
     "emit": "flowbuilder.tasks.emit:Emit",
 }
 """Those of the catalogue that are called; the others the compiler and the runtime carry out themselves."""
+
+reserve_task_types(CATALOGUE)
 
 _loaded: Final[dict[str, Any]] = {}
 _loading: Final = threading.Lock()

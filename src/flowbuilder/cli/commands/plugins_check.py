@@ -33,15 +33,19 @@ COMMAND = Command(
 def run(arguments: argparse.Namespace) -> int:
     """Check, and print what was found."""
     from flowbuilder.plugins.registry import everything  # start-up time: help needs no plug-ins
+    from flowbuilder.tasks import registry  # noqa: F401 - says which task types come with the engine
 
-    there = {each.name: each for each in everything(Path.cwd()) if each.origin != "flowbuilder"}
+    there: dict[str, list[Provided]] = {}
+    for each in everything(Path.cwd()):
+        if each.origin != "flowbuilder":
+            there.setdefault(each.name, []).append(each)
     wanted = arguments.name or list(there)
     for name in wanted:
         if name not in there:
             raise NotFound("plug-in", name, "`flowbuilder plugins list` shows those there are")
-    found = {name: _problems(there[name]) for name in wanted}
+    found = {name: [what for each in there[name] for what in _problems(each)] for name in wanted}
     if arguments.json:
-        data(as_json({"plugins": [{"name": name, "problems": each} for name, each in found.items()]}))
+        data(as_json({"plugins": [{"name": name, "problems": problems} for name, problems in found.items()]}))
     else:
         for name, problems in found.items():
             data(f"{name}: {'fine' if not problems else ''}".rstrip())

@@ -33,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the list."""
     from flowbuilder.plugins.kinds import TITLES, Provided  # start-up time: help needs no plug-ins
     from flowbuilder.plugins.registry import everything
-    from flowbuilder.tasks.catalogue import CATALOGUE
+    from flowbuilder.tasks.registry import CATALOGUE
 
     found = [each for each in everything(Path.cwd()) if arguments.all or each.origin != "flowbuilder"]
     if arguments.all:
