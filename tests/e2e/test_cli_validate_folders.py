@@ -59,3 +59,33 @@ def test_a_folder_without_a_flow_says_what_a_flow_is(sums: Cli) -> None:
     assert checked.returncode != 0
     assert "key `flow`" in checked.stderr
     assert "Traceback" not in checked.stderr
+
+
+def test_flows_in_python_files_are_checked_all_of_them_at_their_lines(sums: Cli) -> None:
+    sums.flow(
+        """
+        from flowbuilder import flow, task
+
+        @task
+        def total(x: int) -> int:
+            return x
+
+        @flow
+        def fine(x: int):
+            return total(x)
+
+        @flow(tiemout="1h")
+        def wrong(x: int):
+            return total(x)
+        """,
+        "flows/sums.py",
+    )
+    sums.flow("raise SystemExit(9)", "flows/tool.py")
+
+    checked = sums("validate", "flows")
+    alone = sums("validate", "flows/sums.py")
+
+    assert (checked.returncode, alone.returncode) == (3, 3)
+    assert "4 files: 1 error" in checked.stderr
+    assert "flows/sums.py:12:7: FB201" in checked.stdout
+    assert alone.stdout == checked.stdout

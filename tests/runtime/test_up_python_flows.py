@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from flowbuilder import Engine
+from flowbuilder.cli.happenings import as_object, line_of
+from flowbuilder.cli.results import as_json
 from flowbuilder.core import values
 from flowbuilder.sdk.pyflows.sources import sources_of, uses_flow
 from flowbuilder.storage.api import RunFilter
@@ -208,6 +211,40 @@ def steps():
     assert "new too" in await folder.outputs("steps")
 
 
+async def test_a_run_in_flight_calls_functions_that_are_gone_from_the_file_meanwhile(folder: Folder) -> None:
+    text = """
+from flowbuilder import flow, sleep, task
+
+
+@task
+def before(word: str) -> str:
+    return "old " + word
+
+
+@flow(triggers=[{"every": "1h", "name": "t"}])
+def steps():
+    return before("word", needs=[sleep("15s")])
+"""
+    folder.write("flows.py", text)
+    await folder.up()
+    run = await folder.engine.get(await folder.project.trigger("steps/t"))
+
+    folder.write("flows.py", text.replace("before", "after").replace("old", "new"))
+    await folder.look()
+    new = await folder.engine.get(await folder.project.trigger("steps/t"))
+    await pass_time(folder.engine, folder.clock, 30)
+    folder.write("flows.py", text.replace("old", "old, as it is again,"))
+    await folder.look()
+    again = await folder.engine.get(await folder.project.trigger("steps/t"))
+    await pass_time(folder.engine, folder.clock, 30)
+
+    assert [(await one.result())["result"] for one in (run, new, again)] == [
+        "old word",
+        "new word",
+        "old, as it is again, word",
+    ]
+
+
 async def test_two_files_with_one_name_of_a_flow_are_told_apart_and_the_other_takes_over(
     folder: Folder,
 ) -> None:
@@ -293,3 +330,20 @@ def test_what_a_file_imports_is_read_and_not_run(tmp_path: Path) -> None:
         "pkg/sub/__init__.py",
         "pkg/sub/c.py",
     }
+
+
+async def test_a_file_whose_name_is_no_text_keeps_no_other_from_being_read(folder: Folder) -> None:
+    name = os.fsdecode(b"\xff.yaml")
+    try:
+        (folder.folder / name).write_text("flow: odd\ntasks: {a: {type: set, with: 1}}\n")
+    except OSError:
+        pytest.skip("this file system takes no such name")
+    folder.write("even.yaml", "flow: even\ntasks: {a: {type: set, with: 1}}\n")
+
+    await folder.up()
+
+    assert list(folder.project.flows) == ["even"]
+    assert list(folder.project.broken.values()) == ["its name is no text in UTF-8"]
+    told = next(one for one in folder.told if one.what == "broken")
+    line_of(told).encode()
+    as_json(as_object(told)).encode()

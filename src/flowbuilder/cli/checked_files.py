@@ -38,10 +38,19 @@ def is_of_tests(file: Path) -> bool:
 
 
 def _below(root: Path) -> Iterator[Path]:
-    """Yield flows and files of tests, in the order of their names; what else is YAML or JSON is none of ours."""
+    """Yield flows and files of tests, in the order of their names; what else lies there is none of ours."""
     for folder, folders, files in os.walk(root):
         folders[:] = sorted(name for name in folders if not is_skipped(name))
         for name in sorted(files):
             path = Path(folder, name)
-            if is_of_tests(path) or (is_candidate(name) and is_flow(path, path.read_bytes())):
+            if is_of_tests(path) or _holds_flows(path):
                 yield path
+
+
+def _holds_flows(path: Path) -> bool:
+    if path.suffix != ".py":
+        return is_candidate(path.name) and is_flow(path, path.read_bytes())
+    from flowbuilder.sdk.pyflows.files import PythonFiles  # start-up time: most folders have no Python
+
+    python = PythonFiles()
+    return python.is_candidate(path.name) and python.is_flow(path, path.read_bytes())

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from flowbuilder.cli import exits
 from flowbuilder.cli.commands.schedules_next import moment_of
+from flowbuilder.cli.flows import prepare
 from flowbuilder.cli.parsing import UsageError, nearest
 from flowbuilder.cli.profiles import named, profiles_of
 from flowbuilder.cli.results import MARKS, as_json, format_time
@@ -24,7 +25,7 @@ from flowbuilder.core.errors import NotFound
 from flowbuilder.runtime.plans import SUFFIXES
 from flowbuilder.sdk.backfill import Filled, backfill, moments_between, planned
 from flowbuilder.sdk.engine import Engine
-from flowbuilder.sdk.load import load
+from flowbuilder.sdk.load import is_python, load
 from flowbuilder.sdk.loop import run_loop
 from flowbuilder.triggers.armed import Armed
 from flowbuilder.triggers.occasions import calendar_of
@@ -64,7 +65,10 @@ def fill(arguments: argparse.Namespace) -> int:
 def _armed(arguments: argparse.Namespace) -> tuple[Workspace, Armed]:
     """Return the trigger that is meant: of a file, or of the flow with a name."""
     file = Path(arguments.flow)
-    if file.suffix in SUFFIXES or file.is_file():
+    if is_python(arguments.flow):
+        workspace, flow = prepare(file, arguments.store)
+        of_flow = [Armed(flow.plan, trigger, str(flow.path)) for trigger in flow.plan.triggers]
+    elif file.suffix in SUFFIXES or file.is_file():
         if not file.is_file():
             raise NotFound("file", str(file))
         workspace = workspace_at(file.parent, arguments.store)

@@ -170,7 +170,8 @@ def _problem(fields: list[str], why: str) -> str:
         try:
             CronSim(" ".join(alone), _NAIVE)
         except (CronSimError, ValueError):
-            return f"has '{field.lower()[:40]}' as {name}, which goes from {_RANGES[name]}"
+            hint = "; any is `*`" if field == "?" else ""
+            return f"has '{field.lower()[:40]}' as {name}, which goes from {_RANGES[name]}{hint}"
     if "Bad day-of-month" in why:
         return "never comes: no month has that day"
     return f"cannot be read: {why}"

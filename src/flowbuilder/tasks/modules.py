@@ -83,8 +83,8 @@ def _root_of(name: str, folder: Path) -> Path:
     return folder
 
 
-def import_again(name: str, folder: Path, files: Collection[str]) -> ModuleType:
-    """Import a module as it is now, with those of its parts that lie in `files`.
+def import_again(name: str, folder: Path, files: Collection[str]) -> tuple[ModuleType, dict[str, ModuleType]]:
+    """Import a module as it is now, with those of its parts that lie in `files`; returns the old ones too, by name.
 
     Whoever has an object of the old ones keeps it.  Where the import fails, all stays as it was.
 
@@ -107,7 +107,7 @@ def import_again(name: str, folder: Path, files: Collection[str]) -> ModuleType:
         for known, before in old.items():  # what it imports no longer, others may
             sys.modules.setdefault(known, before)
         _again[0] += 1
-        return module
+        return module, old
 
 
 def times_imported_again() -> int:

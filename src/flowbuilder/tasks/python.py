@@ -14,6 +14,7 @@ from flowbuilder.tasks.api import Work
 from flowbuilder.tasks.arrow import Opening, has_references, resolved
 from flowbuilder.tasks.modules import find_function, source_hash
 from flowbuilder.tasks.params import refuse
+from flowbuilder.tasks.pinned import PINNED, pinned_function
 from flowbuilder.tasks.specs.commands import PYTHON
 
 if TYPE_CHECKING:
@@ -85,7 +86,9 @@ class Python:
             found = _found.get((text, call.folder))
         except (TypeError, KeyError):
             raise TaskFailed("input", "'call' is missing: write 'module:function'") from None
-        if found is None:
+        if PINNED and (old := _as_it_was(text, call)) is not None:
+            found = old
+        elif found is None:
             found = self._first(text, call)
         elif found.look_at < time.monotonic():
             found.look(call)
@@ -133,6 +136,14 @@ class Python:
         found = _Found(function, text, source_hash(function))
         _found[text, folder] = found
         return found
+
+
+def _as_it_was(text: Any, call: Call) -> _Found | None:
+    """Return the function that a run of an older version goes on with."""
+    if call.plan is None or not isinstance(text, str):
+        return None
+    function = pinned_function(call.plan.content_hash, text)
+    return None if function is None else _Found(function, text, None)
 
 
 class _Unloaded:

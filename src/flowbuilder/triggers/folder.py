@@ -6,6 +6,7 @@ version; it never keeps the others from being read.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,6 +19,8 @@ from flowbuilder.triggers.flow_files import Broken, Language, Loaded, State, Tex
 
 if TYPE_CHECKING:
     from flowbuilder.runtime.plans import Plans
+
+_log = logging.getLogger("flowbuilder.triggers")
 
 _HEAD: Final = 1024 * 1024
 
@@ -162,7 +165,15 @@ class Folder:
         if (file != self.root and not language.is_flow(file, head)) or self._mentioning not in head:
             self._nothing[file] = state
             return []
-        read = language.read(file, self._plans)
+        try:
+            str(file).encode()
+            read = language.read(file, self._plans)
+        except UnicodeEncodeError:
+            read = [Broken(file, file, "its name is no text in UTF-8", states={str(file): state})]
+        except Exception as error:  # one file never keeps the others from being read
+            _log.exception("%s cannot be read", self.shown(file))
+            what = f"it cannot be read: {type(error).__name__}: {error}"
+            read = [Broken(file, file, what, states={str(file): state})]
         if not read:
             self._nothing[file] = state
         return read
@@ -190,4 +201,5 @@ class Folder:
     def shown(self, path: Path) -> str:
         """Return a path as people know it: from the folder on."""
         base = self.root.parent if self.root.is_file() else self.root
-        return str(path.relative_to(base)) if path.is_relative_to(base) else str(path)
+        found = str(path.relative_to(base)) if path.is_relative_to(base) else str(path)
+        return found.encode("utf-8", "backslashreplace").decode()  # a name that is no text is still to be shown

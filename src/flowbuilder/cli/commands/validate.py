@@ -12,7 +12,7 @@ from flowbuilder.cli.exits import DONE, WRONG_FILE
 from flowbuilder.cli.failures import report
 from flowbuilder.cli.results import as_json
 from flowbuilder.cli.terminal import data, say
-from flowbuilder.core.errors import FlowError, ProfileError
+from flowbuilder.core.errors import FlowError, NotFound, ProfileError
 
 if TYPE_CHECKING:
     import argparse
@@ -79,6 +79,8 @@ def _check(file: Path, profile: str | None, lacking: list[ProfileError]) -> Sequ
         return _check_tests(file)
     from flowbuilder.cli.flows import prepare  # start-up time: help needs no compiler
 
+    if file.suffix == ".py" and file.is_file():
+        return _check_python(file, profile, lacking)
     try:
         workspace, flow = prepare(file, None)
     except FlowError as error:
@@ -91,6 +93,38 @@ def _check(file: Path, profile: str | None, lacking: list[ProfileError]) -> Sequ
         except ProfileError as error:
             lacking.append(error)
     return flow.diagnostics
+
+
+def _check_python(file: Path, profile: str | None, lacking: list[ProfileError]) -> Sequence[Diagnostic]:
+    """Return what is wrong with the flows of a Python file: all of them."""
+    import contextlib
+    import sys
+
+    from flowbuilder.cli.profiles import check_profile  # start-up time: most flows are files of their own
+    from flowbuilder.cli.workspace import workspace_at
+    from flowbuilder.core.diagnostics import Diagnostic
+    from flowbuilder.core.span import Span
+    from flowbuilder.sdk.load import plans_for
+    from flowbuilder.sdk.pyflows.files import PythonFiles
+    from flowbuilder.triggers.flow_files import Broken, Loaded
+
+    workspace = workspace_at(file.parent, None)
+    found: list[Diagnostic] = []
+    with contextlib.redirect_stdout(sys.stderr):  # what the author's module prints is no data
+        read = PythonFiles().read(file.absolute(), plans_for(workspace.config.for_compiler()))
+    if not read:
+        raise NotFound("flow", str(file), "none of its functions has @flow")
+    for one in read:
+        if type(one) is Loaded:
+            found += one.warnings
+            if profile is not None:
+                try:
+                    check_profile(workspace, one.plan, profile)
+                except ProfileError as error:
+                    lacking.append(error)
+        elif type(one) is Broken:
+            found += one.diagnostics or (Diagnostic("FB296", one.message, Span(str(file), 1, 1, 1, 2)),)
+    return found
 
 
 def _check_tests(file: Path) -> Sequence[Diagnostic]:

@@ -23,6 +23,7 @@ from flowbuilder.compiler.lower.fields import (
 )
 from flowbuilder.compiler.lower.record import Key, Table, read_record
 from flowbuilder.compiler.nodes import Mapping, Node, Sequence
+from flowbuilder.core.durations import format_duration
 from flowbuilder.core.triggers import (
     KINDS,
     CronTrigger,
@@ -42,6 +43,9 @@ _NAME: Final = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
 _FLOW_NAME: Final = r"[a-z0-9][a-z0-9_-]{0,63}"
 _EVENT: Final = r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*"
 _STATUSES: Final = ("succeeded", "failed", "cancelled")
+_SOME_MONDAY: Final = 1_704_067_200.0
+_MOMENTS: Final = 100
+"""Moments among which the shortest distance is looked for."""
 _LEAST: Final = 0.1
 """Seconds between two runs of an interval."""
 _TIMING: Final = ("catch_up", "catch_up_window", "catch_up_most", "overlap", "jitter")
@@ -341,7 +345,7 @@ def _read_trigger(ctx: Context, node: Node, counts: dict[str, int]) -> ir.Trigge
 def _kind(ctx: Context, node: Mapping, kind: str, values: dict[str, Any]) -> Kind:
     match kind:
         case "cron":
-            return CronTrigger(values["cron"], _timing(ctx, node, values, None))
+            return CronTrigger(values["cron"], _timing(ctx, node, values, _distance(values)))
         case "every":
             anchor: dt.datetime | None = values.get("anchor")
             if anchor is not None and anchor.tzinfo is None:
@@ -359,10 +363,32 @@ def _kind(ctx: Context, node: Mapping, kind: str, values: dict[str, Any]) -> Kin
             return WebhookTrigger(values["webhook"], values.get("method", "POST"), values.get("secret"))
 
 
+def _distance(values: dict[str, Any]) -> float | None:
+    """Return the shortest time between two moments of a cron expression, as far as that matters: beside `jitter`."""
+    if "jitter" not in values:
+        return None
+    from flowbuilder.core.cron import Cron  # start-up time: most flows have no cron
+
+    cron, moment = Cron(values["cron"]), _SOME_MONDAY
+    shortest: float | None = None
+    for _ in range(_MOMENTS):
+        following = cron.after(moment)
+        if following is None:
+            break
+        if moment != _SOME_MONDAY:
+            shortest = following - moment if shortest is None else min(shortest, following - moment)
+        moment = following
+    return shortest
+
+
 def _timing(ctx: Context, node: Mapping, values: dict[str, Any], distance: float | None) -> Timing:
     jitter = values.get("jitter", 0.0)
     if distance is not None and jitter > distance:
-        ctx.error("FB210", "'jitter' is longer than the interval", node.pairs["jitter"][1])
+        ctx.error(
+            "FB210",
+            f"'jitter' is longer than the time between two moments, {format_duration(distance)}",
+            node.pairs["jitter"][1],
+        )
     catch_up = values.get("catch_up", "last")
     if "catch_up_most" in values and catch_up != "all":
         ctx.error(

@@ -21,10 +21,12 @@ from flowbuilder.sdk.pyflows.compiling import compile_built
 from flowbuilder.sdk.pyflows.finding import import_file, module_of
 from flowbuilder.sdk.pyflows.flows import Flow
 from flowbuilder.sdk.pyflows.sources import sources_of, uses_flow
+from flowbuilder.tasks.pinned import pin, unpin
 from flowbuilder.tasks.python import forget_functions
 from flowbuilder.triggers.flow_files import Broken, Loaded, State, state_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from types import ModuleType
     from typing import Any
 
@@ -41,6 +43,8 @@ class PythonFiles:
         """What was imported with a file, when that was last done or tried."""
         self._modules: dict[Path, tuple[dict[str, State | None], ModuleType]] = {}
         """What files were when they were imported last, and what came of it."""
+        self._versions: dict[Path, dict[Path, str]] = {}
+        """Of the flows of a file, by where they are: the versions that are in force."""
 
     def is_candidate(self, name: str) -> bool:
         """Tell whether a file of this name may hold a flow; tests of Python do not."""
@@ -55,28 +59,43 @@ class PythonFiles:
         files = sources_of(path, (module_of(path)[1], find_project(path.parent)))
         states = {file: state_of(file) for file in files}
         known = self._modules.get(path)
+        replaced: dict[str, ModuleType] = {}
         if known is not None and known[0] == states:
             module = known[1]
         else:
             try:
-                module = self._import(path, set(files))
+                module, replaced = self._import(path, set(files))
             except FlowError as error:
                 return [Broken(path, path, str(error), error.diagnostics, states)]
             except FlowBuilderError as error:
                 return [Broken(path, path, str(error), states=states)]
             self._modules[path] = (states, module)
-        return [self._flow(path, name, flow, plans, states) for name, flow in _flows_of(module, path)]
+        read = [self._flow(path, name, flow, plans, states) for name, flow in _flows_of(module, path)]
+        self._keep_for_runs(
+            path, {one.path: one.plan.content_hash for one in read if type(one) is Loaded}, replaced
+        )
+        return read
 
-    def _import(self, path: Path, files: set[str]) -> ModuleType:
+    def _keep_for_runs(self, path: Path, now: dict[Path, str], replaced: Mapping[str, ModuleType]) -> None:
+        """Let runs of versions that are in force no more go on with the functions that they began with."""
+        before = self._versions.get(path, {})
+        for place, version in before.items():
+            if replaced and now.get(place) != version:
+                pin(version, replaced)
+        for version in now.values():
+            unpin(version)
+        self._versions[path] = before | now
+
+    def _import(self, path: Path, files: set[str]) -> tuple[ModuleType, dict[str, ModuleType]]:
         before = self._before.get(path)
         # where this one fails, the next one may find parts of it imported
         self._before[path] = files | (before or set())
         for file in files:
             linecache.checkcache(file)
-        module = import_file(path, () if before is None else files | before)
+        found = import_file(path, () if before is None else files | before)
         self._before[path] = files
         forget_functions(files)
-        return module
+        return found
 
     def _flow(
         self, path: Path, name: str, flow: Flow[..., Any], plans: Plans, states: dict[str, State | None]

@@ -43,15 +43,16 @@ def _of_file(where: str) -> ModuleType:
     path = Path(os.path.abspath(where))
     if not path.is_file():
         raise NotFound("file", where, _near(path))
-    return import_file(path)
+    return import_file(path)[0]
 
 
-def import_file(path: Path, again: Collection[str] = ()) -> ModuleType:
+def import_file(path: Path, again: Collection[str] = ()) -> tuple[ModuleType, dict[str, ModuleType]]:
     """Return the module that a file is, in whatever package it lies.
 
     Args:
         path: the file, in full.
-        again: files that are to be read again where they were imported before.
+        again: files that are to be read again where they were imported before; then their old modules are
+            returned too, by name.
 
     Raises:
         NotFound: its name is none of a module.
@@ -63,7 +64,7 @@ def import_file(path: Path, again: Collection[str] = ()) -> ModuleType:
         raise NotFound("module", str(path), hint)
     main = sys.modules.get("__main__")
     if main is not None and os.path.abspath(getattr(main, "__file__", None) or "") == str(path):
-        return main
+        return main, {}
     return _imported(".".join(steps), folder, path, again)
 
 
@@ -84,12 +85,14 @@ def _of_name(where: str) -> ModuleType:
         sys.path.insert(0, str(here))
     if where in sys.modules:
         return sys.modules[where]
-    return _imported(where, here, None)
+    return _imported(where, here, None)[0]
 
 
-def _imported(name: str, folder: Path, path: Path | None, again: Collection[str] = ()) -> ModuleType:
+def _imported(
+    name: str, folder: Path, path: Path | None, again: Collection[str] = ()
+) -> tuple[ModuleType, dict[str, ModuleType]]:
     try:
-        return import_again(name, folder, again) if again else import_module(name, folder)
+        return import_again(name, folder, again) if again else (import_module(name, folder), {})
     except TaskFailed as failed:
         cause = failed.__cause__
         if cause is None:
