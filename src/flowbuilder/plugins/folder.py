@@ -26,7 +26,7 @@ import msgspec
 from flowbuilder.core.catalogue import TaskSpec
 from flowbuilder.plugins.from_source import from_source
 from flowbuilder.plugins.installed import instance_of
-from flowbuilder.plugins.kinds import FOLDER, GROUPS, Kind, Provided, problem_of
+from flowbuilder.plugins.kinds import FOLDER, GROUPS, MODULES, Kind, Provided, problem_of
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -172,7 +172,7 @@ class _Module:
         self._path = path
         self.origin = f"{folder.name}/{path.name}"
         digest = hashlib.sha256(str(folder).encode()).hexdigest()[:8]
-        self._name = f"flowbuilder_plugins_{digest}_{path.stem}"
+        self._name = f"{MODULES}{digest}_{path.stem}"
         self.signature: Signature = ()
         self.provided: list[Provided] = []
 

@@ -32,6 +32,9 @@ TITLES: Final[Mapping[Kind, str]] = MappingProxyType(
 )
 """What a thing of each kind is called."""
 
+MODULES: Final = "flowbuilder_plugins_"
+"""How the name of a module begins that was imported from a project's folder of plug-ins."""
+
 BUILT_IN: Final[Mapping[Kind, Mapping[str, str]]] = MappingProxyType(
     {
         "tasks": MappingProxyType({}),  # `tasks.registry` has them

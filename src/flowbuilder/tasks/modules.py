@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from flowbuilder.core.errors import TaskFailed
 from flowbuilder.plugins.from_source import from_source
+from flowbuilder.plugins.kinds import MODULES
+from flowbuilder.plugins.registry import of_project
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -56,6 +58,8 @@ def import_module(name: str, folder: Path) -> ModuleType:
     """
     top = name.partition(".")[0]
     folder = _root_of(name, folder)
+    if top.startswith(MODULES):  # a plug-in of the project, in a process that may not have it yet
+        of_project(folder).all()
     with _importing:
         try:
             if not _is_in(folder, top):

@@ -1,5 +1,6 @@
 """Plug-ins of a project: found in its `plugins` folder, loaded anew when they change, left out when broken."""
 
+import asyncio
 import json
 import os
 import threading
@@ -412,3 +413,42 @@ def test_who_asks_while_the_folder_is_read_for_the_first_time_waits(
         assert not done
         assert first.result(20) is not None
         assert second.result(20) is not None
+
+
+HEAVY = """
+import os
+
+from flowbuilder.core.catalogue import TaskSpec
+from flowbuilder.tasks.api import Work
+
+
+def crunch(n):
+    return {{"sum": sum(range(n)) + {more}, "pid": os.getpid()}}
+
+
+class Heavy:
+    spec = TaskSpec(name="heavy", summary="S.", params={{"type": "object"}}, output={{}}, effect="pure")
+
+    def work(self, call):
+        return Work(crunch, (call.params["n"],), {{}}, f"{{crunch.__module__}}:crunch", call)
+"""
+
+
+async def test_functions_of_a_plug_in_run_in_processes_too_and_are_the_new_ones_there(project: Path) -> None:
+    (project / "heavy.yaml").write_text(
+        "flow: heavy\ntasks:\n  here: {type: heavy, with: {n: 5}}\n"
+        "  there: {type: heavy, executor: process, with: {n: 5}}\n"
+        "  bounded: {type: heavy, timeout: 20s, with: {n: 5}}\n"
+        "outputs: {all: ['${{ tasks.here.output }}', '${{ tasks.there.output }}', '${{ tasks.bounded.output }}']}\n"
+    )
+    sums = []
+    async with Engine.in_memory() as engine:
+        for more in (0, 100):
+            write(project, HEAVY.format(more=more), "heavy.py")
+            await asyncio.sleep(LOOK_AGAIN)  # a worker looks for itself whether the file has changed
+            run = await engine.start(project / "heavy.yaml")
+            found = (await run.result())["all"]
+            assert found[0]["pid"] == os.getpid() != found[1]["pid"]
+            sums.append({one["sum"] for one in found})
+
+    assert sums == [{10}, {110}]
