@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from test_kills import Driver
+from killing import Driver, soak
 
 from flowbuilder import Reader
 from flowbuilder.core.errors import Conflict, FlowBuilderError, NotFound, RunEnded
@@ -98,7 +98,7 @@ def test_forty_kills_lose_and_repeat_nothing_of_what_is_waited_for(driver: Drive
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
 def test_a_thousand_kills_while_events_fly(driver: Driver, tmp_path: Path) -> None:
-    kill_again_and_again(driver, tmp_path, int(os.environ.get("SEED", time.time_ns())), SOAK_KILLS)
+    kill_again_and_again(driver, tmp_path, *soak(SOAK_KILLS))
 
 
 def kill_again_and_again(driver: Driver, tmp_path: Path, seed: int, least: int) -> None:
@@ -109,7 +109,7 @@ def kill_again_and_again(driver: Driver, tmp_path: Path, seed: int, least: int) 
     while kills < least:
         kills += one_batch(driver, tmp_path / f"{batch}.db", chance)
         batch += 1
-    print(f"{kills} kills over {batch} batches")
+        print(f"{kills} kills over {batch * RUNS} runs", flush=True)
 
 
 def one_batch(driver: Driver, store: Path, chance: random.Random) -> int:

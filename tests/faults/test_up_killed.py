@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from test_kills import Driver
+from killing import Driver, soak
 
 from flowbuilder import Reader
 from flowbuilder.core import values
@@ -122,7 +122,7 @@ def test_ten_kills_of_up_lose_no_occasion_and_repeat_none(ups: Driver, tmp_path:
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
 def test_hundreds_of_kills_of_up_at_ever_new_moments(ups: Driver, tmp_path: Path) -> None:
-    kill_again_and_again(ups, tmp_path, int(os.environ.get("SEED", time.time_ns())), SOAK_KILLS)
+    kill_again_and_again(ups, tmp_path, *soak(SOAK_KILLS))
 
 
 def kill_again_and_again(ups: Driver, folder: Path, seed: int, kills: int) -> None:
@@ -139,6 +139,8 @@ def kill_again_and_again(ups: Driver, folder: Path, seed: int, kills: int) -> No
         if number % 3 == 2:
             world.drop_a_file()  # one that comes while nothing is up
         world.look()
+        if number % 50 == 49:
+            print(f"{number + 1} kills over {len(world.runs())} runs", flush=True)
     last = time.time()
     pid = _up(ups, world)
     _until_all_is_seen_to(world, last)

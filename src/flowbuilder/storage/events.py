@@ -11,7 +11,7 @@ What is promised is spelled out in `testing.EventsContract`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -98,6 +98,18 @@ class Take(msgspec.Struct, frozen=True, gc=False):
 
 News = Emit | Subscribe | Unsubscribe | Take
 """Writes that have to do with events."""
+
+
+def held(news: Iterable[News]) -> list[Subscription]:
+    """Return the subscriptions of a group that hold at its end: what it gives up again is not among them."""
+    last: dict[tuple[str, str], Subscription] = {}
+    for item in news:
+        match item:
+            case Subscribe(subscription):
+                last[subscription.run_id, subscription.path] = subscription
+            case Unsubscribe(run_id, path):
+                last.pop((run_id, path), None)
+    return list(last.values())
 
 
 class EventFilter(msgspec.Struct, frozen=True):

@@ -76,6 +76,21 @@ class EventsContract(StoreUnderTest):
             assert [each.id for each in events.find(EventFilter(limit=2))] == ["1", "2"]
             assert events.find(EventFilter(names=("c",))) == []
 
+    def test_of_what_is_asked_for_and_given_up_in_one_group_the_last_word_holds(self) -> None:
+        with self.opened() as store:
+            id = self._waiting(store)
+            first, again = Subscribe(waiter(id, path="a")), Subscribe(waiter(id, path="b", after=7))
+            commit(
+                store,
+                first,
+                Unsubscribe(id, "a"),
+                Subscribe(waiter(id, path="b")),
+                Unsubscribe(id, "b"),
+                again,
+            )
+
+            assert [(each.path, each.after) for each in store.events().subscriptions()] == [("b", 7)]
+
     def test_an_id_is_emitted_once(self) -> None:
         with self.opened() as store:
             first = store.events().emit(event("same", payload=1))

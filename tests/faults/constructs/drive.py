@@ -1,9 +1,10 @@
 """An engine that drives runs of flows with every construct; made to be killed.
 
-As `kills/drive.py`: reads lines `store effects first count seed` and forks a
-child for each.  The child plays the world as well: it emits events, sends
-signals, decides approvals, pauses and resumes runs, each of which may be done
-twice without harm.
+As `kills/drive.py`: reads lines `store effects web first count seed` and forks
+a child for each, with the flows compiled already: so a kill finds runs at work.
+The child plays the world as well: it emits events, sends signals, decides
+approvals, pauses, resumes and cancels runs, each of which may be done twice
+without harm.
 """
 
 from __future__ import annotations
@@ -19,8 +20,12 @@ from flowbuilder import Engine, FlowBuilderError, load
 from flowbuilder.runtime.settings import read_settings
 from flowbuilder.storage.api import LIVE
 
-FLOWS = ("loops", "saga", "waits", "limits", "single")
+FLOWS = ("loops", "saga", "waits", "limits", "single", "undone", "halted", "once", "types", "rules")
 HERE = Path(__file__).parent
+SETTINGS = read_settings(
+    HERE, {"FLOWBUILDER_ENGINE__CRASHES": "1000", "FLOWBUILDER_ENGINE__LEAVE_AFTER": "20ms"}
+).config
+LOADED = [load(HERE / f"{name}.yaml", SETTINGS.for_compiler()) for name in FLOWS]
 
 
 def say(text: str) -> None:
@@ -28,19 +33,20 @@ def say(text: str) -> None:
     os.write(1, f"{text}\n".encode())
 
 
-async def drive(store: str, effects: str, first: int, count: int, chance: random.Random) -> None:
+async def drive(store: str, effects: str, web: str, first: int, count: int, chance: random.Random) -> None:
     """Start what has not been started, carry on the rest, be the world, wait for all."""
-    config = read_settings(
-        HERE, {"FLOWBUILDER_ENGINE__CRASHES": "1000", "FLOWBUILDER_ENGINE__LEAVE_AFTER": "20ms"}
-    )
-    flows = [load(HERE / f"{name}.yaml", config.config.for_compiler()) for name in FLOWS]
-    async with Engine(store, config.config) as engine:
+    async with Engine(store, SETTINGS) as engine:
 
         async def one(n: int) -> None:
-            run = await engine.start(flows[n % len(flows)], {"file": effects, "n": n}, key=f"k{n}")
+            flow, name = LOADED[n % len(FLOWS)], FLOWS[n % len(FLOWS)]
+            inputs = {"file": effects, "n": n, **({"web": web} if name == "types" else {})}
+            run = await engine.start(flow, inputs, key=f"k{n}")
             say(f"accepted k{n} {run.id}")
-            if FLOWS[n % len(FLOWS)] == "waits":
+            if name == "waits":
                 await world(engine, run.id, n)
+            elif name == "halted":
+                await asyncio.sleep(chance.uniform(0.0, 0.1))
+                await run.cancel("enough", undo=n // len(FLOWS) % 2 == 0)
             elif chance.random() < 0.3:
                 await halt(engine, run.id)
             await run.wait()
@@ -58,10 +64,11 @@ async def world(engine: Engine, run_id: str, n: int) -> None:
         with contextlib.suppress(FlowBuilderError):  # the run has ended already
             await engine.signal(run_id, "packed", {"part": part}, id=f"packed-{n}-{part}")
     while (await engine.row(run_id)).status in LIVE:
-        if any(asked.run_id == run_id for asked in await engine.approvals(run_id)):
-            with contextlib.suppress(FlowBuilderError):  # decided before the last crash
-                await engine.approve(run_id, "ada", {"more": 1000})
-            return
+        open = [asked for asked in await engine.approvals(run_id) if asked.run_id == run_id]
+        for asked in open:
+            for who in ("ada", "bob") if asked.task == "review" else ():
+                with contextlib.suppress(FlowBuilderError):  # decided before the last crash
+                    await engine.approve(run_id, who, {"more": 500}, task="review")
         await asyncio.sleep(0.005)
 
 
@@ -77,10 +84,10 @@ async def halt(engine: Engine, run_id: str) -> None:
 def main() -> None:
     """Serve rounds until standard input ends."""
     for line in sys.stdin:
-        store, effects, first, count, seed = line.split()
+        store, effects, web, first, count, seed = line.split()
         pid = os.fork()
         if not pid:
-            asyncio.run(drive(store, effects, int(first), int(count), random.Random(int(seed))))
+            asyncio.run(drive(store, effects, web, int(first), int(count), random.Random(int(seed))))
             os._exit(0)
         say(f"pid {pid}")
         os.waitpid(pid, 0)

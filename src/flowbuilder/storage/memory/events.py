@@ -21,6 +21,7 @@ from flowbuilder.storage.events import (
     Unsubscribe,
     asks_for,
     digest_at,
+    held,
     only,
 )
 
@@ -64,9 +65,8 @@ def apply(place: Place, news: Sequence[News]) -> bool:
                     wake = insert(place, event) or wake
             case Subscribe():
                 pass
-    for item in news:
-        if type(item) is Subscribe:
-            wake = _subscribe(place, item.subscription) or wake
+    for subscription in held(news):
+        wake = _subscribe(place, subscription) or wake
     return wake
 
 

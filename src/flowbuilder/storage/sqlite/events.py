@@ -19,12 +19,12 @@ from flowbuilder.storage.events import (
     Emit,
     Event,
     EventFilter,
-    Subscribe,
     Subscription,
     Take,
     Unsubscribe,
     asks_for,
     digest_at,
+    held,
 )
 from flowbuilder.storage.sqlite.query import all_rows, first_row, first_value
 from flowbuilder.storage.sqlite.runs import LIVE_SQL
@@ -128,9 +128,8 @@ def apply(cursor: apsw.Cursor, news: Sequence[News]) -> bool:
             event = item.event  # type: ignore[union-attr]
             if event.run_id is None or _live(cursor, event.run_id):
                 wake = insert(cursor, event) is not None or wake
-    for item in news:
-        if type(item) is Subscribe:
-            wake = _subscribe(cursor, item.subscription) or wake
+    for subscription in held(news):
+        wake = _subscribe(cursor, subscription) or wake
     return wake
 
 
