@@ -83,6 +83,8 @@ class Ledger:
         self.effects = effects
         self.accepted: dict[str, str] = {}
         self._ended: dict[str, int] = {}
+        self._reader: Reader | None = None
+        """Kept, as it has the plans of all flows by then."""
         effects.touch()
 
     def take(self, line: str) -> bool:
@@ -110,13 +112,18 @@ class Ledger:
         if not self.store.exists():
             assert not self.accepted
             return
-        with Reader(self.store) as reader:
-            for run_id in [id for key, id in self.accepted.items() if int(key[1:]) >= first]:
-                view = reader.show(run_id)
-                for path, task in {**view.tasks, **view.elements}.items():
-                    key = f"{run_id}/{path}"
-                    if task.duration is not None and key in counts:
-                        self._ended.setdefault(key, counts[key])
+        self._reader = self._reader or Reader(self.store)
+        for run_id in [id for key, id in self.accepted.items() if int(key[1:]) >= first]:
+            view = self._reader.show(run_id)
+            for path, task in {**view.tasks, **view.elements}.items():
+                key = f"{run_id}/{path}"
+                if task.duration is not None and key in counts:
+                    self._ended.setdefault(key, counts[key])
+
+    def close(self) -> None:
+        """Look no more."""
+        if self._reader is not None:
+            self._reader.close()
 
 
 @dataclasses.dataclass
@@ -141,12 +148,13 @@ class Killing:
         """Start runs and kill their engines until at least so many have died; all runs have ended then."""
         kills = first = told = 0
         began = time.monotonic()
-        while kills < least:
-            kills += self._batch(first)
-            first += self.runs
-            if kills >= told + 50 or kills >= least:
-                told = kills
-                print(f"{kills} kills over {first} runs in {time.monotonic() - began:.0f} s", flush=True)
+        with contextlib.closing(self.ledger):
+            while kills < least:
+                kills += self._batch(first)
+                first += self.runs
+                if kills >= told + 50 or kills >= least:
+                    told = kills
+                    print(f"{kills} kills over {first} runs in {time.monotonic() - began:.0f} s", flush=True)
 
     def _batch(self, first: int) -> int:
         """Kill engines over one batch of runs until one lives to their ends; return how many died."""

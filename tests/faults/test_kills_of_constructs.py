@@ -36,7 +36,7 @@ SEED = 20261126
 KILLS = 50
 SOAK_KILLS = 1000
 RUNS = 20
-ROUND = 0.6
+ROUND = 0.5
 """Seconds within which a process is killed, counted from its fork."""
 FOLDER = Path(__file__).parent / "constructs"
 FLOWS = ("loops", "saga", "waits", "limits", "single", "undone", "halted", "once", "types", "rules")
@@ -112,7 +112,10 @@ class World:
             settings = flows / "flowbuilder.toml"
             settings.write_text(settings.read_text().replace("port = 1", f'port = {post.port}\ntls = "none"'))
             driver = Driver(
-                flows / "drive.py", FLOWBUILDER_SECRET_TOKEN=TOKEN, FLOWBUILDER_ENCRYPTION_KEY="0a" * 32
+                flows / "drive.py",
+                FLOWBUILDER_SECRET_TOKEN=TOKEN,
+                FLOWBUILDER_ENCRYPTION_KEY="0a" * 32,
+                PYTHONWARNINGS="ignore:resource_tracker",  # of pools whose engine was killed
             )
             try:
                 yield driver
@@ -154,7 +157,7 @@ def kill_again_and_again(world: World, seed: int, least: int) -> None:
         nothing_is_stuck(ledger.store)
 
     with world.open() as driver:
-        Killing(driver, ledger, chance, RUNS, within=ROUND, longer=1 / 8, words=words, look=look).go_on(least)
+        Killing(driver, ledger, chance, RUNS, within=ROUND, longer=1 / 5, words=words, look=look).go_on(least)
     by_run: dict[str, list[str]] = {}
     for line in ledger.effects.read_text().split():
         run_id, _, name = line.partition("/")
