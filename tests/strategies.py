@@ -127,6 +127,13 @@ _CONSTANTS = {
     "list": ["[]", "[1, 2]", "[x * 2 for x in [1, 2, 3] if x > 1]"],
     "map": ["{'k': 1}", "{}"],
 }
+_SCHEMAS: dict[str, Any] = {
+    "int": {"type": "integer"},
+    "bool": {"type": "boolean"},
+    "text": {"type": "string"},
+    "list": {"type": "array"},
+    "map": {"type": "object"},
+}
 _COMPOUND: dict[str, list[Any]] = {
     "int": [
         lambda p: f"({p('int')} + {p('int')})",
@@ -182,16 +189,18 @@ _COMPOUND: dict[str, list[Any]] = {
 
 
 @st.composite
-def cases(draw: st.DrawFn, *, tasks: int = 8, effects: str | None = None) -> Case:
+def cases(draw: st.DrawFn, *, tasks: int = 8, effects: str | None = None, fails: bool = False) -> Case:
     """Draw a flow and inputs for it.
 
     Args:
         draw: hypothesis.
         tasks: the most tasks of its main graph.
         effects: the `call` of a Python function that takes `path` and `value`,
-            writes them down, and returns `value`; without it no task has an effect.
+            writes them down, and returns `value`, or fails with the kind `fails`;
+            without it no task has an effect.
+        fails: whether the last task of the main graph fails for certain.
     """
-    return _Drawing(draw, effects).case(tasks)
+    return _Drawing(draw, effects).case(tasks, fails=fails)
 
 
 class _Drawing:
@@ -201,8 +210,10 @@ class _Drawing:
         self._draw = draw
         self._effects = effects
         self._ids = 0
+        self._handlers = False
+        """Whether what is drawn follows the main graph: nothing of it is undone."""
 
-    def case(self, most: int) -> Case:
+    def case(self, most: int, *, fails: bool = False) -> Case:
         variables = self._vars()
         sight = Sight(vars=tuple((name, kind) for name, (kind, _) in variables.items()))
         main, kinds = self.graph(sight, most, 2)
@@ -210,6 +221,15 @@ class _Drawing:
         if variables:
             flow["vars"] = {name: text for name, (_, text) in variables.items()}
         flow["tasks"] = main
+        flow |= self._around()
+        if fails:
+            main["bad"] = {
+                "type": "fail",
+                "needs": list(main),
+                "run_when": "always",
+                "with": {"message": "no"},
+            }
+        self._handlers = True
         behind = dataclasses.replace(sight, tasks=tuple(kinds.items()))
         if self._one_in(3):
             flow["on_failure"], _ = self.graph(behind, 2, 0)
@@ -218,6 +238,19 @@ class _Drawing:
         if self._one_in(2):
             flow["outputs"] = {"total": self._marked("int", behind), "whole": self._marked("map", behind)}
         return Case(flow, self._inputs())
+
+    def _around(self) -> dict[str, Any]:
+        """Draw keys of a flow that change nothing of what a run comes to."""
+        keys: dict[str, Any] = {
+            "labels": {"of": "random"},
+            "deadline": "1000h",
+            "timeout": "900h",
+            "priority": 70,
+            "namespace": "tests",
+            "concurrency": {"limit": 1, "key": "${{ inputs.word }}"},
+            "debounce": {"wait": "1s", "key": "${{ inputs.word }}"},
+        }
+        return {key: keys[key] for key in keys if self._one_in(8)}
 
     def _inputs(self) -> dict[str, Any]:
         given = {name: schema["default"] for name, schema in INPUTS.items()}
@@ -261,16 +294,31 @@ class _Drawing:
         if self._one_in(4):
             task["if"] = self._condition(sight)
         mapped = self._one_in(7)
-        inner = dataclasses.replace(sight, item="int") if mapped else sight
+        inner = sight
+        if mapped:
+            inner = dataclasses.replace(sight, item="map" if self._one_in(4) else "int")
         if self._one_in(6):
             work, kind = self._rounds(id, inner, depth)
         else:
             work, kind = self._work(id, inner, depth)
         task |= work
+        if self._effects:
+            self._effectful(id, task)
         if self._one_in(10):
             task["cache"] = {"key": self._marked(self._draw(st.sampled_from(("int", "list", "text"))), inner)}
+        if task["type"] in ("set", "switch", "python") and kind in _SCHEMAS and self._one_in(10):
+            # not all of what is drawn with a kind is of it
+            task["schema"] = _SCHEMAS[kind] if self._one_in(3) else {}
+        if self._one_in(12):
+            task["sensitive"] = True
         if mapped:
-            task["for_each"] = self._marked("list", sight)
+            if inner.item == "map":
+                task["matrix"] = {
+                    "a": self._marked("list", sight),
+                    "b": [1, 2][: self._draw(st.integers(1, 2))],
+                }
+            else:
+                task["for_each"] = self._marked("list", sight)
             kind = "list" if kind == "int" else "other"
             if self._one_in(3):
                 task["tolerate"] = self._draw(st.sampled_from((0, 1, "50%", "100%")))
@@ -280,6 +328,30 @@ class _Drawing:
             one = not mapped and work["type"] != "group"
             task["on_error"], kind = self._on_error(inner, depth, kind, one=one)
         return task, kind
+
+    def _effectful(self, id: str, task: dict[str, Any]) -> None:
+        """Draw what holds of attempts, and how a task is undone."""
+        name = task["type"]
+        if name not in ("python", "group"):
+            return
+        if not self._handlers and self._one_in(2 if name == "python" else 4):
+            args: dict[str, Any] = {"path": f"{id}~undo", "value": "${{ output }}"}
+            if self._one_in(5):
+                args["fails"] = "boom"
+            task["undo"] = {"type": "python", "with": {"call": self._effects, "args": args}}
+        if self._one_in(4):
+            task["retry"] = {"attempts": 2, "delay": "1s", "jitter": "none"}
+        if name == "group":
+            return
+        limits: dict[str, Any] = {
+            "rate_limit": {"limit": 2, "per": "1s"},
+            "circuit_breaker": {"failures": 1000, "reset": "1s"},
+            "queue": "few",
+            "resources": {"cpu": 1},
+            "executor": "inline",
+            "priority": 90,
+        }
+        task |= {key: limits[key] for key in limits if self._one_in(8)}
 
     def _rounds(self, id: str, sight: Sight, depth: int) -> tuple[dict[str, Any], str]:
         """Draw a task in rounds: one whose state is a number, or any other."""
@@ -316,7 +388,8 @@ class _Drawing:
     def _work(self, id: str, sight: Sight, depth: int) -> tuple[dict[str, Any], str]:
         choices = ["set"] * 12 + ["switch", "switch", "log", "assert", "fail"]
         choices += ["group"] * 2 if depth else []
-        choices += ["effect"] * 3 if self._effects else []
+        choices += ["sleep", "answered", "asked"]
+        choices += ["effect"] * 4 + ["refused"] if self._effects else []
         match self._draw(st.sampled_from(choices)):
             case "set":
                 kind = self._draw(st.sampled_from(KINDS))
@@ -340,6 +413,23 @@ class _Drawing:
             case "effect":
                 args = {"path": id, "value": self._marked("int", sight)}
                 return {"type": "python", "with": {"call": self._effects, "args": args}}, "int"
+            case "refused":
+                args = {
+                    "path": id,
+                    "value": 0,
+                    "fails": self._draw(st.sampled_from(("boom", "timeout", "http.503"))),
+                }
+                return {"type": "python", "with": {"call": self._effects, "args": args}}, "other"
+            case "sleep":
+                return {"type": "sleep", "with": {"for": self._draw(st.sampled_from(("1s", "2h")))}}, "other"
+            case "asked":
+                how = self._draw(st.sampled_from(("fail", "reject")))
+                return {
+                    "type": "approval",
+                    "with": {"message": "?", "timeout": "1s", "on_timeout": how},
+                }, "other"
+            case "answered":
+                return self._answered(id, sight)
         tasks, kinds = self.graph(sight, 3, depth - 1)
         group: dict[str, Any] = {"type": "group", "tasks": tasks}
         if self._one_in(2):
@@ -347,6 +437,15 @@ class _Drawing:
             group["outputs"] = {"k": self._marked("int", seen)}
             return group, "map"
         return group, "other"
+
+    def _answered(self, id: str, sight: Sight) -> tuple[dict[str, Any], str]:
+        """Draw a group that emits an event and waits for it, or for one that never comes."""
+        event = f"{id}.said"
+        heard = event if not self._one_in(4) else f"{id}.never"
+        said = {"type": "emit", "with": {"event": event, "payload": self._marked("int", sight)}}
+        wait = {"type": "wait", "needs": [f"{id}s"], "with": {"event": heard, "timeout": "1s"}}
+        tasks = {f"{id}s": said, f"{id}w": wait}
+        return {"type": "group", "tasks": tasks, "outputs": {"k": f"${{{{ tasks.{id}w.output }}}}"}}, "map"
 
     def _on_error(self, sight: Sight, depth: int, kind: str, *, one: bool) -> tuple[Any, str]:
         """Draw what is done about a failure; `one` says that its kind is certain."""

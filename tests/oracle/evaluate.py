@@ -316,7 +316,13 @@ def _sorted(value: Any) -> list[Any]:
     return sorted(items)
 
 
+def _matrix(lists: Any) -> list[dict[str, Any]]:
+    rows = itertools.product(*map(_list, lists.values()))
+    return [dict(zip(lists, row, strict=True)) for row in rows]
+
+
 _FUNCTIONS: dict[str, Any] = {
+    "matrix": _matrix,
     "len": _len,
     "sum": _sum,
     "sorted": _sorted,

@@ -39,7 +39,18 @@ def _assert(params: Any) -> Any:
         raise Failure(params.get("kind", "assert"))
 
 
-EFFECTS: Mapping[str, Effect] = {"fail": _fail, "assert": _assert, "log": lambda params: None}
+def _log(params: Any) -> None:
+    if params["message"] is None:
+        raise Failure("input")
+
+
+DOUBTFUL = ("timeout", "http.timeout", "http.broken", "output.*")
+"""Kinds after which nobody knows whether something was done, of those that random flows fail with."""
+NEVER_RETRIED = ("expression.*", "input", "output.*", "cancelled", "approval.*")
+UNDO_ATTEMPTS = 3
+_SCHEMAS = {"integer": (int,), "boolean": (bool,), "string": (str,), "array": (list,), "object": (dict,)}
+
+EFFECTS: Mapping[str, Effect] = {"fail": _fail, "assert": _assert, "log": _log}
 """The task types that touch nothing outside."""
 
 
@@ -71,6 +82,20 @@ class Outcome:
     """By path; tasks inside maps are left out."""
     effects: list[tuple[str, Any]]
     """Calls of effects that are written down, by path of task, in any order."""
+    not_undone: list[str] = dataclasses.field(default_factory=list)
+    """The kinds of what could not be undone."""
+    ambiguous: bool = False
+    """Whether it hangs on which of several failures comes first."""
+
+
+@dataclasses.dataclass
+class Done:
+    """What has been done and can be undone."""
+
+    task: ir.Task
+    scope: Scope
+    output: Any
+    """None where it is in doubt."""
 
 
 def simulate(
@@ -140,12 +165,22 @@ class Interpreter:
         self.called: list[tuple[str, Any]] = []
         self.cache: dict[tuple[Any, str], Any] = {}
         """What was yielded, by task and key."""
+        self.done: list[Done] = []
+        """What is undone if the run fails, in the order in which it was done."""
+        self.events: list[tuple[str, Any]] = []
+        """Those that nobody has taken yet."""
+        self.not_undone: list[str] = []
+        self.failed_before: list[str] = []
+        """Undos that failed before a group was tried again; named only if the run fails."""
+        self.ambiguous = False
         self._vars = {var.name: var.value for var in flow.vars}
 
     def run(self) -> Outcome:
         """Run the main graph and the handlers, and evaluate the outputs."""
         scope = Scope(self, None)
         first = self.graph(self.flow.main, scope, "")
+        if first is not None:
+            self.undo(0)
         for graph, prefix in ((self.flow.on_failure, "on_failure:"), (self.flow.finally_, "finally:")):
             if graph is None:
                 continue
@@ -162,7 +197,25 @@ class Interpreter:
                 outputs = evaluate(self.flow.outputs, scope) if self.flow.outputs else {}
             except Failure as failure:
                 first = failure.kind
-        return Outcome("failed" if first else "succeeded", outputs, first, self.tasks, self.called)
+        if first is not None:  # `finally` or the outputs may be what failed
+            self.undo(0)
+        status = "failed" if first else "succeeded"
+        return Outcome(
+            status, outputs, first, self.tasks, self.called, self.not_undone, ambiguous=self.ambiguous
+        )
+
+    def undo(self, since: int, *, whole: bool = True) -> None:
+        """Undo what has been done since, the newest first; the whole run, or an attempt of a group."""
+        if whole:
+            self.not_undone += self.failed_before
+            self.failed_before = []
+        while len(self.done) > since:
+            one = self.done.pop()
+            assert one.task.undo is not None
+            scope = Scope(self, one.scope, {"output": one.output})
+            failed = self.graph(one.task.undo, scope, None)
+            if failed is not None:
+                (self.not_undone if whole else self.failed_before).append(failed)
 
     def var(self, id: str) -> Any:
         return evaluate(self._vars[id], Scope(self, None))
@@ -274,7 +327,7 @@ class Interpreter:
         """Do a task's work again and again."""
         repeat = task.repeat
         if repeat is None:
-            return self.work(task, scope, path, called)
+            return self.attempts(task, scope, path, called)
         state = evaluate(repeat.state, scope) if repeat.state is not None else None
         output, collected, index = None, [], 0
         while True:
@@ -287,7 +340,7 @@ class Interpreter:
                 self.tasks = {
                     known: one for known, one in self.tasks.items() if not known.startswith(path + ".")
                 }
-            output = self.work(task, inner, path, called)
+            output = self.attempts(task, inner, path, called)
             behind = Scope(self, inner, {"output": output})
             done = repeat.until and self.holds(repeat.test, behind)
             if repeat.collect is not None:
@@ -331,6 +384,36 @@ class Interpreter:
 
     # -- work --------------------------------------------------------------------
 
+    def attempts(self, task: ir.Task, scope: Scope, path: str | None, called: str | None) -> Any:
+        """Do a task's work, again as its policy says; what an attempt of a group has done is undone before."""
+        most = task.retry.policy.attempts if task.retry is not None else 1
+        in_doubt = False
+        for attempt in range(1, most + 1):
+            before = len(self.done)
+            try:
+                output = self.checked(task, scope, path, called)
+            except Failure as failure:
+                begun = type(task.work) is ir.Invoke and not kind_matches(failure.kind, ("expression.*",))
+                in_doubt = in_doubt or (begun and kind_matches(failure.kind, DOUBTFUL))
+                if attempt == most or kind_matches(failure.kind, NEVER_RETRIED):
+                    if in_doubt and task.undo is not None:
+                        self.done.append(Done(task, scope, None))
+                    raise
+                self.undo(before, whole=False)
+            else:
+                if task.undo is not None:
+                    self.done.append(Done(task, scope, output))
+                return output
+        raise AssertionError("a policy has one attempt at least")
+
+    def checked(self, task: ir.Task, scope: Scope, path: str | None, called: str | None) -> Any:
+        """Return what a task's work yields, if its schema allows that."""
+        output = self.work(task, scope, path, called)
+        wanted = _SCHEMAS.get((task.schema or {}).get("type", ""))
+        if wanted is not None and type(output) not in wanted:
+            raise Failure("output.schema")
+        return output
+
     def work(self, task: ir.Task, scope: Scope, path: str | None, called: str | None) -> Any:
         """Return what a task's work yields."""
         match task.work:
@@ -338,6 +421,9 @@ class Interpreter:
                 return evaluate(value, scope)
             case ir.Invoke(type=name, params=params, effect=effect):
                 given = evaluate(params, scope)
+                if name == "emit":
+                    self.events.append((given["event"], given["payload"]))
+                    return None
                 if effect != "pure":
                     self.called.append((called or task.id, given))
                 return self.effects[name](given)
@@ -345,10 +431,23 @@ class Interpreter:
                 inner = Scope(self, scope)
                 failed = self.graph(graph, inner, None if path is None else path + ".")
                 if failed is not None:
+                    kinds = {one.error for one in inner.tasks.values() if one.code == FAILED}
+                    never = {kind_matches(kind or "", NEVER_RETRIED) for kind in kinds}
+                    self.ambiguous = self.ambiguous or (task.retry is not None and len(never) > 1)
                     raise Failure(failed)
                 if outputs is not None:
                     return evaluate(outputs, inner)
                 return {id: outcome.output for id, outcome in self._in_file_order(graph, inner)}
+            case ir.Wait(params=params):
+                given = evaluate(params, scope)
+                found = next((event for event in self.events if event[0] == given["name"]), None)
+                if found is None:
+                    raise Failure("wait.timeout")
+                self.events.remove(found)
+                return found[1]
+            case ir.Approval(params=params):
+                rejects = evaluate(params, scope)["on_timeout"] == "reject"
+                raise Failure("approval.rejected" if rejects else "approval.timeout")
             case ir.Sleep(duration=duration, until=until):
                 evaluate(duration if duration is not None else until, scope)  # type: ignore[arg-type]
                 return None

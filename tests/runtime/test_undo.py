@@ -327,6 +327,28 @@ tasks:
     assert view.status == "cancelled"
 
 
+async def test_to_cancel_without_undoing_comes_too_late_when_undoing_has_begun_also_after_a_restart(
+    world: World, tmp_path: Path
+) -> None:
+    flow = load_text("""
+flow: t
+tasks:
+  a: {type: python, with: {call: act, args: {name: a}}, undo: {type: python, with: {call: act, args: {name: undo a}}}}
+  b: {type: python, needs: [a], with: {call: act, args: {name: b}}, undo: {type: python, with: {call: hold, args: {name: undo b}}}}
+  bad: {type: fail, needs: [b], with: {message: no}}
+""")
+    async with Engine(tmp_path / "store.db") as engine:
+        run = await engine.start(flow)
+        await world.begun("undo b")
+        assert await run.cancel("stop", undo=False)
+    world.let_go("undo b")
+    async with Engine(tmp_path / "store.db") as engine:
+        view = await (await engine.get(run.id)).wait(20)
+
+    assert world.calls == ["a", "b", "undo b", "undo b", "undo a"]
+    assert view.status == "cancelled"
+
+
 async def test_a_group_s_failed_attempt_is_undone_before_the_next(world: World) -> None:
     run = await run_flow("""
 flow: t
@@ -363,6 +385,46 @@ tasks:
 
     assert world.calls[4:] == ["undo each2 20", "undo b20 2", "undo each1 10", "undo b10 1"]
     assert run.status == "failed"
+
+
+async def test_a_group_that_failed_by_itself_is_not_undone_though_its_run_had_left_memory(
+    world: World,
+) -> None:
+    await run_flow("""
+flow: t
+tasks:
+  clean:
+    type: group
+    on_error: continue
+    tasks:
+      a: {type: python, with: {call: act, args: {name: a}}, undo: {type: python, with: {call: act, args: {name: undo a}}}}
+      nap: {type: sleep, needs: [a], with: {for: 2h}}
+      no: {type: fail, needs: [nap], with: {message: no}}
+    undo: {type: python, with: {call: act, args: {name: never}}}
+  bad: {type: fail, needs: [clean], run_when: all_done, with: {message: no}}
+""")
+
+    assert world.calls == ["a", "undo a"]
+
+
+async def test_a_group_whose_first_attempt_ran_out_of_time_stays_in_doubt_though_its_run_leaves_memory(
+    world: World,
+) -> None:
+    await run_flow("""
+flow: t
+tasks:
+  slow:
+    type: group
+    timeout: 3h
+    retry: {attempts: 2, delay: 1h}
+    tasks:
+      pick: {type: python, with: {call: fail, args: {name: pick, times: 1, value: 2}}, on_error: {value: 10}}
+      nap: {type: sleep, with: {for: "${{ hours(tasks.pick.output) }}"}}
+      no: {type: fail, needs: [nap], with: {message: no}}
+    undo: {type: python, with: {call: act, args: {name: "undo ${{ output is null }}"}}}
+""")
+
+    assert world.calls == ["pick", "pick", "undo true"]
 
 
 async def test_an_undo_may_be_a_group_or_a_map_itself(world: World) -> None:

@@ -29,6 +29,7 @@ class Cancellation:
             return False
         held = () if run.held is None else self._machine.pauses.lift(run)
         run.cancel = (kind, reason)
+        undo = undo or self._machine.undos.have_begun(run)  # from there on nothing stops it
         run.without_undo = not undo
         run.records.append(CancelAsked(self._machine.clock.now(), reason, kind, undo))
         self._machine.committer.touch(run)

@@ -95,6 +95,7 @@ class Recovered:
         "children",
         "clocks",
         "compacted",
+        "doubted",
         "ended",
         "got",
         "maps",
@@ -119,6 +120,8 @@ class Recovered:
         self.ended: dict[str, EndedTask] = {}
         self.armed: dict[str, int] = {}
         """Effects that may have begun and are not known to have failed, and where in the journal that stands."""
+        self.doubted: set[str] = set()
+        """Effects of which an attempt has failed, and it is not known what it did."""
         self.attempts: dict[str, records.AttemptFailed] = {}
         """The last failed attempt of tasks that were to be tried again."""
         self.began: dict[str, float] = {}
@@ -227,6 +230,8 @@ def replay(
                     found.starts[record.path] = record
                 case records.AttemptFailed():
                     found.attempts[record.path] = record
+                    if record.path in found.armed:
+                        found.doubted.add(record.path)
                     if record.started_at:
                         found.began[record.path] = record.started_at
                 case records.Readied():
@@ -276,6 +281,7 @@ def replay(
                     found.armed[record.path] = found.place
                 case records.Disarmed():
                     found.armed.pop(record.path, None)
+                    found.doubted.discard(record.path)
                 case records.RoundEnded():
                     _round_ended(found, record)
                 case records.Collected():

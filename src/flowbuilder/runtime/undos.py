@@ -86,7 +86,10 @@ class Undos:
         if execution.path in armed:
             return
         if run.recovered is not None and execution.path in run.recovered.armed:
-            armed[execution.path] = _DOUBTED  # it was in flight when its engine died
+            # what was in flight when its engine died; a group or a sub-flow is carried on where it was
+            again = execution.task.kind not in ("group", "flow")
+            doubted = again or execution.path in run.recovered.doubted
+            armed[execution.path] = _DOUBTED if doubted else _IN_FLIGHT
             return
         armed[execution.path] = _ARMED
         run.records.append(Armed(execution.path, self._now()))
@@ -130,6 +133,13 @@ class Undos:
     def wanted(run: RunState) -> bool:
         """Tell whether there may be something to undo of a run that does not succeed."""
         return run.plan.main.undoes and not run.without_undo and not (run.undo is not None and run.undo.done)
+
+    @staticmethod
+    def have_begun(run: RunState) -> bool:
+        """Tell whether what the run has done is being undone, or has been."""
+        if run.undo is not None and (run.undo.done or run.undo.then is not None):
+            return True
+        return run.recovered is not None and "undo" in run.recovered.phases
 
     def begin(self, run: RunState, then: Callable[[], None]) -> None:
         """Undo all that a run has done, one after the other, and call `then`."""
