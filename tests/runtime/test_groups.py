@@ -11,6 +11,29 @@ if TYPE_CHECKING:
     from world import World
 
 
+async def test_outputs_of_a_group_stand_in_the_order_of_the_file_whatever_is_fused() -> None:
+    run = await run_flow("""
+flow: t
+inputs: {n: {type: integer, default: 1}}
+tasks:
+  group:
+    type: group
+    tasks:
+      d: {type: switch, run_when: always, with: {cases: [{when: inputs.n > 0, value: "${{ inputs.n }}"}]}}
+      c: {type: set, with: "${{ inputs.n }}"}
+      b: {type: log, with: {message: x}}
+      a: {type: set, with: "${{ tasks.c.output + 1 }}"}
+  broken:
+    type: fail
+    with: {message: no}
+    on_error: {tasks: {z: {type: log, with: {message: x}}, y: {type: set, with: "${{ inputs.n }}"}}}
+  each: {for_each: "${{ tasks.group.output }}", type: set, with: "${{ item.key }}"}
+outputs: {names: "${{ tasks.each.output | values }}", rescued: "${{ tasks.broken.output | keys }}"}
+""")
+
+    assert run.outputs == {"names": ["d", "c", "b", "a"], "rescued": ["z", "y"]}
+
+
 async def test_its_output_is_what_outputs_says_else_its_tasks_by_id() -> None:
     run = await run_flow("""
 flow: t

@@ -278,6 +278,8 @@ class GraphPlan(msgspec.Struct, eq=False):
     """A fresh scope but for its mutable parts."""
     undoes: bool = False
     """Some task of it, or inside of one, can be undone."""
+    listed: tuple[TaskPlan, ...] = ()
+    """Its tasks in the order of the file, whatever passes made of that of their slots."""
 
     @property
     def size(self) -> int:

@@ -96,4 +96,4 @@ class Groups:
 
 def _outputs(frame: Frame) -> dict[str, Any]:
     """Return the outputs of a graph's tasks by id."""
-    return {task.id: frame.scope[HEADER + task.slot] for task in frame.plan.tasks}
+    return {task.id: frame.scope[HEADER + task.slot] for task in frame.plan.listed}

@@ -388,4 +388,4 @@ def status_by_id(frame: Frame | None) -> Mapping[str, str]:
     if frame is None:
         return {}
     codes = frame.scope[CODES]
-    return {task.id: STATUS[codes[task.slot]] for task in frame.plan.tasks}
+    return {task.id: STATUS[codes[task.slot]] for task in frame.plan.listed}

@@ -158,7 +158,7 @@ class _FlowGenerator:
             if id not in fused:
                 plan.unit = len(units)
                 units.append(plan)
-        return _wire(tuple(sorted(plans.values(), key=lambda plan: plan.slot)), units)
+        return _wire(tuple(plans.values()), units)
 
     def _region(
         self, fused: ir.Fused, tasks: Mapping[str, ir.Task], plans: Mapping[str, TaskPlan], level: Level
@@ -395,8 +395,9 @@ class _FlowGenerator:
         return mentions_secrets(expr, self._secret_vars)
 
 
-def _wire(tasks: tuple[TaskPlan, ...], units: list[TaskPlan | Region]) -> GraphPlan:
+def _wire(listed: tuple[TaskPlan, ...], units: list[TaskPlan | Region]) -> GraphPlan:
     """Count what leads into each unit, and note for each task what it leads to."""
+    tasks = tuple(sorted(listed, key=lambda task: task.slot))
     opens = [0] * len(units)
     waiting: list[list[int]] = [[] for _ in tasks]
     for task in tasks:
@@ -413,6 +414,7 @@ def _wire(tasks: tuple[TaskPlan, ...], units: list[TaskPlan | Region]) -> GraphP
         first=tuple(number for number, count in enumerate(opens) if not count),
         template=[None] * (HEADER + len(tasks)),
         undoes=any(task.undoes for task in tasks),
+        listed=listed,
     )
     in_order(graph)
     return graph
