@@ -61,6 +61,12 @@ async def drain(world: World, runs: Sequence[Run]) -> list[RunView]:
     return await ended
 
 
+async def in_queue(engine: Engine, run: Run, attempts: int) -> None:
+    """Wait until so many attempts of a run wait for their place."""
+    state = engine.core.machine.runs.live[run.id]
+    await until(lambda: sum(one.held is not None for one in state.executions) == attempts)
+
+
 async def test_no_more_run_at_once_than_there_are_places(two: Engine, world: World) -> None:
     runs = [await two.start(load_text(mail()), {"n": 5, "key": f"{n}"}) for n in range(3)]
     await until(lambda: len(world.calls) == 2)
@@ -146,7 +152,8 @@ async def test_who_is_cancelled_while_it_waits_leaves_the_queue(two: Engine, wor
     await until(lambda: len(world.calls) == 2)
     second = await two.start(load_text(mail("second")), {"n": 3})
     third = await two.start(load_text(mail("third")), {"n": 1})
-    await asyncio.sleep(0.02)
+    await in_queue(two, second, 3)
+    await in_queue(two, third, 1)
     await second.cancel("not needed")
     assert (await second.wait(20)).status == "cancelled"
 
@@ -158,7 +165,7 @@ async def test_a_paused_run_takes_no_place_until_it_goes_on(two: Engine, world: 
     first = await two.start(load_text(mail("first")), {"n": 2})
     await until(lambda: len(world.calls) == 2)
     second = await two.start(load_text(mail("second")), {"n": 1})
-    await asyncio.sleep(0.02)
+    await in_queue(two, second, 1)
     await two.core.machine.steering.pause(second.id)
     third = await two.start(load_text(mail("third")), {"n": 1})
 
@@ -243,8 +250,10 @@ async def test_places_of_a_dead_engine_are_free(tmp_path: Path, world: World) ->
 async def test_places_that_nobody_uses_are_given_back(tmp_path: Path, world: World) -> None:
     store = MemoryStore()
     async with Engine(":memory:", config(mail=QueueConfig(concurrency=2)), store=store, secrets={}) as engine:
-        await drain(world, [await engine.start(load_text(mail()), {"n": 4})])
+        run = await engine.start(load_text(mail()), {"n": 4})
+        await until(lambda: len(world.calls) == 2)
         assert store.facts().get("queue", "mail") is not None
+        await drain(world, [run])
         await until(lambda: store.facts().get("queue", "mail") is None)
 
 

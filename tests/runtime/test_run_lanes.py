@@ -225,13 +225,15 @@ async def test_queued_runs_outlive_their_engine(tmp_path: Path, world: World) ->
 
 
 async def test_engines_of_one_store_share_the_places(tmp_path: Path, world: World) -> None:
-    path, flow = tmp_path / "s.db", one()
-    async with Engine(path, Config(), secrets={}) as first, Engine(path, Config(), secrets={}) as second:
-        runs = [
-            *await start(first, flow, "a"),
-            *await start(second, flow, "b"),
-            *await start(first, flow, "c"),
-        ]
+    path, flow, clock = tmp_path / "s.db", one(), FakeClock()
+    async with (
+        Engine(path, Config(), clock=clock, secrets={}) as first,
+        Engine(path, Config(), clock=clock, secrets={}) as second,
+    ):
+        runs = []
+        for engine, name in ((first, "a"), (second, "b"), (first, "c")):
+            runs += await start(engine, flow, name)
+            clock.advance(1)  # two engines' ids of one millisecond have no order
         await let_all_go(world, runs)
 
     assert world.calls == ["a", "b", "c"]
@@ -240,13 +242,15 @@ async def test_engines_of_one_store_share_the_places(tmp_path: Path, world: Worl
 
 async def test_an_engine_that_adopts_nothing_begins_only_its_own(tmp_path: Path, world: World) -> None:
     """So `flowbuilder run` waits for its turn, and does not drive what other commands have left."""
-    path, flow = tmp_path / "s.db", one()
+    path, flow, clock = tmp_path / "s.db", one(), FakeClock()
     async with (
-        Engine(path, Config(), secrets={}, recover=False) as first,
-        Engine(path, Config(), secrets={}, recover=False) as second,
+        Engine(path, Config(), clock=clock, secrets={}, recover=False) as first,
+        Engine(path, Config(), clock=clock, secrets={}, recover=False) as second,
     ):
         (a,) = await start(first, flow, "a")
+        clock.advance(1)  # two engines' ids of one millisecond have no order
         (b,) = await start(second, flow, "b")
+        clock.advance(1)
         (c,) = await start(first, flow, "c")
         await let_all_go(world, [a])
         await until(lambda: "b" in world.calls)
