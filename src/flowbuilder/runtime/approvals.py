@@ -83,7 +83,7 @@ class Approvals:
             return
         self._keep(waiter)  # also where it is known: the run may be a copy of another
         if waiter.fresh:
-            self._machine.attempts.log(run, execution.path, "info", f"waits for a decision: {shown.message}")
+            self._machine.calls.log(run, execution.path, "info", f"waits for a decision: {shown.message}")
         waiting.open(waiter, f"an approval: {shown.message[:200]}")
 
     def _request(self, execution: Execution) -> tuple[Request, float | None]:
@@ -140,7 +140,7 @@ class Approvals:
             return
         refused = shown.refusal(voice) or self._misfit(waiter, voice)
         if refused is not None:
-            self._machine.attempts.log(
+            self._machine.calls.log(
                 run, path, "warning", f"the voice of {voice.by} was not counted: {refused}"
             )
             return
@@ -150,7 +150,7 @@ class Approvals:
         waiter.got.append(payload if run.masker is None else run.masker.value(payload))
         self._machine.waiting.take(waiter, event, keep=True)
         word = "approved" if voice.approve else "rejected"
-        self._machine.attempts.log(run, path, "info", f"{word} by {voice.by}", voice.shown())
+        self._machine.calls.log(run, path, "info", f"{word} by {voice.by}", voice.shown())
         if voice.approve:
             shown.voices = [*shown.voices, voice]
         if not voice.approve or len(shown.voices) >= shown.quorum:
@@ -257,7 +257,7 @@ class Approvals:
         self._machine.committer.touch(run)
         who = ", ".join(shown.assignees) if shown.assignees else "anybody"
         what = "reminder" if kind == "reminder" else "escalated"
-        self._machine.attempts.log(
+        self._machine.calls.log(
             run, execution.path, "warning", f"{what}: {shown.message} (waits for {who})", payload
         )
 

@@ -1,41 +1,31 @@
 """Carries out one task, or one element of a task: its attempts, their time limits, its end.
 
 An execution goes: parameters → (gate, if it is an effect) → attempt → its end.
-What becomes of one that fails is in `failures.py`.
+How a task type is called is in `calls.py`, what becomes of an attempt that is
+told to stop in `stops.py`, of one that fails in `failures.py`.
 """
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import math
 from typing import TYPE_CHECKING, Any, Final
 
 from flowbuilder.core import values
 from flowbuilder.core.errors import ExpressionError, OutputError
-from flowbuilder.core.failure import writable
-from flowbuilder.core.masking import MASK
-from flowbuilder.core.plan import CONTEXT, UNSET, TaskPlan
+from flowbuilder.core.plan import CONTEXT, UNSET
 from flowbuilder.core.records import AttemptStarted, ClockStarted
-from flowbuilder.core.rules import CANCELLED, SUCCEEDED
-from flowbuilder.core.urgency import NORMAL, Urgency
-from flowbuilder.runtime.events import TaskEvent
+from flowbuilder.core.rules import SUCCEEDED
+from flowbuilder.runtime.stops import DEADLINE, TIMEOUT
 from flowbuilder.runtime.waiter import Waiter
-from flowbuilder.storage.api import Log
-from flowbuilder.tasks.api import Call
-from flowbuilder.tasks.registry import is_built_in, task_type
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    import asyncio
 
     from flowbuilder.core.failure import Error
     from flowbuilder.runtime.machine import Machine
     from flowbuilder.runtime.state import Execution, RunState
-    from flowbuilder.tasks.api import Placed, TaskType
 
-TIMEOUT: Final = "its timeout"
-DEADLINE: Final = "its deadline"
-"""Why an execution is stopped by its own time limits; all else comes from around it and cancels it."""
 FOR_TASKS: Final = math.inf
 """What an execution waits for that has a graph inside it."""
 _SCALARS = frozenset({str, bool, type(None), int, float})
@@ -50,15 +40,7 @@ class Attempts:
         self._loop = machine.loop
         self._now = machine.clock.now
         self._timers = machine.timers
-        self._placer = machine.placer
-        self._bus = machine.bus
-        self._services = machine.services
         self._most_bytes = machine.config.limits.output_bytes
-        self._types: dict[str, Any] = {}
-
-    def teach(self, name: str, type: TaskType | Placed) -> None:
-        """Call this for tasks of a type, in place of what is registered for it."""
-        self._types[name] = (type, hasattr(type, "work"))
 
     # -- beginning -----------------------------------------------------------------
 
@@ -72,7 +54,9 @@ class Attempts:
         task = execution.task
         if task.deadline is not None:
             at = self.clock_started(execution) + task.deadline
-            execution.deadline = self._timers.at(at, functools.partial(self.stop, execution, DEADLINE))
+            execution.deadline = self._timers.at(
+                at, functools.partial(self._machine.stops.stop, execution, DEADLINE)
+            )
         if task.cache is not None and self._machine.caches.begin(execution):
             return
         if run.recovered is None and task.repeat is None:  # hot: benchmarks/calls.py
@@ -108,7 +92,9 @@ class Attempts:
         timeout = execution.task.timeout
         if timeout is not None:
             at = self.clock_started(execution) + timeout
-            execution.timer = self._timers.at(at, functools.partial(self.stop, execution, TIMEOUT))
+            execution.timer = self._timers.at(
+                at, functools.partial(self._machine.stops.stop, execution, TIMEOUT)
+            )
 
     def was_rescued(self, execution: Execution, run: RunState) -> bool:
         """Go on with what the journal says is done instead of the task; False if nothing is."""
@@ -163,7 +149,7 @@ class Attempts:
         match task.kind:
             case "invoke":
                 if task.effect != "write":
-                    self.launch(execution)
+                    machine.calls.launch(execution)
                     return
                 if task.on_crash == "fail":
                     record = AttemptStarted(execution.path, execution.attempt, self._now())
@@ -172,7 +158,7 @@ class Attempts:
                 if task.undo is not None:
                     machine.undos.arm(execution)
                 if machine.committer.gate(execution):
-                    self.launch(execution)
+                    machine.calls.launch(execution)
             case "compute":
                 self.complete(execution, execution.params)
             case "sleep":
@@ -185,7 +171,7 @@ class Attempts:
                 if task.undo is not None:
                     machine.undos.arm(execution)
                 if machine.committer.gate(execution):
-                    self.launch(execution)
+                    machine.calls.launch(execution)
             case "group":
                 machine.groups.begin(execution)
 
@@ -201,120 +187,9 @@ class Attempts:
             self._scheduler.stand(run, execution.task, execution.frame.prefix + execution.task.id)
         context.stand(f"{run.id}/{execution.path}", context.moment)
 
-    def launch(self, execution: Execution) -> None:
-        """Call the task type: at once where that cannot take long, else as an asyncio task."""
-        run = execution.frame.run
-        if execution.ended or run.lost or self._machine.stopping:
-            return  # an engine that stops leaves it to the next one
-        if execution.handle is not None:
-            return  # its time was up at the gate, and something else is done instead
-        if run.held is not None:
-            run.held.append(functools.partial(self.launch, execution))
-            return
-        if execution.frame.frozen is not None:
-            self.cancelled(execution, execution.frame.frozen)
-            return
-        task = execution.task
-        if task.undo is not None:
-            self._machine.undos.launched(execution)
-        if task.kind == "flow":
-            self._machine.sub_flows.begin(execution)
-            return
-        if self._bus.active:
-            event = TaskEvent(run.id, execution.path, "running", self._now(), execution.attempt)
-            self._bus.emit(event)
-        try:
-            type, placed = self._types.get(task.type) or self._load(task.type, run.plan.folder)
-            call = self._call(execution, run, task)
-            if placed:
-                work = type.work(call)
-                executor = task.executor
-                coroutine = self._placer.known_async(work) if executor != "process" else None
-                if coroutine is None and task.timeout is None and executor in ("auto", "inline"):
-                    placer = self._placer
-                    if executor == "auto":
-                        done, value = placer.try_inline(work, known_quick=task.quick)
-                    else:
-                        done, value = placer.call_inline(work)
-                    if done:
-                        self.complete(execution, value)
-                        return
-                if coroutine is None:
-                    call.urgency = Urgency(run.row.priority, task.priority, task.remaining)
-                    coroutine = self._placer.place(work, executor=executor, timeout=task.timeout, call=call)
-            else:
-                call.urgency = Urgency(run.row.priority, task.priority, task.remaining)
-                coroutine = type.run(call)
-        except Exception as error:
-            self._machine.failures.take_in(execution, error)
-            return
-        handle = self._loop.create_task(coroutine)
-        execution.handle = handle
-        handle.add_done_callback(functools.partial(self._returned, execution))
-        if task.timeout is not None:
-            at = self._now() + task.timeout
-            execution.timer = self._timers.at(at, functools.partial(self.stop, execution, TIMEOUT))
-
-    def _load(self, name: str, folder: Path) -> tuple[Any, bool]:
-        """Return a task type, and whether the engine places its work; those of plug-ins may change meanwhile."""
-        type = task_type(name, folder)
-        found = (type, hasattr(type, "work"))
-        if is_built_in(name):
-            self._types[name] = found
-        return found
-
-    def _call(self, execution: Execution, run: RunState, task: TaskPlan) -> Call:
-        """Make what the task type is given.
-
-        Raises:
-            ExpressionError: if `env` or `idempotency_key` cannot be evaluated.
-        """
-        params = execution.params
-        if type(params) not in _SCALARS:
-            params = values.copy(params)
-        env = run.plan.env
-        if task.env is not None:
-            env = {**env, **task.env(execution.scope)}
-        key = f"{run.id}/{execution.path}"
-        if task.idempotency_key is not None:
-            key = str(task.idempotency_key(execution.scope))
-        return Call(
-            params,
-            run.id,
-            execution.path,
-            execution.attempt,
-            key,
-            run.plan.folder,
-            env,
-            tuple(run.context.secrets.values()) if run.masker is not None else (),
-            functools.partial(self.log if not task.sensitive else self._log_hidden, run, execution.path),
-            self._services,
-            None if task.timeout is None else self._machine.clock.monotonic() + task.timeout,
-            NORMAL,
-            run.plan,
-            run.context.profile,
-            task.sensitive,
-            self._machine.workspaces.of(execution) if run.plan.workspaces else None,
-        )
-
-    def log(self, run: RunState, path: str, level: str, message: str, data: Any = None) -> None:
-        """Keep a line that a task wrote; called on the loop or on a thread."""
-        if run.masker is not None:
-            message = run.masker.text(message)
-            data = run.masker.value(data)
-        if run.veil is not None:
-            message = run.veil.text(message)
-            data = run.veil.value(data)
-        encoded = None if data is None else values.encode(values.plain_or_text(data))
-        self._machine.store.submit(Log(run.id, path, self._now(), level, writable(message), encoded))
-
-    def _log_hidden(self, run: RunState, path: str, level: str, message: str, data: Any = None) -> None:
-        """Keep that a sensitive task wrote a line, and not what."""
-        self.log(run, path, level, MASK)
-
     # -- ending --------------------------------------------------------------------
 
-    def _returned(self, execution: Execution, handle: asyncio.Task[Any]) -> None:
+    def returned(self, execution: Execution, handle: asyncio.Task[Any]) -> None:
         """Take in how an attempt's asyncio task ended."""
         run = execution.frame.run
         if execution.ended or execution.handle is not handle or run.lost:
@@ -327,12 +202,12 @@ class Attempts:
                 execution.timer.cancel()
                 execution.timer = None
             if handle.cancelled():
-                self.stopped(execution)
+                self._machine.stops.stopped(execution)
             elif (error := handle.exception()) is None:
                 execution.stopped = None  # it was told to stop a moment too late
                 self.complete(execution, handle.result())
             elif execution.stopped is not None:
-                self.stopped(execution)
+                self._machine.stops.stopped(execution)
             else:
                 self._machine.failures.take_in(execution, error)
         except Exception as fault:
@@ -465,52 +340,6 @@ class Attempts:
             execution.parked = False
             execution.frame.run.parked -= 1
 
-    # -- stopping ----------------------------------------------------------------------
-
-    def stop(self, execution: Execution, why: str) -> None:
-        """Tell an execution to stop: by `TIMEOUT` of an attempt, `DEADLINE` of all, or a kind of cancel."""
-        if execution.ended or (why in (TIMEOUT, DEADLINE) and self._machine.pauses.stands_still(execution)):
-            return
-        execution.stopped = execution.stopped if execution.stopped not in (None, TIMEOUT) else why
-        match execution.handle:
-            case asyncio.Task() as handle:
-                if execution.task.kind != "flow":  # a child that may have started is stopped when it has
-                    handle.cancel()
-            case str():
-                self._machine.sub_flows.stop(execution)
-            case Waiter() as waiter:
-                self._machine.waiting.close(waiter)
-                execution.handle = None
-                self.unpark(execution)
-                self.stopped(execution)
-                self._scheduler.pump(execution.frame.run)
-            case None:
-                self.stopped(execution)
-                self._scheduler.pump(execution.frame.run)
-            case frame:
-                self._machine.cancellation.freeze(frame, "timeout" if why in (TIMEOUT, DEADLINE) else why)
-
-    def stopped(self, execution: Execution) -> None:
-        """Take in that an attempt that was told to stop has ended."""
-        why, execution.stopped = execution.stopped, None
-        task = execution.task
-        if why is None:
-            # cancelled by itself or by a library below: an attempt that failed like any other
-            self._machine.failures.fail(execution, "cancelled", "the task cancelled itself")
-        elif why == TIMEOUT:
-            self._machine.failures.fail(execution, "timeout", f"no end within {task.timeout:g} s")
-        elif why == DEADLINE:
-            message = f"no end within the deadline of {task.deadline:g} s"
-            self._machine.failures.fail(execution, "timeout", message, retry=False)
-        else:
-            self.cancelled(execution, why)
-
-    def cancelled(self, execution: Execution, why: str) -> None:
-        """End an execution that its run no longer wants."""
-        if execution.task.undo is not None:
-            self._machine.undos.cancelled(execution)
-        self.end(execution, CANCELLED, None, None, None, why)
-
     def body_ended(self, execution: Execution, error: Error | None) -> bool:
         """Take in that the graph inside a task ended; False if it may go on to its outputs."""
         execution.handle = None
@@ -519,7 +348,7 @@ class Attempts:
             execution.timer.cancel()
             execution.timer = None
         if execution.stopped is not None:
-            self.stopped(execution)
+            self._machine.stops.stopped(execution)
             return True
         if error is not None:
             if execution.held is not None:

@@ -57,9 +57,8 @@ class Cancellation:
         if frame.frozen is not None:
             return
         frame.frozen = why
-        attempts = self._machine.attempts
         for execution in list(frame.run.executions):
             if not execution.ended and execution.frame.lies_in(frame):
                 if execution.frame is not frame:
                     execution.frame.frozen = execution.frame.frozen or why
-                attempts.stop(execution, why)
+                self._machine.stops.stop(execution, why)

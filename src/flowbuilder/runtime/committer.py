@@ -48,7 +48,7 @@ class Committer:
         self._loop = machine.loop
         self._store = machine.store
         self._scheduler = machine.scheduler
-        self._launch = machine.attempts.launch
+        self._launch = machine.calls.launch
         self._live = machine.runs.live
         self._lost = lost
         self._dirty: list[RunState] = []

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from flowbuilder.core.errors import EngineStopped
 from flowbuilder.core.ids import base32
 from flowbuilder.runtime.attempts import Attempts
+from flowbuilder.runtime.calls import Calls
 from flowbuilder.runtime.cancellation import Cancellation
 from flowbuilder.runtime.clock import SystemClock
 from flowbuilder.runtime.commands import Commands
@@ -42,6 +43,7 @@ from flowbuilder.runtime.scheduler import Scheduler
 from flowbuilder.runtime.sealing import Sealing
 from flowbuilder.runtime.services import EngineServices
 from flowbuilder.runtime.steering import Steering
+from flowbuilder.runtime.stops import Stops
 from flowbuilder.runtime.sub_flows import SubFlows
 from flowbuilder.runtime.timers import Timers
 from flowbuilder.runtime.upkeep import ENGINE_FACT, Upkeep
@@ -169,6 +171,8 @@ class EngineCore:
             profiles=profiles,
         )
         machine.scheduler = Scheduler(machine)
+        machine.calls = Calls(machine)
+        machine.stops = Stops(machine)
         machine.attempts = Attempts(machine)
         machine.failures = Failures(machine)
         machine.recovery = Recovery(machine)

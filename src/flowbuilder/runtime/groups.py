@@ -54,7 +54,7 @@ class Groups:
         if execution.ended or attempts.body_ended(execution, frame.error):
             return
         if frame.frozen is not None:
-            attempts.cancelled(execution, frame.frozen)
+            self._machine.stops.cancelled(execution, frame.frozen)
             return
         outputs = execution.task.body_outputs
         try:
@@ -86,7 +86,7 @@ class Groups:
             return
         execution.handle = None
         if frame.frozen is not None:
-            attempts.cancelled(execution, frame.frozen)
+            self._machine.stops.cancelled(execution, frame.frozen)
         elif frame.error is not None:
             attempts.end(execution, FAILED, None, None, frame.error, None)
         else:

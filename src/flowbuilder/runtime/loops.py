@@ -202,7 +202,7 @@ class Loops:
             run.held.append(functools.partial(self._go_on, execution))
             return
         if execution.frame.frozen is not None:
-            self._attempts.cancelled(execution, execution.frame.frozen)
+            self._machine.stops.cancelled(execution, execution.frame.frozen)
             return
         execution.path = round_path(loop.path, loop.round + 1)
         execution.attempt = 0
@@ -279,7 +279,7 @@ class Loops:
         elif repeat.until and repeat.max is not None and loop.round >= repeat.max:
             self._overrun(execution, repeat.max)
         elif execution.frame.frozen is not None:
-            self._attempts.cancelled(execution, execution.frame.frozen)
+            self._machine.stops.cancelled(execution, execution.frame.frozen)
         elif repeat.delay:
             self._wait(execution, loop.moment)
         elif loop.turning:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from flowbuilder.runtime.approvals import Approvals
     from flowbuilder.runtime.attempts import Attempts
     from flowbuilder.runtime.caches import Caches
+    from flowbuilder.runtime.calls import Calls
     from flowbuilder.runtime.cancellation import Cancellation
     from flowbuilder.runtime.commands import Commands
     from flowbuilder.runtime.committer import Committer
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from flowbuilder.runtime.sealing import Sealing
     from flowbuilder.runtime.services import EngineServices
     from flowbuilder.runtime.steering import Steering
+    from flowbuilder.runtime.stops import Stops
     from flowbuilder.runtime.sub_flows import SubFlows
     from flowbuilder.runtime.timers import Timers
     from flowbuilder.runtime.undos import Undos
@@ -92,6 +94,8 @@ class Machine:
     committer: Committer = dataclasses.field(init=False)
     scheduler: Scheduler = dataclasses.field(init=False)
     attempts: Attempts = dataclasses.field(init=False)
+    calls: Calls = dataclasses.field(init=False)
+    stops: Stops = dataclasses.field(init=False)
     failures: Failures = dataclasses.field(init=False)
     maps: Maps = dataclasses.field(init=False)
     groups: Groups = dataclasses.field(init=False)

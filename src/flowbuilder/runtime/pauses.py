@@ -18,9 +18,9 @@ import functools
 from typing import TYPE_CHECKING
 
 from flowbuilder.core.records import Paused, Resumed
-from flowbuilder.runtime.attempts import DEADLINE, TIMEOUT
 from flowbuilder.runtime.events import RunEvent
 from flowbuilder.runtime.state import Frame
+from flowbuilder.runtime.stops import DEADLINE, TIMEOUT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,7 +94,7 @@ class Pauses:
 
     def _shift_limits(self, run: RunState, paused: float) -> None:
         """Put off what bounds the time of a run and of what it waits for, as time stood still for them."""
-        timers, stop = self._machine.timers, self._machine.attempts.stop
+        timers, stop = self._machine.timers, self._machine.stops.stop
         if run.timer is not None:
             run.timer = timers.at(run.timer.at + paused, self._time_is_up(run))
         for execution in run.executions:

@@ -121,17 +121,16 @@ class SubFlows:
                 handle.exception()
             return
         execution.handle = None
-        attempts = self._machine.attempts
         error = None if handle.cancelled() else handle.exception()
         if handle.cancelled():
-            attempts.stopped(execution)
+            self._machine.stops.stopped(execution)
         elif isinstance(error, EngineStopped):
             return  # the next engine starts the child
         elif isinstance(error, StoreError):
             self._machine.recovery.lost([run], error)  # the child's fate is unknown, and with it the parent's
             return
         elif error is not None and execution.stopped is not None:
-            attempts.stopped(execution)
+            self._machine.stops.stopped(execution)
         elif error is not None:
             kind, message = _what_failed(error)
             self._machine.failures.fail(execution, kind, message)
@@ -187,7 +186,7 @@ class SubFlows:
         execution.handle = None
         self._machine.attempts.unpark(execution)
         if execution.stopped is not None:
-            self._machine.attempts.stopped(execution)
+            self._machine.stops.stopped(execution)
         else:
             self._take_in(execution, child, status, result)
         self._machine.scheduler.pump(run)

@@ -97,7 +97,7 @@ class Waiting:
         try:
             opened = self._machine.sealing.opened_event(event)
         except FlowBuilderError as error:
-            self._machine.attempts.log(
+            self._machine.calls.log(
                 waiter.run, waiter.execution.path, "error", f"the event {event.id} was passed over: {error}"
             )
             return
@@ -130,7 +130,7 @@ class Waiting:
                 waiter.warned = True
                 why = MASK if waiter.execution.task.sensitive else error.message  # it may quote a value
                 message = f"the event {event.id} was passed over, as the filter cannot be asked: {why}"
-                self._machine.attempts.log(run, waiter.execution.path, "warning", message)
+                self._machine.calls.log(run, waiter.execution.path, "warning", message)
             return False
         finally:
             scope[2] = None

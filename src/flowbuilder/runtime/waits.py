@@ -11,7 +11,7 @@ from flowbuilder.core.durations import parse_duration
 from flowbuilder.core.errors import ExpressionError
 from flowbuilder.core.records import Slept
 from flowbuilder.core.values import NULL_BYTES
-from flowbuilder.runtime.attempts import TIMEOUT
+from flowbuilder.runtime.stops import TIMEOUT
 
 if TYPE_CHECKING:
     from flowbuilder.runtime.machine import Machine
@@ -82,7 +82,7 @@ class Waits:
             held.append(functools.partial(self._too_long, execution))
             return
         machine.attempts.unpark(execution)
-        machine.attempts.stop(execution, TIMEOUT)
+        machine.stops.stop(execution, TIMEOUT)
 
     def consider_leaving(self, run: RunState) -> None:
         """Send a run to the store if all that it does is to wait for long.

@@ -65,7 +65,7 @@ async def _run(case: Case, loaded: LoadedFlow, clock: FakeClock, config: Config)
     engine = Engine(":memory:", config, clock=clock, secrets=secrets_of(case, loaded))
     try:
         async with asyncio.timeout(case.timeout), engine:
-            engine.core.machine.attempts.teach(MOCK, mocks)
+            engine.core.machine.calls.teach(MOCK, mocks)
             engine.core.machine.plans.know(plan)
             driver = _Driver(case, plan, engine, clock, mocks)
             try:
