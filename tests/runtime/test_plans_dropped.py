@@ -95,5 +95,5 @@ async def test_little_is_kept_of_versions_that_were_started_once(
                 run = await engine.start(tmp_path / "parent.yaml")
                 await run.result(20)
             machine.plans.of_definition(run._row.flow_hash, engine._store.flow(run._row.flow_hash) or b"")
-        kept = (machine.runs._kept, machine.runs._homes, machine.plans._homes, machine.plans._beside)
+        kept = (machine.starts._kept, machine.starts._homes, machine.plans._homes, machine.plans._beside)
         assert [len(known) for known in kept] == [5, 5, 5, 5]

@@ -57,6 +57,8 @@ class Deadlines:
         assert plan.deadline is not None
         scope: list[Any] = [None] * HEADER
         scope[CONTEXT] = context = Context(plan, dict(inputs), row)
+        if context.trigger is not None:
+            context.trigger = self._machine.sealing.opened_trigger(context.trigger)
         context.stand(f"{row.id}/deadline", row.created_at)
         try:
             return _moment(plan.deadline(scope), row.created_at)

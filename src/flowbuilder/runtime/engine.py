@@ -1,6 +1,6 @@
 """The engine: puts its parts together, starts and stops them.
 
-Start reading at `runs.py` for how a run comes in, `scheduler.py` for how it
+Start reading at `starts.py` for how a run comes in, `scheduler.py` for how it
 advances, `committer.py` for when it is on disk, `recovery.py` for how it
 comes back.
 """
@@ -29,6 +29,7 @@ from flowbuilder.runtime.executors.placer import Placer
 from flowbuilder.runtime.failures import Failures
 from flowbuilder.runtime.groups import Groups
 from flowbuilder.runtime.hearing import Hearing
+from flowbuilder.runtime.large_values import LargeValues
 from flowbuilder.runtime.loading import Loading
 from flowbuilder.runtime.machine import Machine
 from flowbuilder.runtime.maps import Maps
@@ -42,6 +43,7 @@ from flowbuilder.runtime.runs import Runs
 from flowbuilder.runtime.scheduler import Scheduler
 from flowbuilder.runtime.sealing import Sealing
 from flowbuilder.runtime.services import EngineServices
+from flowbuilder.runtime.starts import Starts
 from flowbuilder.runtime.steering import Steering
 from flowbuilder.runtime.stops import Stops
 from flowbuilder.runtime.sub_flows import SubFlows
@@ -178,7 +180,9 @@ class EngineCore:
         machine.recovery = Recovery(machine)
         machine.loading = Loading(machine)
         machine.commands = Commands(machine)
-        machine.runs = Runs(machine, unique)
+        machine.runs = Runs(machine)
+        machine.starts = Starts(machine, unique)
+        machine.large_values = LargeValues(machine)
         machine.committer = Committer(machine, machine.recovery.lost)
         machine.maps = Maps(machine)
         machine.groups = Groups(machine)

@@ -96,7 +96,7 @@ class Forks:
             InputError: the edited inputs break their schemas.
         """
         self._machine.committer.flush_all()
-        run_id = self._machine.runs.new_id(self._machine.clock.now())
+        run_id = self._machine.starts.new_id(self._machine.clock.now())
         work = functools.partial(self._prepare, source, run_id, tuple(again), edits, only_failed)
         plan, seed, about = await self._machine.in_thread(work)
         how = self._start(source, how, {link: source.id, **about}, seed)
@@ -121,7 +121,7 @@ class Forks:
 
     async def _begin(self, source: RunRow, plan: FlowPlan, inputs: Mapping[str, Any], how: Start) -> RunRow:
         machine = self._machine
-        row = await machine.runs.start(plan, inputs, how)
+        row = await machine.starts.start(plan, inputs, how)
         retention = machine.config.store.retention
         until = machine.clock.now() + 2 * retention if retention else None
         machine.store.submit(Keep(Fact(FORK_FACT, f"{source.id}/{row.id}", values.NULL_BYTES, until)))

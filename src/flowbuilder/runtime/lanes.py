@@ -65,7 +65,7 @@ class RunLanes:
             KeyConflict: the key's run has other inputs.
             StoreError: the run was not accepted.
         """
-        row = self._machine.runs.make_row(plan, inputs, how)
+        row = self._machine.starts.make_row(plan, inputs, how)
         entry = self._entry(plan, inputs, row)
         if how.seed is not None:
             entry = msgspec.structs.replace(entry, batch=records.encode(how.seed.records))

@@ -297,7 +297,7 @@ class Loops:
             loop.written = loop.covered = len(loop.collected)
             if loop.sensitive:
                 encoded = self._machine.sealing.seal(run.id, round_path(loop.path, loop.round + 1), encoded)
-            self._machine.runs.keep_blob(run, Collected(loop.path, loop.round + 1), encoded)
+            self._machine.large_values.keep(run, Collected(loop.path, loop.round + 1), encoded)
 
     def _record(self, execution: Execution, number: int, encoded: bytes, now: float) -> None:
         """Write down that a round has ended well."""
@@ -319,7 +319,7 @@ class Loops:
         if small:
             run.records.append(record)
         else:
-            self._machine.runs.keep_blob(run, record, encoded)
+            self._machine.large_values.keep(run, record, encoded)
         loop.covered = len(loop.collected)
         loop.fresh += 1
         self._machine.committer.touch(run)

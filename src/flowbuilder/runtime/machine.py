@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from flowbuilder.runtime.hearing import Hearing
     from flowbuilder.runtime.histories import Histories
     from flowbuilder.runtime.lanes import RunLanes
+    from flowbuilder.runtime.large_values import LargeValues
     from flowbuilder.runtime.limits import Limits
     from flowbuilder.runtime.loading import Loading
     from flowbuilder.runtime.loops import Loops
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from flowbuilder.runtime.scheduler import Scheduler
     from flowbuilder.runtime.sealing import Sealing
     from flowbuilder.runtime.services import EngineServices
+    from flowbuilder.runtime.starts import Starts
     from flowbuilder.runtime.steering import Steering
     from flowbuilder.runtime.stops import Stops
     from flowbuilder.runtime.sub_flows import SubFlows
@@ -91,6 +93,8 @@ class Machine:
     loading: Loading = dataclasses.field(init=False)
     commands: Commands = dataclasses.field(init=False)
     runs: Runs = dataclasses.field(init=False)
+    starts: Starts = dataclasses.field(init=False)
+    large_values: LargeValues = dataclasses.field(init=False)
     committer: Committer = dataclasses.field(init=False)
     scheduler: Scheduler = dataclasses.field(init=False)
     attempts: Attempts = dataclasses.field(init=False)

@@ -52,7 +52,7 @@ async def record_refused(
     now = machine.clock.now()
     error = failure(kind, message, data=values.plain_or_text(data))
     row = RunRow(
-        id=machine.runs.new_id(now),
+        id=machine.starts.new_id(now),
         flow=plan.name,
         flow_hash=plan.content_hash,
         status="failed",

@@ -337,7 +337,7 @@ class Scheduler:
         if encoded is None or len(encoded) <= values.BLOB_BYTES:
             run.records.append(record)
         else:
-            self._machine.runs.keep_blob(run, record, encoded)
+            self._machine.large_values.keep(run, record, encoded)
         self._machine.committer.touch(run)
 
     def _end_again(self, frame: Frame, task: TaskPlan, ended: EndedTask) -> None:

@@ -73,7 +73,7 @@ class SubFlows:
             about[SEALED] = True
         if sub_flow.hidden:
             about[HIDDEN] = list(sub_flow.hidden)
-        child = await machine.runs.start(plan, inputs, Start(key=key, parent=run.id, about=about or None))
+        child = await machine.starts.start(plan, inputs, Start(key=key, parent=run.id, about=about or None))
         run.records.append(ChildStarted(execution.path, child.id, machine.clock.now()))
         machine.committer.touch(run)
         return child.id, child.status not in LIVE, child

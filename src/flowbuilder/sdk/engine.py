@@ -157,7 +157,7 @@ class Engine:
             how = Start(key=key, priority=priority, labels=labels)
         if (profile := profile or self._profile) is not None:
             how = msgspec.structs.replace(how, about={**(how.about or {}), "profile": profile})
-        row = await self.core.machine.runs.start(plan, inputs or {}, how)
+        row = await self.core.machine.starts.start(plan, inputs or {}, how)
         return Run(self, row)
 
     async def up(

@@ -107,7 +107,7 @@ class Armed:
         key = self.usual_key(occasion)
         wanted = {**trigger.labels, **(labels or {})}
         how = Start(key=key, priority=trigger.priority, labels=wanted or None, about={"trigger": seen})
-        before = machine.runs.new_id(machine.clock.now())
+        before = machine.starts.new_id(machine.clock.now())
         try:
             about = {"trigger": seen, **machine.profiles.about(plan, profile)}
             how = msgspec.structs.replace(how, about=about)
@@ -118,7 +118,7 @@ class Armed:
             if trigger.key is not None and not again:
                 how = msgspec.structs.replace(how, key=self.key_of(scope, occasion))
             inputs = {} if trigger.inputs is None else trigger.inputs(scope)
-            row = await machine.runs.start(plan, inputs, how)
+            row = await machine.starts.start(plan, inputs, how)
         except KeyConflict as error:  # an expression gave something else before, such as another `now()`
             row = await machine.in_thread(functools.partial(machine.store.run, error.run_id))
             return Fired("known", row)

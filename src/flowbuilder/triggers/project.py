@@ -174,7 +174,7 @@ class Project:
         if armed is None:
             raise NotFound("trigger", name, ", ".join(list(self.triggers.armed)[:5]))
         now = self._machine.clock.now()
-        fired = await self.triggers.asking.fire_now(armed, self._machine.runs.new_id(now), by)
+        fired = await self.triggers.asking.fire_now(armed, self._machine.starts.new_id(now), by)
         assert fired.row is not None
         return fired.row.id
 

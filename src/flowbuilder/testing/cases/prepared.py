@@ -115,7 +115,7 @@ async def start(engine: Engine, plan: FlowPlan, case: Case, run: CaseRun) -> Run
         if case.config is not None and plan.check_config is not None:
             about["config"] = plan.check_config({**profile.config, **case.config})
     how = Start(key=run.key, priority=run.priority, labels=run.labels or None, about=about or None)
-    row = await machine.runs.start(plan, run.inputs, how)
+    row = await machine.starts.start(plan, run.inputs, how)
     return await engine.get(row.id)
 
 
