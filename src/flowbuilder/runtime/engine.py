@@ -257,8 +257,7 @@ class EngineCore:
         # what was on its way to callers when the store was closed arrives before they are let go
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.sleep(0)
-        for run in list(machine.runs.live.values()):
-            machine.runs.give_up(run.id, EngineStopped())
+        machine.runs.give_up_all(EngineStopped())
 
     async def _end_executors(self) -> None:
         """Let go of all runs, and end what runs for them."""

@@ -163,6 +163,11 @@ class Runs:
             if not ended.done():
                 ended.set_exception(error)
 
+    def give_up_all(self, error: Exception) -> None:
+        """Tell all that wait for any run's end why they will not hear of it."""
+        for run_id in list(self._watchers):
+            self.give_up(run_id, error)
+
     def leave(self, run: RunState, wake_at: float | None) -> None:
         """Send a run to the store until `wake_at`, or until an event: it keeps no memory while it waits."""
         machine = self._machine

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
-from flowbuilder.core.errors import NotFound
+from flowbuilder.core.errors import EngineStopped, NotFound, StoreError
 from flowbuilder.core.plan import FlowPlan
 from flowbuilder.runtime.encryption import Encryption
 from flowbuilder.runtime.engine import EngineCore
@@ -503,10 +503,21 @@ class Engine:
         return await self.core.machine.in_thread(read)  # type: ignore[no-any-return]
 
     async def watch_elsewhere(self, run_id: str, ended: asyncio.Future[RunRow]) -> RunRow:
-        """Wait for the end of a run that is in the store, or in another engine; returns its row then."""
+        """Wait for the end of a run that is in the store, or in another engine; returns its row then.
+
+        Raises:
+            EngineStopped: the engine was closed meanwhile.
+        """
         delay = LOOK_AGAIN
         while not ended.done():
-            row = await self.row(run_id)
+            try:
+                row = await self.row(run_id)
+            except StoreError:
+                if self.core.closed:
+                    raise EngineStopped(
+                        f"the engine is closed; another one carries run {run_id} on"
+                    ) from None
+                raise
             if row.status not in LIVE:
                 return row
             # in real time, whatever the engine's clock says: other processes go by no other

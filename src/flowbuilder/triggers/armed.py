@@ -138,7 +138,7 @@ class Armed:
         Raises:
             StoreError: nothing was recorded.
         """
-        before = machine.runs.new_id(machine.clock.now())
+        before = machine.starts.new_id(machine.clock.now())
         how = Start(key=self.usual_key(occasion), labels=self.trigger.labels or None, about={"trigger": seen})
         return await self._refuse(machine, how, message, before, kind)
 
