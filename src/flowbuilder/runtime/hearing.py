@@ -60,7 +60,11 @@ class Hearing:
         self._reading: asyncio.Future[None] | None = None
 
     def listen(self, listener: Callable[[list[Event]], object]) -> None:
-        """Have all events that come from now on told to `listener`, on the loop, in order, signals among them."""
+        """Have all events that come from now on told to `listener`, on the loop, in order, signals among them.
+
+        Where it is the first who listens, it is told of none at first: from there on it is told of each, and
+        what is on disk by then it is to look at itself.
+        """
         self._listeners.append(listener)
         self.wake()
 
@@ -137,6 +141,8 @@ class Hearing:
         events = self._machine.store.events()
         if self.cursor is None and self._listeners:
             self.cursor = self._forgotten = await self._machine.in_thread(events.last)
+            for listener in self._listeners:
+                listener([])
         while self._waiters or self._listeners:
             after = self.cursor
             which = EventFilter(after=after or 0, limit=PAGE, everything=True)

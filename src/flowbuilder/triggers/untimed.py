@@ -28,11 +28,15 @@ class Untimed:
         self.progress = progress or Progress(last=self._machine.clock.now())
 
     def take(self, armed: Armed) -> bool:
-        """Take a version of the trigger; whether it waits for something else than the one before."""
-        other = self.progress.about not in ("", armed.about)
+        """Take a version of the trigger; whether it begins anew: it waits for something else, or was disabled."""
+        progress, off = self.progress, not armed.trigger.enabled
+        anew = progress.about not in ("", armed.about) or (progress.off and not off)
+        changed = progress.off != off
         self.armed = armed
-        self.progress.about, self.progress.file = armed.about, armed.file
-        return other
+        progress.about, progress.file, progress.off = armed.about, armed.file, off
+        if changed:
+            self.note()
+        return anew
 
     def look_at_clock(self) -> None:
         """Nothing of it goes by the clock."""
