@@ -26,7 +26,7 @@ from flowbuilder.core.errors import ExpressionError, FlowBuilderError
 from flowbuilder.core.functions.writing import written
 from flowbuilder.core.records import Nudged
 from flowbuilder.runtime.forms import check_form
-from flowbuilder.runtime.waiting import moment, seconds_or_none, whole
+from flowbuilder.runtime.wait_params import moment, seconds_or_none, whole
 from flowbuilder.storage.api import Fact, Forget, Keep
 from flowbuilder.storage.events import Emit, Event
 

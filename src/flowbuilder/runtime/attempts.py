@@ -164,7 +164,7 @@ class Attempts:
             case "sleep":
                 machine.waits.begin(execution)
             case "wait":
-                machine.waiting.begin(execution)
+                machine.wait_tasks.begin(execution)
             case "approval":
                 machine.approvals.begin(execution)
             case "flow":

@@ -33,7 +33,7 @@ from flowbuilder.storage.api import Compact
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
-    from flowbuilder.runtime.loops import Loop
+    from flowbuilder.runtime.loop import Loop
     from flowbuilder.runtime.machine import Machine
     from flowbuilder.runtime.state import RunState
 

@@ -2,16 +2,14 @@
 
 A round is what the task would be without `repeat`: its attempts with their
 retries and time limits.  Its end is a record, so that it is never carried out
-again; of rounds that only compute, now and then one is.
+again; of rounds that only compute (`spins.py`), now and then one is.
 """
 
 from __future__ import annotations
 
 import functools
-import math
 import time
-from collections import deque
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -20,71 +18,12 @@ from flowbuilder.core.errors import ExpressionError, OutputError
 from flowbuilder.core.plan import CONTEXT, LOOP, OUTPUT, UNSET
 from flowbuilder.core.records import NULL, Collected, RoundEnded
 from flowbuilder.core.rounds import round_path
+from flowbuilder.runtime.loop import Loop
 from flowbuilder.runtime.scheduler import SLICE
 
 if TYPE_CHECKING:
     from flowbuilder.runtime.machine import Machine
     from flowbuilder.runtime.state import Execution, RunState
-
-CHECKPOINT: Final = 0.25
-"""Seconds of pure rounds that a crash may take back."""
-_INT_MIN, _INT_MAX = -(2**63), 2**63 - 1
-_SOUND: Final = frozenset({str, bool, type(None)})
-
-
-class Loop:
-    """The rounds of one execution."""
-
-    __slots__ = (
-        "again",
-        "checkpoint",
-        "collected",
-        "covered",
-        "encoded",
-        "fresh",
-        "is_undone",
-        "moment",
-        "path",
-        "recent",
-        "round",
-        "round_at",
-        "sensitive",
-        "spins",
-        "state",
-        "turning",
-        "written",
-    )
-
-    def __init__(self, path: str, rounds_kept: int) -> None:
-        self.path = path
-        """The execution's own, without a round."""
-        self.round = 0
-        """How many have ended."""
-        self.round_at = 0.0
-        """When the present one began."""
-        self.moment = 0.0
-        """What `now()` is in the present one: when it was due."""
-        self.state: Any = None
-        self.encoded: bytes | None = None
-        """The output of the last round, encoded, where that is known."""
-        self.collected: list[Any] = []
-        self.written = 0
-        """How many collected values the journal has been given, and how many its rounds tell of."""
-        self.covered = 0
-        self.fresh = 0
-        """Rounds recorded since the last flush."""
-        self.is_undone = False
-        """What its rounds have done may have to be undone, so that all of them are kept."""
-        self.sensitive = False
-        self.spins = False
-        """Its rounds only compute, and are carried out without a step between."""
-        self.recent: deque[tuple[int, Any]] = deque(maxlen=rounds_kept)
-        """Of one that spins, the last rounds and what they yielded, unless the journal has them."""
-        self.checkpoint = 0.0
-        """Of one that spins, when it was last written down."""
-        self.turning = False
-        self.again = False
-        """While it turns: the round has ended in place, and the next may begin."""
 
 
 class Loops:
@@ -111,14 +50,7 @@ class Loops:
         execution.scope[LOOP] = {"state": loop.state, "index": loop.round}
         if run.recovered is not None and self._attempts.was_rescued(execution, run):
             return
-        loop.spins = (
-            task.kind == "compute"
-            and task.schema is None
-            and task.undo is None
-            and not task.uses_now
-            and run.masker is None
-            and not repeat.delay
-        )
+        loop.spins = self._machine.spins.fit(execution)
         if known is None:
             loop.moment = self._now()
             if task.uses_now:
@@ -154,14 +86,15 @@ class Loops:
 
     def _wait(self, execution: Execution, at: float) -> None:
         self._attempts.park(execution, at)
-        execution.timer = self._machine.timers.at(at, self._go_on, execution)
+        execution.timer = self._machine.timers.at(at, self.go_on, execution)
 
-    def _go_on(self, execution: Execution) -> None:
+    def go_on(self, execution: Execution) -> None:
+        """Begin the next round, if the task is still at it."""
         run = execution.frame.run
         if execution.ended or execution.loop is None or run.lost or run.ended:
             return
         if run.held is not None:
-            run.held.append(functools.partial(self._go_on, execution))
+            run.held.append(functools.partial(self.go_on, execution))
             return
         execution.timer = None
         self._attempts.unpark(execution)
@@ -185,7 +118,7 @@ class Loops:
                 if not loop.again or execution.ended:
                     return
                 if time.perf_counter() > until:
-                    self._machine.loop.call_soon(self._go_on, execution)
+                    self._machine.loop.call_soon(self.go_on, execution)
                     return
         finally:
             loop.turning = False
@@ -199,7 +132,7 @@ class Loops:
         if self._machine.stopping:
             return  # the next engine goes on with it
         if run.held is not None:
-            run.held.append(functools.partial(self._go_on, execution))
+            run.held.append(functools.partial(self.go_on, execution))
             return
         if execution.frame.frozen is not None:
             self._machine.stops.cancelled(execution, execution.frame.frozen)
@@ -209,13 +142,13 @@ class Loops:
         execution.params = UNSET
         loop.round_at = self._now()
         if loop.spins:
-            self._spin(execution)
+            self._machine.spins.spin(execution)
             return
         execution.scope[LOOP] = {"state": loop.state, "index": loop.round}
         if not repeat.until and not self._asks(execution):
             return
         if repeat.max is not None and loop.round >= repeat.max:
-            self._overrun(execution, repeat.max)
+            self.overrun(execution, repeat.max)
             return
         if run.recovered is not None and self._attempts.begin_again(execution, run):
             return
@@ -234,7 +167,7 @@ class Loops:
         except ExpressionError as error:
             self._machine.failures.fail(execution, error.kind, error.message)
             return False
-        self._finish(execution)
+        self.finish(execution)
         return False
 
     @staticmethod
@@ -273,11 +206,11 @@ class Loops:
         loop.round += 1
         loop.state, loop.encoded = value, encoded
         loop.moment = now + repeat.delay
-        self._record(execution, loop.round, encoded, now)
+        self.record(execution, loop.round, encoded, now)
         if done:
-            self._finish(execution)
+            self.finish(execution)
         elif repeat.until and repeat.max is not None and loop.round >= repeat.max:
-            self._overrun(execution, repeat.max)
+            self.overrun(execution, repeat.max)
         elif execution.frame.frozen is not None:
             self._machine.stops.cancelled(execution, execution.frame.frozen)
         elif repeat.delay:
@@ -299,7 +232,7 @@ class Loops:
                 encoded = self._machine.sealing.seal(run.id, round_path(loop.path, loop.round + 1), encoded)
             self._machine.large_values.keep(run, Collected(loop.path, loop.round + 1), encoded)
 
-    def _record(self, execution: Execution, number: int, encoded: bytes, now: float) -> None:
+    def record(self, execution: Execution, number: int, encoded: bytes, now: float) -> None:
         """Write down that a round has ended well."""
         loop, run = execution.loop, execution.frame.run
         assert loop is not None
@@ -324,79 +257,10 @@ class Loops:
         loop.fresh += 1
         self._machine.committer.touch(run)
 
-    # -- rounds that only compute ---------------------------------------------------
-
-    def _spin(self, execution: Execution) -> None:
-        """Carry out rounds in place, for no longer than a slice; now and then they are written down."""
-        # hot: benchmarks/rounds.py; ten times the general way, which the tests hold beside it
-        loop, task, scope = execution.loop, execution.task, execution.scope
-        repeat, value = task.repeat, task.value
-        assert loop is not None
-        assert repeat is not None
-        assert value is not None
-        test, until, collect = repeat.test, repeat.until, repeat.collect
-        most = math.inf if repeat.max is None else repeat.max
-        execution.attempt = 1
-        index, state, recent = loop.round, loop.state, loop.recent
-        end = time.perf_counter() + SLICE
-        done = False
-        failed: ExpressionError | OutputError | None = None
-        try:
-            while True:
-                scope[LOOP] = {"state": state, "index": index}
-                if not until and not test(scope):
-                    done = True
-                    break
-                if index >= most:
-                    break
-                output = value(scope)
-                kind = type(output)
-                if not (kind in _SOUND or (kind is int and _INT_MIN <= output <= _INT_MAX)):
-                    values.encode(output)  # what no journal could hold must not go from round to round
-                scope[OUTPUT] = output
-                if until:
-                    done = bool(test(scope))
-                if collect is not None:
-                    loop.collected.append(collect(scope))
-                state = output
-                index += 1
-                recent.append((index, output))
-                if done or (not index & 63 and time.perf_counter() > end):
-                    break
-        except (ExpressionError, OutputError) as error:
-            failed = error
-        loop.round, loop.state = index, state
-        loop.moment = now = self._now()
-        execution.path = round_path(loop.path, index + 1)
-        overrun = not done and failed is None and index >= most
-        if (
-            done
-            or overrun
-            or failed is not None
-            or abs(now - (loop.checkpoint or execution.started_at)) > CHECKPOINT
-        ):
-            loop.checkpoint = now
-            self._write_down(execution, now)
-        if failed is not None:
-            self._machine.failures.fail(execution, failed.kind, str(failed))
-        elif done:
-            self._finish(execution)
-        elif overrun:
-            self._overrun(execution, int(most))
-        else:
-            self._machine.loop.call_soon(self._go_on, execution)
-
-    def _write_down(self, execution: Execution, now: float) -> None:
-        loop = execution.loop
-        assert loop is not None
-        for number, output in loop.recent:
-            loop.encoded = values.encode(output)
-            self._record(execution, number, loop.encoded, now)
-        loop.recent.clear()
-
     # -- the end ------------------------------------------------------------------------
 
-    def _overrun(self, execution: Execution, most: int) -> None:
+    def overrun(self, execution: Execution, most: int) -> None:
+        """Fail a task that has had as many rounds as there may be."""
         repeat = execution.task.repeat
         assert repeat is not None
         assert execution.loop is not None
@@ -406,7 +270,7 @@ class Loops:
         message = f"{why} after {most:,} round{'s' * (most != 1)}, which is the most there may be (`max`)"
         self._machine.failures.fail(execution, "repeat.max", message, {"rounds": most}, retry=False)
 
-    def _finish(self, execution: Execution) -> None:
+    def finish(self, execution: Execution) -> None:
         """End the task with what its rounds came to."""
         loop, repeat = execution.loop, execution.task.repeat
         assert loop is not None

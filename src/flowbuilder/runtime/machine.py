@@ -43,12 +43,14 @@ if TYPE_CHECKING:
     from flowbuilder.runtime.scheduler import Scheduler
     from flowbuilder.runtime.sealing import Sealing
     from flowbuilder.runtime.services import EngineServices
+    from flowbuilder.runtime.spins import Spins
     from flowbuilder.runtime.starts import Starts
     from flowbuilder.runtime.steering import Steering
     from flowbuilder.runtime.stops import Stops
     from flowbuilder.runtime.sub_flows import SubFlows
     from flowbuilder.runtime.timers import Timers
     from flowbuilder.runtime.undos import Undos
+    from flowbuilder.runtime.wait_tasks import WaitTasks
     from flowbuilder.runtime.waiting import Waiting
     from flowbuilder.runtime.waits import Waits
     from flowbuilder.runtime.weighing import Weighing
@@ -57,10 +59,12 @@ if TYPE_CHECKING:
 
 _LATER: Final = {
     "loops": "loops:Loops",
+    "spins": "spins:Spins",
     "histories": "histories:Histories",
     "caches": "caches:Caches",
     "deadlines": "deadlines:Deadlines",
     "waiting": "waiting:Waiting",
+    "wait_tasks": "wait_tasks:WaitTasks",
     "approvals": "approvals:Approvals",
     "undos": "undos:Undos",
     "limits": "limits:Limits",
@@ -104,12 +108,14 @@ class Machine:
     maps: Maps = dataclasses.field(init=False)
     groups: Groups = dataclasses.field(init=False)
     loops: Loops = dataclasses.field(init=False)
+    spins: Spins = dataclasses.field(init=False)
     histories: Histories = dataclasses.field(init=False)
     caches: Caches = dataclasses.field(init=False)
     deadlines: Deadlines = dataclasses.field(init=False)
     waits: Waits = dataclasses.field(init=False)
     hearing: Hearing = dataclasses.field(init=False)
     waiting: Waiting = dataclasses.field(init=False)
+    wait_tasks: WaitTasks = dataclasses.field(init=False)
     approvals: Approvals = dataclasses.field(init=False)
     sub_flows: SubFlows = dataclasses.field(init=False)
     undos: Undos = dataclasses.field(init=False)

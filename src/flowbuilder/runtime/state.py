@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from flowbuilder.runtime.context import Context
     from flowbuilder.runtime.held import Held
     from flowbuilder.runtime.histories import History
-    from flowbuilder.runtime.loops import Loop
+    from flowbuilder.runtime.loop import Loop
     from flowbuilder.runtime.maps import MapState
     from flowbuilder.runtime.recovered import Recovered
     from flowbuilder.runtime.taken import Taken

@@ -1,4 +1,4 @@
-"""Waiting for events and signals: the `wait` task, and what it has in common with `approval`.
+"""Waiting for events and signals: what the tasks `wait` (`wait_tasks.py`) and `approval` have in common.
 
 A wait first asks the store for what has come before it, then hears of what
 comes (`hearing`).  Its subscription is in the store from its first flush on:
@@ -8,24 +8,19 @@ Whatever is taken is in the journal before anything rests on it.
 
 from __future__ import annotations
 
-import datetime as dt
 import functools
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from flowbuilder.core import values
-from flowbuilder.core.durations import format_duration
-from flowbuilder.core.errors import ExpressionError, FlowBuilderError, StoreError
-from flowbuilder.core.masking import MASK
-from flowbuilder.core.matching import digest, is_event_name
-from flowbuilder.core.plan import CONTEXT, Hidden
+from flowbuilder.core.errors import StoreError
 from flowbuilder.core.records import NULL, EventTaken, WaitBegan
 from flowbuilder.core.sealed import Sealed
 from flowbuilder.runtime.backlog import Asked, look
 from flowbuilder.runtime.taken import Taken
 from flowbuilder.runtime.waiter import Waiter
-from flowbuilder.runtime.waits import FOREVER, seconds_of
+from flowbuilder.runtime.waits import FOREVER
 from flowbuilder.storage.events import Event, Subscribe, Take, Unsubscribe
 
 if TYPE_CHECKING:
@@ -38,7 +33,6 @@ AGAIN: Final = 1.0
 """Seconds after which it is looked again when the store could not be read."""
 SOON: Final = 0.02
 """Seconds until it is known whether a run that is leaving memory has left."""
-MOST: Final = 10_000
 
 
 class Waiting:
@@ -49,108 +43,6 @@ class Waiting:
         self._now = machine.clock.now
         self._looking: list[Waiter] = []
         self._ticking: list[Waiter] = []
-
-    # -- the `wait` task ---------------------------------------------------------------
-
-    def begin(self, execution: Execution) -> None:
-        """Begin to wait; a wait that the journal knows goes on, with what it has got."""
-        plan = execution.task.wait
-        assert plan is not None
-        params = execution.params
-        try:
-            name = name_of(params.get("name"))
-            count = whole(params.get("count", 1), "count", MOST)
-            timeout = seconds_or_none(params.get("timeout"), "timeout")
-            window = seconds_or_none(params.get("window"), "window")
-        except ExpressionError as error:
-            self._machine.failures.fail(execution, error.kind, error.message)
-            return
-        kind = "signal" if plan.signal else "event"
-        waiter = self.make(execution, self, name, signal=plan.signal, timeout=timeout)
-        waiter.asked = count
-        if not plan.signal:
-            window = self._machine.config.events.window if window is None else window
-            waiter.oldest = waiter.since - window
-            self._look_up(waiter)
-        if waiter.got and len(waiter.got) >= count:  # its end was lost: it is ended again
-            self.finish(waiter, waiter.got[0] if count == 1 else waiter.got)
-            return
-        what = f"the {kind} '{name}'" if count == 1 else f"{count} × the {kind} '{name}'"
-        self.open(waiter, what)
-
-    def _look_up(self, waiter: Waiter) -> None:
-        """Work out the value that an event must have to be looked at."""
-        plan = waiter.execution.task.wait
-        assert plan is not None
-        if plan.key is not None and type(plan.key) is not Hidden:  # the index would have it in clear
-            try:
-                waiter.digest = digest(plan.key(waiter.execution.scope))
-            except ExpressionError:  # the filter says it, where it comes to that
-                return
-            if waiter.digest:
-                waiter.member = plan.member
-
-    def offered(self, waiter: Waiter, event: Event) -> None:
-        """Take an event if it passes the filter, and end the wait with the last that it needs."""
-        if waiter.until is not None and event.at > waiter.until:
-            return
-        try:
-            opened = self._machine.sealing.opened_event(event)
-        except FlowBuilderError as error:
-            self._machine.calls.log(
-                waiter.run, waiter.execution.path, "error", f"the event {event.id} was passed over: {error}"
-            )
-            return
-        if not self._passes(waiter, opened):
-            return
-        payload = values.decode(opened.payload)
-        if waiter.run.masker is not None:
-            payload = waiter.run.masker.value(payload)
-        waiter.got.append(payload)
-        count: int = waiter.asked
-        self.take(waiter, opened, keep=count > 1)
-        if len(waiter.got) >= count:
-            self.finish(waiter, payload if count == 1 else waiter.got)
-
-    def _passes(self, waiter: Waiter, event: Event) -> bool:
-        plan = waiter.execution.task.wait
-        assert plan is not None
-        if plan.filter is None:
-            return True
-        run = waiter.run
-        outer = waiter.execution.scope
-        scope = waiter.scope or [outer[CONTEXT], outer, None, None, None, None, None, None, None]
-        waiter.scope = scope
-        scope[2] = event.value()
-        run.context.stand(f"{run.id}/{waiter.execution.path}", waiter.moment)
-        try:
-            return bool(plan.filter(scope))
-        except ExpressionError as error:
-            if not waiter.warned:  # an event of another shape is another's; a mistake is to be found
-                waiter.warned = True
-                why = MASK if waiter.execution.task.sensitive else error.message  # it may quote a value
-                message = f"the event {event.id} was passed over, as the filter cannot be asked: {why}"
-                self._machine.calls.log(run, waiter.execution.path, "warning", message)
-            return False
-        finally:
-            scope[2] = None
-
-    def next_moment(self, waiter: Waiter) -> float | None:
-        """Return when the wait is over for want of events."""
-        return waiter.until
-
-    def ticked(self, waiter: Waiter) -> None:
-        """End a wait whose time is up."""
-        if waiter.until is None or waiter.until > self._now():
-            return
-        kind = "signal" if waiter.signal else "event"
-        within = format_duration(waiter.until - waiter.since)
-        got = f"{len(waiter.got)} of {waiter.asked} came" if waiter.asked > 1 else "none came"
-        message = f"waited {within} for the {kind} '{waiter.name}', and {got}"
-        self.fail(waiter, "wait.timeout", message, {"got": waiter.got} if waiter.asked > 1 else None)
-
-    def gave_up(self, waiter: Waiter) -> None:
-        """Keep nothing."""
 
     # -- for all who wait -------------------------------------------------------------
 
@@ -429,44 +321,3 @@ def carried_to(waiter: Waiter, recovered: Recovered) -> list[Event]:
         for record in found
         if record.number not in waiter.numbers
     ]
-
-
-# -- parameters --------------------------------------------------------------------------
-
-
-def name_of(value: Any) -> str:
-    """Return the name of an event or a signal.
-
-    Raises:
-        ExpressionError: it is none.
-    """
-    if is_event_name(value):
-        return str(value)
-    kind = type(value).__name__ if type(value) is not str else f"'{value[:60]}'"
-    raise ExpressionError(
-        "expression.value", f"a name is made of words with dots between them, and this is {kind}"
-    )
-
-
-def whole(value: Any, what: str, most: int) -> int:
-    """Return a count."""
-    if type(value) is float and value.is_integer():
-        value = int(value)
-    if type(value) is not int or not 1 <= value <= most:
-        raise ExpressionError("expression.value", f"'{what}' is a whole number from 1 to {most:,}")
-    return value
-
-
-def seconds_or_none(value: Any, what: str) -> float | None:
-    """Return a duration in seconds; None where there is none."""
-    if value is None:
-        return None
-    seconds = seconds_of(value, what)
-    if seconds < 0 or seconds > 100 * 366 * 86400:
-        raise ExpressionError("expression.value", f"'{what}' is no duration that can be waited for")
-    return seconds
-
-
-def moment(at: float) -> dt.datetime:
-    """Return an instant as a value of a flow."""
-    return dt.datetime.fromtimestamp(at, dt.UTC)
