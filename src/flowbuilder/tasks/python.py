@@ -128,7 +128,13 @@ class Python:
         if function is None:
             raise TaskFailed(
                 "input",
-                f"there is no task function '{name}' in this process: write 'module:function'",
+                f"there is no task function '{name}' in this process: "
+                + (
+                    "it stands inside of another function, where only the process that has called that knows it; "
+                    "move it to the top of its module"
+                    if "<locals>" in name
+                    else "write 'module:function'"
+                ),
             )
         return getattr(function, "__flowbuilder_call__", function)
 

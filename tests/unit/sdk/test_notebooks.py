@@ -94,3 +94,40 @@ def test_a_mistake_names_its_line_in_the_cell(notebook: InteractiveShell) -> Non
 
     (found,) = done.error_in_exec.diagnostics
     assert (found.code, found.at.line) == ("FB291", 3)
+
+
+def test_in_a_real_kernel_the_table_is_shown_updated_and_escaped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nbclient = pytest.importorskip("nbclient", reason="a kernel needs nbclient and ipykernel")
+    pytest.importorskip("ipykernel", reason="a kernel needs nbclient and ipykernel")
+    import nbformat
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FLOWBUILDER_HOME", str(tmp_path))
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
+    texts = [CELL, "shown([1, 8, 2])", "try:\n    failing()\nexcept Exception as error:\n    print(error)"]
+    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(text) for text in texts])
+    client = nbclient.NotebookClient(book, timeout=60, kernel_name="python3")
+    updates: list[str] = []
+    inner = client.process_message
+
+    def heard(message: Any, *rest: Any) -> Any:
+        if message["msg_type"] == "update_display_data":
+            updates.append(message["content"]["data"]["text/html"])
+        return inner(message, *rest)
+
+    client.process_message = heard
+    client.execute()
+
+    shown = [
+        output["data"]["text/html"]
+        for one in book.cells
+        for output in one.outputs
+        if "text/html" in output.get("data", {})
+    ]
+    assert len(shown) == 2  # one table a run, each updated in its place
+    assert "succeeded" in shown[0]
+    assert updates
+    assert "&lt;b&gt;no&lt;/b&gt;" in shown[1]
+    assert "<b>no</b>" not in shown[1]

@@ -20,6 +20,7 @@ from flowbuilder.sdk.pyflows.places import Place, of_function, of_traceback
 from flowbuilder.sdk.pyflows.problems import as_error, diagnostic, wrong
 from flowbuilder.sdk.pyflows.recorded import Recorded
 from flowbuilder.sdk.pyflows.recorder import Graph, Recorder, recording
+from flowbuilder.sdk.pyflows.silent import silent_mistakes
 from flowbuilder.sdk.pyflows.trees import WORD, NotAValue, member, name, scalar
 from flowbuilder.sdk.pyflows.yaml_text import Part, YamlText
 
@@ -86,6 +87,14 @@ _open: Final[contextvars.ContextVar[tuple[Any, ...]]] = contextvars.ContextVar("
 def _build(flow: Flow[..., Any]) -> Built:
     path = str(flow.file)
     made = Recorder(os.path.dirname(path))
+    if inspect.isgeneratorfunction(flow.fn) or inspect.isasyncgenfunction(flow.fn):
+        raise wrong(
+            "FB292",
+            f"the function of the flow '{flow.name}' has a `yield` in it, and is never run to its end",
+            of_function(flow.fn),
+            "return what the flow gives",
+        )
+    made.problems += silent_mistakes(flow)
     inputs = _inputs(flow, made)
     arguments = {name: value for name, value in _stand_ins(flow).items()}
     returned = _call(flow, made, arguments)
@@ -181,7 +190,7 @@ def _inputs(flow: Flow[..., Any], made: Recorder) -> dict[str, Part]:
             schema = {}
         if parameter.default is not parameter.empty:
             schema = _with_default(schema, parameter, made, place)
-        found[parameter.name] = Part(schema, place)
+        found[parameter.name] = part_of(schema, made.main, place)
     return found
 
 

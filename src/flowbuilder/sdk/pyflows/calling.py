@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from flowbuilder.sdk.pyflows.calls import OPTIONS, duration, option_name, output_of, record, split
 from flowbuilder.sdk.pyflows.places import Place, here
 from flowbuilder.sdk.pyflows.problems import wrong
+from flowbuilder.sdk.pyflows.yaml_text import Part
 from flowbuilder.tasks.registry import catalogue
 
 if TYPE_CHECKING:
@@ -32,7 +33,8 @@ def call(type: str, /, *args: Any, **words: Any) -> Any:
         values, options = split(words, (), place, f"'{type}'")
         if len(args) != 1:
             raise wrong("FB292", f"'{type}' takes one value", place)
-        made = record(type, type, args[0], options, place)
+        value = Part(None, place) if args[0] is None else args[0]  # which says more than nothing
+        made = record(type, type, value, options, place)
         made.places["with"] = place.of_argument(0)
         return output_of(made)
     known = None if spec is None else list(spec.params.get("properties", {}))

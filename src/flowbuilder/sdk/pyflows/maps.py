@@ -7,8 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from flowbuilder.compiler.expressions.parse import RESERVED
-from flowbuilder.compiler.expressions.tree import Call, DictComp, Expr, For, ListComp, Member
-from flowbuilder.compiler.expressions.tree import Const as Constant
+from flowbuilder.compiler.expressions.tree import Member
 from flowbuilder.core.functions.table import FUNCTIONS
 from flowbuilder.sdk.pyflows import recorder
 from flowbuilder.sdk.pyflows.calls import apply_options, graph_here, output_of, record, split
@@ -18,7 +17,7 @@ from flowbuilder.sdk.pyflows.problems import wrong
 from flowbuilder.sdk.pyflows.recorded import Recorded, tree_of
 from flowbuilder.sdk.pyflows.recorder import Graph, TaskRecord, current
 from flowbuilder.sdk.pyflows.tasks import Task
-from flowbuilder.sdk.pyflows.trees import AT, WORD, TaskRef, member, name
+from flowbuilder.sdk.pyflows.trees import WORD, TaskRef, name, results_in
 from flowbuilder.sdk.pyflows.trees import call as called
 
 RESULT: Final = "result"
@@ -161,13 +160,7 @@ def _gathered(made: TaskRecord, given: Any, over: Any) -> Recorded:
         made.outputs = given
         return output
     made.outputs = {RESULT: given}
-    one = Call(AT, "default", (member(name("each"), RESULT), Constant(AT, None)), (), "filter")
-    if isinstance(over, dict):
-        pairs = Call(AT, "items", (output._tree,), (), "method")
-        made_tree: Expr = DictComp(AT, name("key"), one, (For(("key", "each"), pairs, ()),))
-    else:
-        made_tree = ListComp(AT, one, (For(("each",), output._tree, ()),))
-    return Recorded(made_tree, made.place, made)
+    return Recorded(results_in(output._tree, RESULT, over), made.place, made)
 
 
 def _label(function: Any, inner: Graph) -> str:

@@ -61,7 +61,7 @@ class Place(msgspec.Struct, frozen=True):
             return Span(
                 shown, first, len(text) - len(text.lstrip()) + 1, first, max(2, len(text.rstrip()) + 1)
             )
-        return Span(shown, first, _column(lines, first, start), last, _column(lines, last, end))
+        return Span(shown, first, column(lines, first, start), last, column(lines, last, end))
 
 
 def here() -> Place:
@@ -108,7 +108,7 @@ def _line(lines: list[str], number: int) -> str:
     return lines[number - 1] if 0 < number <= len(lines) else ""
 
 
-def _column(lines: list[str], number: int, byte: int) -> int:
+def column(lines: list[str], number: int, byte: int) -> int:
     """Return the column, in characters from 1, of a byte of a line."""
     return len(_line(lines, number).encode()[:byte].decode(errors="ignore")) + 1
 

@@ -12,11 +12,12 @@ from flowbuilder.sdk.pyflows.calls import graph_here, output_of, record, split
 from flowbuilder.sdk.pyflows.recorded import Recorded
 from flowbuilder.sdk.pyflows.recorder import Recorder, recording
 from flowbuilder.sdk.pyflows.tasks import bind
-from flowbuilder.sdk.pyflows.trees import AT, member, name
+from flowbuilder.sdk.pyflows.trees import member, results_in
 
 if TYPE_CHECKING:
     from flowbuilder.sdk.pyflows.flows import Flow
     from flowbuilder.sdk.pyflows.places import Place
+    from flowbuilder.sdk.pyflows.recorder import TaskRecord
 
 NOT_PARAMETERS = ("wait", "key")
 """Parameters of the type `flow` that a call may give besides the flow's inputs."""
@@ -63,11 +64,7 @@ def _path(recorder: Recorder, flow: Flow[..., Any], built: Any) -> str:
     return os.path.relpath(path, recorder.folder)
 
 
-def _result(made: Any, over: Any) -> Recorded:
-    from flowbuilder.compiler.expressions.tree import Call, Const, For, ListComp
-
+def _result(made: TaskRecord, over: Any) -> Recorded:
     output = output_of(made)
-    if over is None:
-        return Recorded(member(output._tree, RESULT), made.place, made)
-    one = Call(AT, "default", (member(name("each"), RESULT), Const(AT, None)), (), "filter")
-    return Recorded(ListComp(AT, one, (For(("each",), output._tree, ()),)), made.place, made)
+    tree = member(output._tree, RESULT) if over is None else results_in(output._tree, RESULT, over)
+    return Recorded(tree, made.place, made)

@@ -51,6 +51,10 @@ class Task(Generic[P, R]):
             return self.fn(*args, **kwargs)
         return self._record(args, kwargs, here())  # type: ignore[return-value]
 
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        """Return the task, or of an object's method what calls it: no flow can record such, for want of the object."""
+        return self if instance is None else _Method(self, instance)
+
     def map(self, over: Any, *further: Any, **words: Any) -> list[R]:
         """Call it once for each element of a list or mapping; what comes of it is the list, in order.
 
@@ -128,6 +132,25 @@ class Task(Generic[P, R]):
         apply_options(made, options, place)
 
 
+class _Method:
+    """A task that is the method of an object."""
+
+    def __init__(self, task: Task[..., Any], instance: Any) -> None:
+        functools.update_wrapper(self, task.fn)
+        self._task, self._instance = task, instance
+
+    def __call__(self, *args: Any, **words: Any) -> Any:
+        """Call the method, outside of a flow."""
+        if current() is not None:
+            raise wrong(
+                "FB292",
+                f"'{self._task.fn.__name__}' is a method, and its object is not there when the flow runs",
+                here(),
+                "make it a function of its module or a @staticmethod, and give it what it needs",
+            )
+        return self._task.fn(self._instance, *args, **words)
+
+
 def bind(
     signature: inspect.Signature, args: tuple[Any, ...], words: Mapping[str, Any], place: Place, what: str
 ) -> tuple[Any, dict[str, Place]]:
@@ -144,6 +167,8 @@ def bind(
             )
         )
         return {}, {}
+    if _by_place_only(signature):
+        _fill_up(bound)
     named: dict[str, Any] = {}
     listed: list[Any] = []
     by_place = False
@@ -155,6 +180,9 @@ def bind(
             case inspect.Parameter.VAR_KEYWORD:
                 named |= value
             case inspect.Parameter.POSITIONAL_ONLY:
+                by_place = True
+                listed.append(value)
+            case inspect.Parameter.POSITIONAL_OR_KEYWORD if _by_place_only(signature):
                 by_place = True
                 listed.append(value)
             case inspect.Parameter.POSITIONAL_OR_KEYWORD if _takes_any(signature):
@@ -179,8 +207,25 @@ def bind(
     return named, places
 
 
+def _fill_up(bound: inspect.BoundArguments) -> None:
+    """Give the parameters between those that are given their defaults: by place none can be left out."""
+    given = list(bound.arguments)
+    names = list(bound.signature.parameters)
+    for name in names[: max((names.index(one) for one in given), default=-1)]:
+        parameter = bound.signature.parameters[name]
+        by_place = parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+        if by_place and name not in bound.arguments and parameter.default is not parameter.empty:
+            bound.arguments[name] = parameter.default
+    bound.arguments = {name: bound.arguments[name] for name in names if name in bound.arguments}
+
+
 def _takes_any(signature: inspect.Signature) -> bool:
     return any(p.kind is p.VAR_POSITIONAL for p in signature.parameters.values())
+
+
+def _by_place_only(signature: inspect.Signature) -> bool:
+    """Tell whether a function takes some arguments by place only, so that all are given so."""
+    return any(p.kind is p.POSITIONAL_ONLY for p in signature.parameters.values())
 
 
 def _parameters(signature: inspect.Signature) -> str:

@@ -11,7 +11,23 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from flowbuilder.compiler.expressions.tree import At, Call, Const, Dict, Expr, Index, List, Member, Name, Node
+from flowbuilder.compiler.expressions.tree import (
+    At,
+    Call,
+    Choice,
+    Compare,
+    Const,
+    Dict,
+    DictComp,
+    Expr,
+    For,
+    Index,
+    List,
+    ListComp,
+    Member,
+    Name,
+    Node,
+)
 from flowbuilder.core.values import duration_text
 
 if TYPE_CHECKING:
@@ -154,6 +170,26 @@ def tasks_of(expr: Any) -> Iterator[TaskRecord]:
     elif isinstance(expr, msgspec.Struct) and not isinstance(expr, At):
         for field in expr.__struct_fields__:
             yield from tasks_of(getattr(expr, field))
+
+
+def results_in(output: Expr, key: str, over: Any) -> Expr:
+    """Return what stands for one member of each result of a map: a list, or a mapping where it goes over one.
+
+    Args:
+        output: of the map, whose elements are mappings; null where one has failed.
+        key: the member.
+        over: what the map goes over; whether that is a mapping may be known only when the flow runs.
+    """
+    one = Call(AT, "default", (member(name("each"), key), Const(AT, None)), (), "filter")
+    pairs = Call(AT, "items", (output,), (), "method")
+    mapping = DictComp(AT, name("key"), one, (For(("key", "each"), pairs, ()),))
+    if isinstance(over, dict):
+        return mapping
+    listed = ListComp(AT, one, (For(("each",), output, ()),))
+    if isinstance(over, list | tuple | range):
+        return listed
+    is_mapping = Compare(AT, call("type", output), (("==", Const(AT, "mapping")),))
+    return Choice(AT, is_mapping, mapping, listed)
 
 
 def list_of(items: list[Expr]) -> Expr:
