@@ -119,9 +119,8 @@ def _overview(page: Page) -> None:
     page.code("flowbuilder COMMAND [ARGUMENT]… [--help]")
     page.heading("Commands")
     page.rows([(name, command_of(name).summary) for name in TABLE if " " not in name])
-    for group, summary in GROUPS.items():
-        page.heading(summary)
-        page.rows(_members(group))
+    page.heading("Groups of commands; `flowbuilder GROUP --help` tells of each")
+    page.rows([(group, f"{summary}: {_verbs(group)}") for group, summary in GROUPS.items()])
     page.heading("Exit codes")
     page.rows([(str(code), meaning) for code, meaning in exits.MEANINGS.items()])
     page.heading("To begin with")
@@ -140,6 +139,11 @@ def _group(page: Page, group: str) -> None:
 def _members(group: str) -> list[tuple[str, str]]:
     """Return the commands of a group, each with its summary."""
     return [(name, command_of(name).summary) for name in TABLE if name.startswith(group + " ")]
+
+
+def _verbs(group: str) -> str:
+    """Return what may stand behind a group's name."""
+    return ", ".join(name.removeprefix(group + " ") for name, _ in _members(group))
 
 
 def _command(page: Page, command: Command) -> None:

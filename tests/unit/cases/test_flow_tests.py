@@ -351,3 +351,18 @@ def test_a_file_of_tests_that_is_no_text_is_told(folder: Path) -> None:
 
     (found,) = raised.value.diagnostics
     assert (found.code, found.at.line, found.at.column) == ("FB101", 2, 15)
+
+
+def test_the_tests_of_a_flow_in_python_are_found_by_its_file_or_module(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "shop").mkdir()
+    (folder / "shop" / "flows.py").write_text("")
+    (folder / "shop" / "flows.test.yaml").write_text("tests: {}")
+    monkeypatch.chdir(folder)
+
+    expected = [Path("shop/flows.test.yaml")]
+    assert list(find_suites([Path("shop/flows.py:report")])) == expected
+    assert list(find_suites([Path("shop.flows:report")])) == expected
+    with pytest.raises(NotFound):
+        list(find_suites([Path("shop.other:report")]))

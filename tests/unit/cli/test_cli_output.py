@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from flowbuilder.cli import exits
+from flowbuilder.cli.command import TABLE, command_of
 from flowbuilder.cli.failures import report
 from flowbuilder.cli.helping import Page, write_help
 from flowbuilder.cli.next_steps import typed
@@ -284,3 +285,20 @@ def test_a_signal_in_the_middle_of_a_long_write_loses_nothing(unbuffered: str) -
 
     assert len(out) == 1_000_001
     assert process.returncode == 0
+
+
+def test_the_first_help_is_short_and_names_every_command() -> None:
+    page = Page(coloured=False, width=80)
+    write_help(page, "")
+    text = page.text()
+
+    assert len(text.splitlines()) <= 60
+    words = set(re.findall(r"[a-z]+", text))
+    assert [name for name in TABLE if not set(name.split()) <= words] == []
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_the_help_of_each_command_has_an_example_that_is_one(name: str) -> None:
+    command = command_of(name)
+
+    assert any(f"flowbuilder {name}" in example for _, example in command.examples)

@@ -29,6 +29,7 @@ COMMAND = Command(
         STORE,
         JSON,
     ),
+    examples=(("What ada may decide", "flowbuilder approvals list --as ada"),),
 )
 
 

@@ -17,6 +17,12 @@ COMMAND = Command(
     description="One rejection is enough: the task fails with the kind `approval.rejected`.",
     arguments=(RUN, TASK),
     options=(Option(("--reason",), "Why; the task's error has it", "TEXT", default=""), AS, STORE, JSON),
+    examples=(
+        (
+            "With the reason, which the task's error has",
+            'flowbuilder approvals reject 01K7 --reason "too dear"',
+        ),
+    ),
 )
 
 

@@ -22,6 +22,9 @@ COMMAND = Command(
     summary="Show what is to be decided: the form, who may decide, who has",
     arguments=(RUN, TASK),
     options=(STORE, JSON),
+    examples=(
+        ("The form of one of several things that a run asks for", "flowbuilder approvals show 01K7 review"),
+    ),
 )
 
 

@@ -33,6 +33,7 @@ COMMAND = Command(
         STORE,
         Option(("--json",), "Print one JSON object a line"),
     ),
+    examples=(("Follow what is paid", "flowbuilder events list --name order.paid --follow"),),
 )
 
 _EVERY = 0.2

@@ -38,8 +38,8 @@ COMMAND = Command(
         JSON,
     ),
     examples=(
-        ("Which breakers are open", "flowbuilder limits --kind breaker"),
-        ("For another program", "flowbuilder limits --json | jq '.limits[] | select(.waiting > 0)'"),
+        ("Which breakers are open", "flowbuilder limits list --kind breaker"),
+        ("For another program", "flowbuilder limits list --json | jq '.limits[] | select(.waiting > 0)'"),
     ),
 )
 

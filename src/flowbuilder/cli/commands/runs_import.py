@@ -31,6 +31,7 @@ COMMAND = Command(
     ),
     arguments=(Argument("FILE", "What `flowbuilder runs export` wrote; - for standard input", takes="file"),),
     options=(Option(("--live",), "Have runs that had not ended carried on by the next engine"), STORE),
+    examples=(("Bring in what another machine has written", "flowbuilder runs import runs.jsonl"),),
 )
 
 

@@ -32,6 +32,7 @@ COMMAND = Command(
         STORE,
         Option(("--json",), "Print one JSON object a line"),
     ),
+    examples=(("What one task writes, as it comes", "flowbuilder runs logs 01K7 fetch --follow"),),
 )
 
 _EVERY = 0.2

@@ -30,6 +30,7 @@ COMMAND = Command(
         JSON,
         QUIET,
     ),
+    examples=(("The newest live run, for a minute at most", "flowbuilder runs watch --timeout 1m"),),
 )
 
 

@@ -22,6 +22,7 @@ COMMAND = Command(
     summary="List triggers: what each waits for, when it comes next, what it started last",
     description="All triggers of the project's flows are listed, whether or not `flowbuilder up` runs.",
     options=(FOLDER, STORE, JSON),
+    examples=(("The triggers of another folder", "flowbuilder schedules list --folder flows"),),
 )
 
 

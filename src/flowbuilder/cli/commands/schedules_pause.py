@@ -26,6 +26,7 @@ COMMAND = Command(
         STORE,
         JSON,
     ),
+    examples=(("Over a holiday", 'flowbuilder schedules pause nightly --reason "holiday"'),),
 )
 
 

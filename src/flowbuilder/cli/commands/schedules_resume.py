@@ -17,6 +17,7 @@ COMMAND = Command(
     description="They go on from now: what came while they were paused is not made up for (`backfill` does that).",
     arguments=(NAMES,),
     options=(FOLDER, STORE, JSON),
+    examples=(("After the holiday", "flowbuilder schedules resume nightly"),),
 )
 
 

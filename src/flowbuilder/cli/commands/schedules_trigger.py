@@ -37,6 +37,7 @@ COMMAND = Command(
         JSON,
         QUIET,
     ),
+    examples=(("The nightly batch, at noon", "flowbuilder schedules trigger nightly"),),
 )
 
 

@@ -100,12 +100,19 @@ def _cases(arguments: argparse.Namespace) -> list[Case]:
     if not cases:
         where = ", ".join(map(str, paths))
         raise NotFound("test", "", f"files of tests are named '*{SUFFIX}'; there is none in {where}")
+    if named_flows := {path.rpartition(":")[2] for path in arguments.path if _names_a_flow(path)}:
+        cases = [case for case in cases if case.flow.name.rpartition(":")[2] in named_flows] or cases
     if arguments.k is not None:
         named = [case for case in cases if arguments.k.lower() in case.name.lower()]
         if not named:
             raise NotFound("test", arguments.k, f"none of the {len(cases)} tests has this in its name")
         return named
     return cases
+
+
+def _names_a_flow(path: str) -> bool:
+    """Tell whether an argument is a flow in Python: `flows.py:report`; all others of its file are left out."""
+    return ":" in path and not Path(path).exists()
 
 
 async def _run(cases: list[Case], arguments: argparse.Namespace, *, shown: bool) -> list[Result]:

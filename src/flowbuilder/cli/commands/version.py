@@ -17,6 +17,7 @@ COMMAND = Command(
     name="version",
     summary="Show the version of FlowBuilder, Python and SQLite",
     options=(JSON,),
+    examples=(("For a report of what is wrong", "flowbuilder version --json"),),
 )
 
 

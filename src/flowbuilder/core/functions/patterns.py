@@ -42,6 +42,7 @@ def compiled(pattern: str) -> Any:
     except re2.error as error:
         message = error.args[0]
         shown = message.decode(errors="replace") if isinstance(message, bytes) else str(message)
+        shown = shown if len(shown) <= 120 else shown[:119] + "…"
         return wrong_value(f"the pattern cannot be read: {shown} (RE2: no look-around, no back-references)")
 
 

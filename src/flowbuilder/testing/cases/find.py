@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from flowbuilder.core.errors import NotFound
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 SUFFIX: Final = ".test.yaml"
 """What the name of a file of tests ends in."""
@@ -26,12 +26,23 @@ def find_suites(paths: list[Path]) -> Iterator[Path]:
             found = sorted(each for each in path.rglob("*" + SUFFIX) if not _hidden(each, path))
         elif path.is_file():
             found = [path] if path.name.endswith(SUFFIX) else _beside(path)
+        elif (module := _module_of(path)) is not None:
+            found = _beside(module)
         else:
             raise NotFound("file or folder", str(path))
         for each in found:
             if each not in seen:
                 seen.add(each)
                 yield each
+
+
+def _module_of(path: Path) -> Path | None:
+    """Return the file of a flow in Python: of `flows.py:report`, or of `shop.flows:report` from the current folder on."""
+    where, colon, _ = str(path).rpartition(":")
+    if not colon:
+        return None
+    file = Path(where if where.endswith(".py") else where.replace(".", "/") + ".py")
+    return file if file.is_file() else None
 
 
 def _beside(flow: Path) -> list[Path]:
