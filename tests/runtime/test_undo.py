@@ -478,6 +478,36 @@ tasks:
     assert world.calls == ["a", "undo part false"]
 
 
+@pytest.mark.parametrize("how", ["cancel", "timeout"])
+async def test_a_child_that_is_told_to_stop_undoes_itself_and_is_not_undone_by_its_parent_too(
+    how: str, engine: Engine, clock: FakeClock, world: World, tmp_path: Path
+) -> None:
+    (tmp_path / "child.yaml").write_text("""
+flow: child
+tasks:
+  a: {type: python, with: {call: act, args: {name: a}}, undo: {type: python, with: {call: act, args: {name: undo a}}}}
+  b: {type: python, needs: [a], with: {call: hold, args: {name: b}}}
+""")
+    flow = load_text(
+        """
+flow: parent
+tasks:
+  first: {type: python, with: {call: act, args: {name: first}}, undo: {type: python, with: {call: act, args: {name: undo first}}}}
+  part: {type: flow, needs: [first], timeout: 1h, with: {path: child.yaml}, undo: {type: python, with: {call: act, args: {name: never}}}}
+""",
+        tmp_path,
+    )
+    run = await engine.start(flow)
+    await world.begun("b")
+    if how == "cancel":
+        assert await run.cancel("enough")
+    else:
+        clock.advance(3601)
+    await run.wait(20)
+
+    assert world.calls == ["first", "a", "b", "undo a", "undo first"]
+
+
 async def test_outputs_or_finally_that_fail_undo_the_run_too(world: World) -> None:
     task = "a: {type: python, with: {call: act, args: {name: a}}, undo: {type: python, with: {call: act, args: {name: undo}}}}"
     await run_flow(f"flow: t\ntasks:\n  {task}\noutputs: {{x: '${{{{ tasks.a.output.b }}}}'}}\n")

@@ -186,6 +186,8 @@ class SubFlows:
         execution.handle = None
         self._machine.attempts.unpark(execution)
         if execution.stopped is not None:
+            if status != "succeeded" and execution.task.undo is not None:
+                self._machine.undos.failed_cleanly(execution)  # the child has undone what it did
             self._machine.stops.stopped(execution)
         else:
             self._take_in(execution, child, status, result)
