@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flowbuilder import Engine, Reader, RunCancelled
+from flowbuilder.runtime.config import Config, EngineConfig
 from flowbuilder.storage.api import RunFilter
 from flowbuilder.testing.fake_clock import FakeClock
 from flowbuilder.testing.flows import load_text, run_flow
@@ -506,6 +507,38 @@ tasks:
     await run.wait(20)
 
     assert world.calls == ["first", "a", "b", "undo a", "undo first"]
+
+
+async def test_a_parent_that_comes_back_to_be_cancelled_waits_for_its_child_to_undo_itself(
+    world: World, tmp_path: Path
+) -> None:
+    (tmp_path / "child.yaml").write_text("""
+flow: child
+tasks:
+  a:
+    type: python
+    with: {call: act, args: {name: a}}
+    undo: {type: python, retry: {attempts: 3, delay: 10ms}, with: {call: fail, args: {name: undo a, times: 2}}}
+  nap: {type: sleep, needs: [a], with: {for: 1d}}
+""")
+    flow = load_text(
+        """
+flow: parent
+tasks:
+  first: {type: python, with: {call: act, args: {name: first}}, undo: {type: python, with: {call: act, args: {name: undo first}}}}
+  part: {type: flow, needs: [first], with: {path: child.yaml}, undo: {type: python, with: {call: act, args: {name: never}}}}
+""",
+        tmp_path,
+    )
+    config = Config(engine=EngineConfig(leave_after=0.01))
+    async with Engine(tmp_path / "store.db", config) as engine:
+        run = await engine.start(flow)
+        await until(lambda: world.count("a") and not _live(engine))
+        assert await run.cancel("enough")
+        view = await run.wait(20)
+
+    assert world.calls == ["first", "a", "undo a", "undo a", "undo a", "undo first"]
+    assert view.status == "cancelled"
 
 
 async def test_outputs_or_finally_that_fail_undo_the_run_too(world: World) -> None:

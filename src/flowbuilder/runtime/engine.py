@@ -203,7 +203,9 @@ class EngineCore:
         if machine.committer.outstanding or machine.recovery.busy:
             return False
         return all(
-            run.executions and run.parked == len(run.executions) and not (run.dirty or run.busy or run.ready)
+            (run.executions or (run.undo is not None and run.undo.waits))
+            and run.parked == len(run.executions)
+            and not (run.dirty or run.busy or run.ready)
             for run in machine.runs.live.values()
         )
 

@@ -45,6 +45,8 @@ class Undoable:
     """Null where it is not known what the task did."""
     place: tuple[bool, int]
     """Where in the journal it ended; behind all others what has no end there."""
+    child: str | None = None
+    """The run of a sub-flow of which it is not known how it ended."""
 
 
 def undoables(graph: GraphPlan, scope: Scope, prefix: str, journal: Recovered) -> list[Undoable]:
@@ -119,7 +121,7 @@ def _of_task(task: TaskPlan, scope: Scope, path: str, journal: Recovered) -> Ite
                 yield Undoable(path, task, scope, ended.output, (False, ended.place))
             elif path in journal.armed:
                 place = (True, journal.armed[path]) if ended is None else (False, ended.place)
-                yield Undoable(path, task, scope, None, place)
+                yield Undoable(path, task, scope, None, place, journal.children.get(path))
         yield from _of_body(task, scope, path, _attempts(path, ended, journal), journal)
     on_error = task.on_error
     if on_error is not None and on_error.graph is not None and on_error.graph.undoes:
@@ -144,7 +146,8 @@ def _of_rounds(task: TaskPlan, scope: Scope, path: str, journal: Recovered) -> I
     open = round_path(path, last + 1)
     inner = _scope_of_round(scope, state, last + 1)
     if task.undo is not None and open in journal.armed:
-        yield Undoable(open, task, inner, None, (True, journal.armed[open]))
+        doubted = (True, journal.armed[open])
+        yield Undoable(open, task, inner, None, doubted, journal.children.get(open))
     yield from _of_body(task, inner, open, _attempts(open, journal.ended.get(path), journal), journal)
 
 

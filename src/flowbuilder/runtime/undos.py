@@ -21,6 +21,7 @@ from flowbuilder.core.rules import FAILED
 from flowbuilder.runtime.recovered import replay
 from flowbuilder.runtime.state import Frame
 from flowbuilder.runtime.undoable import undoables, undoables_of_attempt
+from flowbuilder.storage.api import LIVE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,6 +47,8 @@ _IN_FLIGHT: Final = 1
 _DOUBTED: Final = 2
 """How it stands with the effect of a task: about to begin, begun, begun and not known to have failed."""
 
+LOOK_AGAIN: Final = 0.5
+"""Seconds between two looks at a sub-flow that is to end."""
 MOST_NAMED: Final = 100
 """What could not be undone and is named in the run's error; all of it is in `run.errors`."""
 
@@ -53,7 +56,7 @@ MOST_NAMED: Final = 100
 class UndoState:
     """What a run in memory knows of its undoing."""
 
-    __slots__ = ("active", "armed", "blame", "done", "failed", "then")
+    __slots__ = ("active", "armed", "blame", "done", "failed", "then", "waits")
 
     def __init__(self) -> None:
         self.armed: dict[str, int] = {}
@@ -67,6 +70,8 @@ class UndoState:
         """What could not be undone."""
         self.blame = False
         """The undo that is in flight has killed engines, and is given up."""
+        self.waits = False
+        """For a sub-flow that was told to stop."""
 
 
 class Undos:
@@ -199,6 +204,12 @@ class Undos:
 
         self._machine.committer.when_on_disk(run, on_disk)
 
+    def _look_again(self, what: tuple[RunState, Gather, Callable[[RunState], None]]) -> None:
+        run, gather, done = what
+        _state(run).waits = False
+        if not run.lost and not self._machine.stopping:
+            self._undo(run, gather, done)
+
     async def _read(self, run: RunState, gather: Gather, done: Callable[[RunState], None]) -> None:
         store, open = self._machine.store, self._machine.sealing.opener(run.id)
         try:
@@ -221,6 +232,16 @@ class Undos:
             self._machine.phases.broken(run, error)
             return
         left = []
+        if any(one.child is not None for one in found):
+            others = await self._without_reversed(found)
+            if run.lost:
+                return
+            if others is None:
+                _state(run).waits = True
+                moment = self._now() + LOOK_AGAIN
+                self._machine.timers.at(moment, self._look_again, (run, gather, done))
+                return
+            found = others
         for one in found:
             ended = journal.ended.get(one.path + UNDO)
             if ended is None:
@@ -230,6 +251,21 @@ class Undos:
         left.reverse()
         self._next(run, left, done)
         self._scheduler.pump(run)
+
+    async def _without_reversed(self, found: list[Undoable]) -> list[Undoable] | None:
+        """Leave out sub-flows that were told to stop and have undone what they did; None while one is at it."""
+        machine = self._machine
+        left: list[Undoable] = []
+        for one in found:
+            row = None
+            if one.child is not None:
+                row = await machine.in_thread(functools.partial(machine.store.run, one.child))
+            if row is not None and row.status in LIVE:
+                machine.recovery.cancel_soon(row.id, "its parent was told to stop")
+                return None
+            if row is None or row.status == "succeeded":
+                left.append(one)
+        return left
 
     def _next(self, run: RunState, left: list[Undoable], done: Callable[[RunState], None]) -> None:
         """Undo the last of what is left."""

@@ -148,6 +148,7 @@ class Upkeep:
                 or run.pumping
                 or run.blobs
                 or run.gates
+                or (run.undo is not None and run.undo.waits)
             )
         }
         stuck = idle & self._suspects
