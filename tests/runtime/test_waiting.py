@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from flowbuilder.sdk.run import Run
+    from world import World
 
 
 def waits(params: str, *, more: str = "", task: str = "") -> Any:
@@ -480,3 +481,23 @@ outputs: {{got: "${{{{ tasks.short.output + [tasks.long.output.n] }}}}"}}
     assert run.status in ("waiting", "running")
     await engine.emit("part", {"n": 99})
     assert await got(run) == [*range(10), 99]
+
+
+async def test_an_event_reaches_all_that_wait_for_it_though_the_first_has_the_run_leave_memory(
+    engine: Engine, world: World
+) -> None:
+    run = await engine.start(
+        load_text("""
+flow: t
+tasks:
+  first: {type: wait, with: {event: go, timeout: 4s}}
+  nap: {type: sleep, needs: [first], with: {for: 1h}}
+  second: {type: wait, with: {event: go, timeout: 2h}}
+  after: {type: python, needs: [second], with: {call: act, args: {name: after}}}
+""")
+    )
+    await until(lambda: len(engine.core.machine.store.events().subscriptions(run_id=run.id)) == 2)
+    assert run.id in engine.core.machine.runs.live
+    await engine.emit("go")
+
+    await world.begun("after")

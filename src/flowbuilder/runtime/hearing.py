@@ -50,7 +50,7 @@ class Hearing:
         """By run (of signals; None for events) and name."""
         self._listeners: list[Callable[[list[Event]], object]] = []
         self.cursor: int | None = None
-        """The number of the last event that was told; None while there is nobody to tell."""
+        """The number of the last event that was told to all of them; None while there is nobody to tell."""
         self._recent: deque[Event] = deque()
         """What was told lately, in case that somebody comes a moment late."""
         self._recent_bytes = 0
@@ -74,7 +74,7 @@ class Hearing:
         """Tell a waiter what comes behind `waiter.after`; False if some of that was told and forgotten already."""
         if self.cursor is None:
             self._begin_at(waiter.after)
-        elif self.cursor > waiter.after and self._forgotten > waiter.after:
+        elif self._forgotten > waiter.after:
             return False
         found = self._waiters.setdefault(waiter.address, {})
         found.setdefault(waiter.member, {}).setdefault(waiter.digest, {})[waiter] = None
@@ -155,13 +155,13 @@ class Hearing:
     async def _tell_all(self, found: list[Event]) -> None:
         until = time.perf_counter() + SLICE
         for event in found:
-            self.cursor = event.number
             self._remember(event)
             for waiter in list(self._concerned(event)):
                 self._tell(waiter, event)
                 if time.perf_counter() > until:
                     await asyncio.sleep(0)
                     until = time.perf_counter() + SLICE
+            self.cursor = event.number  # not before: a run that leaves meanwhile goes by it
         if found:
             for listener in self._listeners:
                 listener(found)
