@@ -527,3 +527,28 @@ tasks:
     await run.resume()
     assert (await run.wait(20)).status == "failed"
     assert world.calls == ["a", "b", "undo b", "undo a"]
+
+
+async def test_paused_time_does_not_count_for_the_timeout_of_a_wait_and_the_rest_of_it_does(
+    engine: Engine, clock: FakeClock, world: World
+) -> None:
+    run = await engine.start(
+        load_text("""
+flow: t
+tasks:
+  wait: {type: wait, timeout: 10s, with: {event: never}}
+  held: {type: python, with: {call: hold, args: {name: held}}}
+""")
+    )
+    await world.begun("held")
+    await until(lambda: engine.core.machine.store.events().subscriptions(run_id=run.id))
+    await run.pause()
+    clock.advance(11)
+    await run.resume()
+    clock.advance(9)
+    assert (await engine.show(run.id)).tasks["wait"].status != "failed"
+    clock.advance(1)
+    world.let_go("held")
+
+    row = await run.wait(20)
+    assert (row.status, (await engine.show(run.id)).tasks["wait"].error["kind"]) == ("failed", "timeout")

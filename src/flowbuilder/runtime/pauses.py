@@ -21,6 +21,7 @@ from flowbuilder.core.records import Paused, Resumed
 from flowbuilder.runtime.events import RunEvent
 from flowbuilder.runtime.state import Frame
 from flowbuilder.runtime.stops import DEADLINE, TIMEOUT
+from flowbuilder.runtime.waiter import Waiter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -102,7 +103,7 @@ class Pauses:
                 execution.deadline.cancel()
                 at = execution.deadline.at + paused
                 execution.deadline = timers.at(at, functools.partial(stop, execution, DEADLINE))
-            if execution.timer is not None and isinstance(execution.handle, Frame | str):
+            if execution.timer is not None and isinstance(execution.handle, Frame | Waiter | str):
                 execution.timer.cancel()
                 at = execution.timer.at + paused
                 execution.timer = timers.at(at, functools.partial(stop, execution, TIMEOUT))
