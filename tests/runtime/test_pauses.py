@@ -552,3 +552,24 @@ tasks:
 
     row = await run.wait(20)
     assert (row.status, (await engine.show(run.id)).tasks["wait"].error["kind"]) == ("failed", "timeout")
+
+
+@pytest.mark.parametrize("turns", range(12))
+async def test_a_run_whose_resume_was_given_up_half_way_goes_on_all_the_same_or_is_still_paused(
+    engine: Engine, world: World, turns: int
+) -> None:
+    run = await engine.start(load_text(STEPS))
+    await world.begun("first")
+    await run.pause()
+    world.let_go("first")
+    await left(engine, run)
+
+    resuming = asyncio.ensure_future(run.resume())
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    resuming.cancel()
+    await asyncio.wait((resuming,))
+    if (await engine.row(run.id)).status == "paused":
+        await run.resume()
+
+    assert await run.result(20) == {"third": 3}

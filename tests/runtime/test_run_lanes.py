@@ -481,3 +481,19 @@ async def test_a_key_that_makes_no_sense_is_told_to_whoever_starts_what_is_held(
     async with Engine.in_memory(Config()) as engine:
         with pytest.raises(FlowBuilderError, match="out of range"):
             await engine.start(flow, {"commit": 7})
+
+
+async def test_a_run_whose_start_was_given_up_half_way_has_its_place_and_goes_on(
+    engine: Engine, world: World
+) -> None:
+    coming = asyncio.ensure_future(engine.start(one(), {"name": "given up"}))
+    async with asyncio.timeout(20):
+        while not engine.core.machine.lanes._entering:  # noqa: ASYNC110 - too short a moment for `until`
+            await asyncio.sleep(0)
+    coming.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await coming
+
+    later = await start(engine, one(), "later")
+    await world.begun("given up")
+    await let_all_go(world, later)

@@ -70,6 +70,10 @@ class RunLanes:
         if how.seed is not None:
             entry = msgspec.structs.replace(entry, batch=records.encode(how.seed.records))
         self._refuse_to_wait_for_a_parent(row)
+        return await self._machine.recovery.to_the_end(self._come(plan, inputs, row, entry))
+
+    async def _come(self, plan: FlowPlan, inputs: dict[str, Any], row: RunRow, entry: Enter | Hold) -> RunRow:
+        """Enter a run, and see to what follows from that."""
         entered = await self._enter(entry)
         await self._tell(entered)
         found = entered.row

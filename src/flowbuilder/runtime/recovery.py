@@ -7,15 +7,18 @@ import functools
 import logging
 from typing import TYPE_CHECKING, Any
 
-from flowbuilder.core.errors import FlowError, StoreError
+from flowbuilder.core.errors import EngineStopped, FlowError, StoreError
 from flowbuilder.storage.api import LIVE, KeyTaken
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
+    from typing import TypeVar
 
     from flowbuilder.runtime.machine import Machine
     from flowbuilder.runtime.state import RunState
     from flowbuilder.runtime.timers import Timer
+
+    T = TypeVar("T")
 
 _log = logging.getLogger("flowbuilder.engine")
 
@@ -73,10 +76,13 @@ class Recovery:
         loading, live = self._machine.loading, self._machine.runs.live
         if run_id in live or await loading.being_read(run_id):
             return True
+        return await self.to_the_end(self._adopt(run_id))
+
+    async def _adopt(self, run_id: str) -> bool:
         row = await self._machine.in_thread(functools.partial(self._machine.store.claim, run_id))
         if row is None:
             return False
-        await loading.carry_on([row])
+        await self._machine.loading.carry_on([row])
         return True
 
     async def wake_due(self) -> None:
@@ -194,6 +200,26 @@ class Recovery:
         task = self._machine.loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._finished)
+
+    async def to_the_end(self, work: Coroutine[Any, Any, T]) -> T:
+        """Return what something comes to, which is done also where whoever asked for it gives up half-way.
+
+        What claims runs is done like this: one that is claimed and not carried on would be so for good.
+
+        Raises:
+            EngineStopped: the engine was closed meanwhile.
+        """
+        if self._machine.stopping:
+            return await work
+        task = self._machine.loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if task.cancelled():
+                raise EngineStopped from None
+            raise
 
     def _finished(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)

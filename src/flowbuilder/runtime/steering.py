@@ -139,6 +139,9 @@ class Steering:
             machine.runs.ended_in_store(row)
 
     async def _order(self, run_id: str, order: Order, *, carry_on: bool = False) -> bool:
+        return await self._machine.recovery.to_the_end(self._have_done(run_id, order, carry_on=carry_on))
+
+    async def _have_done(self, run_id: str, order: Order, *, carry_on: bool) -> bool:
         machine = self._machine
         leaving = machine.runs.live.get(run_id)
         if leaving is not None:

@@ -375,8 +375,14 @@ class Engine:
         machine = self.core.machine
         if profile is not None:
             await self._change_profile(run_ids, profile)
-        rows = await machine.in_thread(functools.partial(self._store.steering().claim, list(run_ids)))
-        await machine.loading.carry_on(rows)
+
+        async def carry_on() -> list[RunRow]:
+            claim = functools.partial(self._store.steering().claim, list(run_ids))
+            rows: list[RunRow] = await machine.in_thread(claim)
+            await machine.loading.carry_on(rows)
+            return rows
+
+        rows = await machine.recovery.to_the_end(carry_on())
         await machine.commands.receive()
         return [Run(self, row) for row in rows]
 
