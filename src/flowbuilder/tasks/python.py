@@ -9,9 +9,12 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from msgspec import structs
+
 from flowbuilder.core.errors import TaskFailed
 from flowbuilder.tasks.api import Work
 from flowbuilder.tasks.arrow import Opening, has_references, resolved
+from flowbuilder.tasks.hushed import Hushed
 from flowbuilder.tasks.modules import find_function, source_hash
 from flowbuilder.tasks.params import refuse
 from flowbuilder.tasks.pinned import PINNED, pinned_function
@@ -80,6 +83,12 @@ class Python:
             TaskFailed: `input` if the parameters are wrong.
         """
         # hot: benchmarks/chains.py; one of these for each task
+        if call.sensitive:
+            work = self._work(call)
+            return structs.replace(work, function=Hushed(work.function))
+        return self._work(call)
+
+    def _work(self, call: Call) -> Work:
         params = call.params
         try:
             text = params["call"]

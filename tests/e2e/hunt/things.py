@@ -1,3 +1,6 @@
+import sys
+
+
 class Thing:
     def __init__(self, p):
         self.p = p
@@ -7,6 +10,8 @@ class Thing:
 
 
 def echo(p):
+    print(p)
+    print(p, file=sys.stderr)
     return p
 
 

@@ -41,7 +41,8 @@ class Processes:
         from flowbuilder.runtime.executors import worker
 
         pool = await self._ready()
-        arguments = (work.call.folder, work.name, work.args, work.kwargs, times_imported_again())
+        imported, hushed = times_imported_again(), work.call.sensitive
+        arguments = (work.call.folder, work.name, work.args, work.kwargs, imported, hushed)
         try:
             outcome = await asyncio.wrap_future(pool.schedule(worker.execute, args=arguments))
         except ProcessExpired as error:

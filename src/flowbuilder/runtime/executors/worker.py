@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from flowbuilder.core.errors import OutputError, TaskFailed
 from flowbuilder.core.values import plain, plain_or_text
 from flowbuilder.runtime.executors.raised import CAUGHT, kind_of, message_of, traceback_of
+from flowbuilder.tasks.hushed import Hushed
 from flowbuilder.tasks.modules import find_function, forget
 
 if TYPE_CHECKING:
@@ -43,11 +44,12 @@ def initialize() -> None:
 
 
 def execute(
-    folder: Path, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], imported: int
+    folder: Path, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], imported: int, hushed: bool
 ) -> tuple[Any, ...]:
     """Call a function; return `("value", value)` or `("failed", kind, message, data, more, traceback)`.
 
-    `imported` counts how often the engine has imported modules again, that have changed.
+    `imported` counts how often the engine has imported modules again, that have changed;
+    `hushed`: nobody sees what the function prints.
     """
     function = None
     try:
@@ -55,7 +57,7 @@ def execute(
             forget()
             _imported[0] = imported
         function = find_function(name, folder)
-        value = function(*args, **kwargs)
+        value = (Hushed(function) if hushed else function)(*args, **kwargs)
         if inspect.isawaitable(value):
             value = asyncio.run(_awaited(value))
         return ("value", plain(value))

@@ -1,0 +1,79 @@
+"""What sensitive Python functions print is `***`, wherever they run; what others print is let through."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from flowbuilder.testing.flows import load_text, run_flow
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CODE = """
+import asyncio, sys, threading
+
+meet = threading.Barrier(2)
+
+def say(text):
+    print("I say", text)
+    sys.stderr.write(f"{text}\\n")
+    return text
+
+async def say_later(text):
+    print("before", text)
+    await asyncio.sleep(0.01)
+    print("later", text)
+    return text
+
+def together(text):
+    meet.wait(10)
+    print("together", text)
+    meet.wait(10)
+"""
+
+
+@pytest.mark.parametrize("executor", ["inline", "thread", "process", "auto"])
+@pytest.mark.parametrize("function", ["say", "say_later"])
+async def test_what_a_sensitive_function_prints_is_not_seen(
+    executor: str, function: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "sayings.py").write_text(CODE)
+    run = await run_flow(
+        load_text(
+            f"""
+flow: t
+inputs: {{p: {{type: string, sensitive: true}}}}
+tasks:
+  one: {{type: python, sensitive: true, executor: {executor}, with: {{call: "sayings:{function}", args: ["${{{{ inputs.p }}}}"]}}}}
+  same: {{type: set, with: "${{{{ tasks.one.output == inputs.p }}}}"}}
+""",
+            tmp_path,
+        ),
+        {"p": "pin-4711"},
+    )
+    told = "".join(capfd.readouterr())
+
+    assert run.tasks["same"].output is True
+    assert "4711" not in told
+    assert told.count("***") >= 2
+
+
+async def test_what_others_print_meanwhile_is_seen(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "sayings.py").write_text(CODE)
+    await run_flow(
+        load_text(
+            """
+flow: t
+tasks:
+  hushed: {type: python, sensitive: true, executor: thread, with: {call: "sayings:together", args: ["nothing"]}}
+  heard: {type: python, executor: thread, with: {call: "sayings:together", args: ["something"]}}
+""",
+            tmp_path,
+        )
+    )
+    told = "".join(capfd.readouterr())
+
+    assert "together something" in told
+    assert "nothing" not in told
