@@ -417,3 +417,38 @@ outputs: {check: "${{ tasks.check.output }}"}
     kept = contents(tmp_path)
     for spelling in (TOKEN, TOKEN[::-1]):
         assert spelling.encode() not in kept
+
+
+async def test_a_fork_seals_what_an_edited_flow_says_is_sensitive(
+    key: str, world: World, tmp_path: Path
+) -> None:
+    text = """
+flow: t
+inputs: {p: {type: string}, given: {type: string}}
+tasks:
+  one: {type: set, with: "${{ inputs.p }}-1"}
+  two: {type: python, with: {call: act, args: {name: two, value: "${{ tasks.one.output }}-2"}}}
+  last: {type: python, with: {call: act, args: {name: last, value: "${{ len(tasks.one.output + tasks.two.output) }}"}}}
+"""
+    edited = text.replace("string}, given", "string, sensitive: true}, given")
+    edited = edited.replace("type: set", "type: set, sensitive: true")
+    edited = edited.replace(
+        "type: python, with: {call: act, args: {name: two",
+        "type: python, sensitive: true, with: {call: act, args: {name: two",
+    )
+    path = tmp_path / "store.db"
+    async with Engine(path) as engine:
+        first = await engine.start(load_text(text), {"p": TOKEN, "given": "x"})
+        await first.wait(20)
+        fork = await engine.fork(first.id, from_tasks=["last"], flow=load_text(edited))
+        view = await fork.wait(20)
+        await engine.delete([first.id])
+
+    assert view.status == "succeeded", view.error
+    assert world.calls == ["two", "last", "last"]
+    assert view.inputs == {"p": "***", "given": "x"}
+    assert {view.tasks[name].output for name in ("one", "two")} == {"***"}
+    with Reader(path) as reader:
+        assert TOKEN not in str(reader.show(fork.id).to_json(full=True))
+        journal = b"".join(reader._store.journal(fork.id)) + reader.row(fork.id).inputs
+    assert TOKEN.encode() not in journal

@@ -182,3 +182,23 @@ outputs: {seen: "${{ tasks.seen.output }}", over: "${{ tasks.over.output }}"}
 
     assert result == {"seen": [1, "51801174-NIP"], "over": [1, "51801174-NIP"]}
     assert b"PIN-47110815" not in contents(store)
+
+
+async def test_an_output_that_a_fork_is_given_keeps_the_files_that_it_names(
+    world: World, tmp_path: Path
+) -> None:
+    (tmp_path / "page.txt").write_text(LARGE)
+    store = SqliteStore(tmp_path / "store.db")
+    flow = load_text(FLOW, tmp_path)
+    async with Engine(":memory:", store=store) as engine:
+        given = store.blobs().put(LARGE.upper().encode())
+        reference = {"$file": given, "name": "g.txt"}
+        run = await engine.start(flow, {"given": reference, "many": 1})
+        await world.begun("held")
+        name = store.blobs().put(b"another file")
+        edited = {"file": {"$file": name, "name": "x"}, "more": ["x" * 80_000]}
+        fork = await engine.fork(run.id, outputs={"large.output": edited})
+        await engine.show(fork.id)
+        assert store.sweep_blobs(-1.0) == 0
+        world.let_go("held")
+        assert await fork.result(20) == {"n": len(LARGE) + len("another file")}

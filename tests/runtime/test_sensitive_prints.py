@@ -17,19 +17,19 @@ import asyncio, sys, threading
 meet = threading.Barrier(2)
 
 def say(text):
-    print("I say", text)
+    print("I say", text, flush=True)
     sys.stderr.write(f"{text}\\n")
     return text
 
 async def say_later(text):
-    print("before", text)
+    print("before", text, flush=True)
     await asyncio.sleep(0.01)
-    print("later", text)
+    print("later", text, flush=True)
     return text
 
 def together(text):
     meet.wait(10)
-    print("together", text)
+    print("together", text, flush=True)
     meet.wait(10)
 """
 

@@ -9,6 +9,7 @@ own, and what it takes over it neither does nor undoes.
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,12 +20,14 @@ from flowbuilder.core.errors import CannotTakeOver, StoreCorrupt
 from flowbuilder.core.plan import FlowPlan
 from flowbuilder.core.records import NULL
 from flowbuilder.core.rules import SUCCEEDED
+from flowbuilder.core.sealed import Sealed
 from flowbuilder.runtime.forked import FORK_FACT
 from flowbuilder.runtime.plans import HIDDEN, SEALED
 from flowbuilder.runtime.recovered import replay
 from flowbuilder.runtime.start import Seed, Start
 from flowbuilder.runtime.taking_over import Asked, History, around, is_sensitive, take_over
 from flowbuilder.storage.api import LIVE, Fact, Keep
+from flowbuilder.storage.blobs import names_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -32,6 +35,8 @@ if TYPE_CHECKING:
     from flowbuilder.runtime.machine import Machine
     from flowbuilder.storage.api import RunRow
 
+_INSIDE: Final = re.compile("[!~#]")
+"""What stands in a path between a task and what is done instead of it, or to undo it, or its rounds."""
 MOST_NAMED: Final = 100
 """Tasks that a fork's row names."""
 _CARRIED: Final = ("trigger", "config", "profile", SEALED, HIDDEN)
@@ -151,10 +156,10 @@ class Forks:
             what = "has not ended yet" if source.status in LIVE else "has no task that failed"
             raise CannotTakeOver(f"run {source.id} {what}")
         now = self._machine.clock.now()
-        copied = _Copying(self._machine, source.id, run_id)
+        copied = _Copying(self._machine, source.id, run_id, plan)
         kept = [
             *copied.kept(journal, taken.paths),
-            *(copied.given(path, value, plan, now) for path, value in outputs.items()),
+            *(copied.given(path, value, now) for path, value in outputs.items()),
         ]
         for record in kept:
             if isinstance(record, records.Ended) and record.blob is not None:
@@ -188,9 +193,13 @@ class Forks:
 
 
 class _Copying:
-    """Copies records to a new run; what is sealed for the run before is sealed anew for that one."""
+    """Copies records to a new run; what is sealed for the run before is sealed anew for that one.
 
-    def __init__(self, machine: Machine, source_id: str, run_id: str) -> None:
+    So is what was not sealed, where the new run's version says that it is sensitive.
+    """
+
+    def __init__(self, machine: Machine, source_id: str, run_id: str, plan: FlowPlan) -> None:
+        self._plan = plan
         self._machine = machine
         self._blobs = machine.store.blobs()
         self._source_id = source_id
@@ -201,11 +210,14 @@ class _Copying:
         for record in journal:
             match record:
                 case records.RegionEnded():
-                    kept = [
-                        (paths[path], output)
-                        for path, output in zip(record.paths, record.outputs, strict=True)
-                        if path in paths
-                    ]
+                    kept = []
+                    for path, output in zip(record.paths, record.outputs, strict=True):
+                        if path not in paths:
+                            continue
+                        if self._hides(paths[path]):
+                            yield self._hidden(record, paths[path], output)
+                        else:
+                            kept.append((paths[path], output))
                     if kept:
                         outputs = values.prepare_list([output for _, output in kept])
                         names = tuple([path for path, _ in kept])
@@ -220,27 +232,40 @@ class _Copying:
 
     def _ended(self, record: records.Ended, path: str) -> records.Ended:
         encoded = self._blobs.get(record.blob) if record.blob is not None else record.output
-        if not values.is_sealed(encoded):
+        value = values.decode(encoded) if values.is_sealed(encoded) or self._hides(path) else None
+        if type(value) is Sealed:
+            value = self._machine.sealing.open(self._source_id, record.path, value)
+        elif value is None:
             return msgspec.structs.replace(record, path=path)
-        value = self._machine.sealing.open(self._source_id, record.path, values.decode(encoded))
-        output, blob = self._sealed(path, values.encode(value, max_bytes=len(encoded)))
-        return msgspec.structs.replace(record, path=path, output=output, blob=blob)
+        output, blob, keeps = self._sealed(path, values.encode(value, max_bytes=len(encoded)))
+        return msgspec.structs.replace(record, path=path, output=output, blob=blob, keeps=keeps)
 
-    def given(self, path: str, value: Any, plan: FlowPlan, now: float) -> records.Ended:
+    def _hides(self, path: str) -> bool:
+        """Tell whether the output at a path is sensitive by the version that the new run has."""
+        return self._plan.seals and is_sensitive(self._plan, _INSIDE.split(path)[0])
+
+    def _hidden(self, region: records.RegionEnded, path: str, output: Any) -> records.Ended:
+        """Return the end of a task that was one of a region."""
+        sealed, blob, keeps = self._sealed(path, values.encode(output))
+        return records.Ended(
+            path, SUCCEEDED, region.started_at, region.ended_at, sealed, blob=blob, keeps=keeps
+        )
+
+    def given(self, path: str, value: Any, now: float) -> records.Ended:
         """Return the end of a task whose output somebody gives."""
         encoded = values.encode(value, max_bytes=self._machine.config.limits.output_bytes)
-        keep = self._sealed if is_sensitive(plan, path) else self._plain
-        output, blob = keep(path, encoded)
-        return records.Ended(path, SUCCEEDED, now, now, output, 0, None, "edited", blob)
+        keep = self._sealed if is_sensitive(self._plan, path) else self._plain
+        output, blob, keeps = keep(path, encoded)
+        return records.Ended(path, SUCCEEDED, now, now, output, 0, None, "edited", blob, keeps=keeps)
 
-    def _sealed(self, path: str, encoded: bytes) -> tuple[msgspec.Raw, str | None]:
+    def _sealed(self, path: str, encoded: bytes) -> tuple[msgspec.Raw, str | None, list[str] | None]:
         return self._plain(path, self._machine.sealing.seal(self._run_id, path, encoded))
 
-    def _plain(self, _path: str, encoded: bytes) -> tuple[msgspec.Raw, str | None]:
-        """Return an output as a record has it: in place, or the name of a blob."""
+    def _plain(self, _path: str, encoded: bytes) -> tuple[msgspec.Raw, str | None, list[str] | None]:
+        """Return an output as a record has it: in place, or the names of a blob and of those that it refers to."""
         if len(encoded) <= values.BLOB_BYTES:
-            return msgspec.Raw(encoded), None
-        return NULL, self._blobs.put(encoded)
+            return msgspec.Raw(encoded), None, None
+        return NULL, self._blobs.put(encoded), names_in(encoded) or None
 
 
 # -- paths into values -------------------------------------------------------------

@@ -192,5 +192,6 @@ class Phases:
         self._fail(run, failure("engine.crashed", why))
 
     def _fail(self, run: RunState, error: Error) -> None:
+        error = as_kept(run, None, error)
         self._note(run, error)
         self.finish(run, "failed", error, values.encode(error))
