@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from flowbuilder.runtime.executors import worker
 from flowbuilder.testing.flows import load_text, run_flow
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def together(text):
 """
 
 
-@pytest.mark.parametrize("executor", ["inline", "thread", "process", "auto"])
+@pytest.mark.parametrize("executor", ["inline", "thread", "auto"])
 @pytest.mark.parametrize("function", ["say", "say_later"])
 async def test_what_a_sensitive_function_prints_is_not_seen(
     executor: str, function: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
@@ -58,6 +59,20 @@ tasks:
     assert run.tasks["same"].output is True
     assert "4711" not in told
     assert told.count("***") >= 2
+
+
+@pytest.mark.parametrize("function", ["say", "say_later"])
+def test_nor_what_it_prints_in_a_process_of_its_own(
+    function: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "sayings.py").write_text(CODE)
+    name = f"sayings:{function}"
+    for hushed in (True, False):
+        outcome = worker.execute(tmp_path, name, ("pin-4711",), {}, worker._imported[0], hushed)
+        told = "".join(capsys.readouterr())
+        assert outcome == ("value", "pin-4711")
+        assert ("4711" in told) is not hushed
+        assert ("***" in told) is hushed
 
 
 async def test_what_others_print_meanwhile_is_seen(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -244,3 +244,23 @@ tasks:
 
     assert sorted(map(str, world.calls)) == sorted([TOKEN, "True"] * 2)
     assert TOKEN.encode() not in contents(store)
+
+
+async def test_whoever_has_other_keys_than_the_run_can_send_it_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "store.db"
+    with_input = SIGNALS.replace(
+        "tasks:", "inputs: {p: {type: string, sensitive: true, default: hm}}\ntasks:", 1
+    )
+    async with Engine(path) as engine:
+        run = await engine.start(load_text(with_input), {})
+        asked = await engine.start(load_text(APPROVAL), {"who": "somebody-special"})
+        await until(lambda: engine.core.machine.store.facts().list("approval"))
+        monkeypatch.setenv("FLOWBUILDER_ENCRYPTION_KEY", new_key())
+        with Reader(path) as reader:
+            with pytest.raises(EncryptionKeyMissing, match="was encrypted, is not there"):
+                reader.signal(run.id, "one", TOKEN)
+            with pytest.raises(EncryptionKeyMissing, match="was encrypted, is not there"):
+                reader.approve(asked.id, "ada", {"pin": TOKEN})
+            assert reader.approval(asked.id)[1] == []

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from flowbuilder.core.masking import MASK
-from flowbuilder.core.veil import PIECE, Veil
+from flowbuilder.core.veil import MOST_CHARACTERS, MOST_ENTRIES, MOST_WAITING, PIECE, Veil
 
 LETTERS = string.ascii_letters + string.digits + ' äöü€\n"\\'
 
@@ -76,6 +76,20 @@ def test_the_longest_of_texts_that_begin_alike_is_masked() -> None:
     veil = veil_of(filling, ["abcdefgh", "abcdefgh-ijkl"])
 
     assert veil.text("abcdefgh-ijkl abcdefgh abcdefg") == f"{MASK} {MASK} abcdefg"
+
+
+def test_what_is_remembered_is_bounded_however_much_is_sensitive() -> None:
+    veil = Veil()
+    for round in range(400_000):
+        veil.add({"round": f"of a loop without end: {round}"})
+    assert len(veil._values) <= MOST_WAITING + 1
+    assert veil.text("of a loop without end: 17, 399999") == f"{MASK}, 399999"
+    assert veil._entries <= MOST_ENTRIES
+    for seed in range(10):
+        veil = veil_of(text_of(3_000_000, seed)) if seed == 0 else veil
+        veil.add(text_of(1_000_000, seed) * 30)
+    veil.text("a line that is looked through")
+    assert veil._characters <= MOST_CHARACTERS + 30_000_000
 
 
 def test_time_grows_with_what_is_looked_through_and_not_with_its_square() -> None:

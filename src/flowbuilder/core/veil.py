@@ -33,7 +33,12 @@ BLOCK: Final = 16
 PIECE: Final = 2 * BLOCK - 1
 """A piece of so many characters holds a block whole."""
 MOST_ENTRIES: Final = 1 << 18
-"""Of the index; the blocks of what comes when half of them are used stand farther apart."""
+"""Of the index; the blocks of a text that takes more than half of what is left stand farther apart."""
+MOST_CHARACTERS: Final = 64 * 1024 * 1024
+"""Of longer texts, their base64 among them; what comes behind so many is not looked for."""
+LONGEST_IN_BASE64: Final = 1024 * 1024
+MOST_WAITING: Final = 256
+"""Values that wait until a line is logged; a loop without end has more, and they are not to pile up."""
 _PLACE_BITS: Final = 40
 
 
@@ -51,12 +56,16 @@ class Veil:
         self._blocks: dict[str, int] = {}
         """Where blocks stand: the number of the text, and the place in it."""
         self._texts: list[str] = []
-        self._entries = 0
+        self._entries = self._characters = 0
 
     def add(self, value: Any) -> None:
         """Have the texts in a value masked from here on."""
         with self._lock:
+            if self._is_full():
+                return
             self._values.append(value)
+            if len(self._values) > MOST_WAITING:
+                self._take_in()
 
     def text(self, text: str) -> str:
         """Return a text in which what is sensitive is masked."""
@@ -109,14 +118,17 @@ class Veil:
     def _take(self, text: str) -> None:
         if len(text) <= LONGEST_SPELLED and (text in self._spelled or len(self._spelled) < MOST_SPELLED):
             self._spelled[text] = text
-        elif self._entries < MOST_ENTRIES:
+        elif not self._is_full():
             if len(text) <= SHORT:
                 self._short.setdefault(text[:SHORTEST], {}).setdefault(len(text), set()).add(text)
                 self._entries += 1
             else:
                 self._index(text)
-                for spelling in _in_base64(text):
+                for spelling in _in_base64(text) if len(text) <= LONGEST_IN_BASE64 else ():
                     self._index(spelling)
+
+    def _is_full(self) -> bool:
+        return self._entries >= MOST_ENTRIES or self._characters >= MOST_CHARACTERS
 
     def _index(self, text: str) -> None:
         """Note where every block of a text stands; of one too large for what is left, blocks farther apart."""
@@ -124,6 +136,7 @@ class Veil:
         step = BLOCK * -(-len(text) // (BLOCK * room))
         number = len(self._texts) << _PLACE_BITS
         self._texts.append(text)
+        self._characters += len(text)
         blocks = self._blocks
         before = len(blocks)
         for place in range(0, len(text) - BLOCK + 1, step):

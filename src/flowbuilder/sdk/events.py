@@ -103,6 +103,7 @@ def send_signal(store: Store, plans: Plans, sealing: Sealing, event: Event, *, a
         if plan is not None and not anyway:
             _refuse_unheard(plan, event.name)
         if plan is not None and plan.hears_sealed:
+            sealing.inputs(row)  # with other keys than the run's own nobody could open it
             event = sealing.sealed_event(event)
     store.events().emit(event)
 
@@ -210,6 +211,9 @@ def decide(
     if approve and (wrong := check_form(approval.form, filled)):
         raise InputError(wrong)
     if approval.sensitive:
+        row = store.run(approval.run_id)
+        if row is not None:
+            sealing.inputs(row)  # with other keys than the run's own nobody could open it
         voice = sealing.sealed_voice(approval.run_id, approval.task, voice)
     payload = values.encode(voice.kept())
     name = signal_name(approval.task)
