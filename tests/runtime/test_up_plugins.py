@@ -140,6 +140,26 @@ async def test_a_broken_edit_is_told_of_once_and_the_last_good_version_stays(
     assert await up.said() == "mended"
 
 
+@pytest.mark.parametrize(
+    ("cut", "why"),
+    [("    async def run", "it has neither 'run' nor 'work'"), ("\nimport time", "it is empty")],
+)
+async def test_a_plug_in_that_is_saved_half_keeps_its_last_good_version(up: Up, cut: str, why: str) -> None:
+    up.plugin("good")
+    await up.up()
+    file = up.folder / "plugins" / "greet.py"
+
+    file.write_text(file.read_text().partition(cut)[0])
+    told = await up.look()
+
+    assert told == ["broken plugins/greet.py keeps its last good version"]
+    assert why in up.told[0].data["error"]
+    assert await up.said() == "good"
+    up.plugin("whole")
+    await up.look()
+    assert await up.said() == "whole"
+
+
 async def test_a_plug_in_that_is_broken_from_the_start_is_left_out_and_kills_nothing(up: Up) -> None:
     up.plugin("bad", "raise SystemExit(9)")
     up.plugin("fine", name="other.py")

@@ -143,9 +143,9 @@ class ProjectPlugins:
             if module is None:
                 self._modules[path] = module = _Module(path, self.folder)
             if module.signature != signature:
-                one = module.load(signature)
-                news.append(one)
-                changed = changed or not one.kept
+                before = module.provided
+                news.append(module.load(signature))
+                changed = changed or module.provided is not before
         if changed:
             self.version += 1
             self._found = self._merged()
@@ -180,6 +180,8 @@ class _Module:
         """Import the module as it is now; one that worked before stays where the new one does not."""
         self.signature = signature
         try:
+            if self._path.is_file() and any(not each.why for each in self.provided):
+                self._refuse_empty()
             provided = self._things(self._import())
         except (Exception, SystemExit) as error:  # a plug-in may raise anything, a syntax error among it
             why = _why(error, self._path)
@@ -187,10 +189,21 @@ class _Module:
                 return News(self.origin, why=why, kept=True)
             self.provided = [Provided(kind, name, self.origin, None, why) for kind, name in self._promised()]
             return News(self.origin, why=why)
-        self.provided = provided
-        names = tuple(each.name for each in provided if not each.why)
+        good = {(each.kind, each.name): each for each in self.provided if not each.why}
+        # of what cannot be used any more the last good one stays, as of a module that cannot be loaded
+        self.provided = [good.get((each.kind, each.name), each) if each.why else each for each in provided]
+        names = tuple(each.name for each in self.provided if not each.why)
         wrong = "; ".join(f"'{each.name}': {each.why}" for each in provided if each.why)
-        return News(self.origin, names, wrong)
+        return News(self.origin, names, wrong, kept=bool(wrong) and len(names) == len(provided))
+
+    def _refuse_empty(self) -> None:
+        """Refuse a file that is just being written; one that adds nothing any more is another matter.
+
+        Raises:
+            ValueError: it is empty.
+        """
+        if not self._path.read_bytes().strip():
+            raise ValueError("it is empty")
 
     def _import(self) -> ModuleType:
         package = self._path.is_dir()
