@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, Final
 
 from flowbuilder.core.calendar import Calendar, between, jitter
 from flowbuilder.core.errors import StoreError
+from flowbuilder.triggers.at_work import AtWork
 from flowbuilder.triggers.in_turn import InTurn
 from flowbuilder.triggers.occasions import calendar_of, in_zone, occasion_of, timing_of
-from flowbuilder.triggers.state import SCHEDULE, Progress, fact
 
 if TYPE_CHECKING:
     from flowbuilder.runtime.timers import Timer
     from flowbuilder.triggers.armed import Armed, Fired
     from flowbuilder.triggers.service import Triggers
+    from flowbuilder.triggers.state import Progress
 
 ON_TIME: Final = 90.0
 """Seconds by which a moment may be late and was not missed: an engine that was started anew meanwhile,
@@ -32,7 +33,7 @@ LONGEST_AGAIN: Final = 30.0
 """Seconds until a start is tried again that the store did not take."""
 
 
-class Timed:
+class Timed(AtWork):
     """One trigger of moments, while its flow is up.
 
     Args:
@@ -42,26 +43,18 @@ class Timed:
     """
 
     def __init__(self, service: Triggers, armed: Armed, progress: Progress | None) -> None:
-        self._service = service
-        self._machine = service.machine
+        super().__init__(service, armed, progress)
         self.lock = asyncio.Lock()
         self._timer: Timer | None = None
         self._again = AGAIN
         self._known: tuple[float, float | None] | None = None
         """How far it had come when the next moment was worked out last, and which that is."""
         self._stepping = False
-        self.closed = False
-        self.progress = progress or Progress(last=self._machine.clock.now())
         self._fresh = progress is None
         self._in_turn: InTurn | None = None
         self.replace(armed)
         if progress is not None and self.timing.overlap in ("queue", "cancel"):
             self.in_turn.drain_soon()  # somebody may have died with moments that wait
-
-    @property
-    def name(self) -> str:
-        """Its full name."""
-        return self.armed.name
 
     @property
     def in_turn(self) -> InTurn:
@@ -113,17 +106,12 @@ class Timed:
 
     def close(self) -> None:
         """Do nothing more."""
-        self.closed = True
+        super().close()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
     # -- when ---------------------------------------------------------------------
-
-    @property
-    def idle(self) -> bool:
-        """Whether it starts nothing: it is disabled, paused, or taken out of force."""
-        return self.closed or not self.armed.trigger.enabled or self.name in self._service.asking.pauses
 
     def next_moment(self) -> float | None:
         """Return the next moment; None where there is none, or it is paused."""
@@ -232,13 +220,3 @@ class Timed:
         fired = await self._service.fire(self.armed, seen, occasion_of(moment))
         self.count(fired)
         return fired
-
-    def count(self, fired: Fired) -> None:
-        """Note what came of a firing."""
-        run_id = fired.row.id if fired.row is not None else None
-        self.progress.count(fired.outcome, run_id, self._machine.clock.now())
-
-    def note(self) -> None:
-        """Have it written down how far the trigger has come."""
-        self.progress.next = self.next_moment()
-        self._service.keeper.keep(fact(SCHEDULE, self.name, self.progress))
