@@ -351,3 +351,70 @@ def test_what_is_done_to_schedules_is_one_object_with_json(cli: Cli) -> None:
     assert resumed[0]["resumed"][0]["name"] == "later/daily"
     assert resumed[0]["resumed"][0]["next"].endswith(("+01:00", "+02:00"))
     assert resumed[1] == {"resumed": [], "already": ["later/daily"]}
+
+
+PYTHON = """
+    from flowbuilder import flow, lang, task
+
+    @task(effect="pure")
+    def word(name: str) -> str:
+        return "one " + name
+
+    @flow(triggers=[{"name": "often", "every": "200ms", "with": {"name": lang.trigger.name}}])
+    def spoken(name: str):
+        return word(name)
+"""
+
+
+def test_flows_in_python_files_are_up_and_read_again_and_a_broken_edit_keeps_them(cli: Cli) -> None:
+    cli.flow(PYTHON, "flows.py")
+    cli.flow("raise SystemExit('nobody imports this')", "tool.py")
+    up = Up(cli)
+    loaded = up.until("loaded")
+    first = up.until("ended")
+
+    cli.flow(PYTHON.replace("-> str:", "-> str"), "flows.py")
+    broken = up.until("broken")
+    still = up.until("ended")
+    cli.flow(PYTHON.replace('"one "', '"two "'), "flows.py")
+    up.until("reloaded")
+    second = up.until("ended", lambda one: one["outputs"]["result"].startswith("two"))
+    listed = cli.json("schedules", "list", "--json")["schedules"]
+    up.stop()
+
+    assert (loaded["flow"], loaded["message"]) == ("spoken", "flows.py:spoken")
+    assert first["outputs"] == still["outputs"] == {"result": "one often"}
+    assert broken["message"] == "flows.py keeps its last good version"
+    assert "flows.py:5:" in broken["error"]
+    assert second["outputs"] == {"result": "two often"}
+    assert [one["name"] for one in listed] == ["spoken/often"]
+
+
+def test_a_plug_in_is_read_again_while_up_runs(cli: Cli) -> None:
+    plugin = """
+        from flowbuilder.core.catalogue import TaskSpec
+
+        class Say:
+            spec = TaskSpec(name="say", summary="Says.", params={"type": "object"}, output={}, effect="pure")
+
+            async def run(self, call):
+                return "one"
+    """
+    (cli.folder / "plugins").mkdir()
+    cli.flow(plugin, "plugins/say.py")
+    cli.flow(
+        "flow: f\ntriggers: [{every: 200ms}]\ntasks: {a: {type: say}}\noutputs: {a: '${{ tasks.a.output }}'}\n"
+    )
+    up = Up(cli)
+    up.until("ended", lambda one: one["outputs"] == {"a": "one"})
+
+    cli.flow("raise SystemExit(3)", "plugins/say.py")
+    broken = up.until("broken")
+    up.until("ended", lambda one: one["outputs"] == {"a": "one"})
+    cli.flow(plugin.replace("one", "two"), "plugins/say.py")
+    up.until("plugin")
+    up.until("ended", lambda one: one["outputs"] == {"a": "two"})
+    up.stop()
+
+    assert broken["message"] == "plugins/say.py keeps its last good version"
+    assert "say.py:1: SystemExit: 3" in broken["error"]

@@ -72,3 +72,14 @@ async def test_the_report_follows_the_orders(examples: Path) -> None:
         await pass_time(engine, clock, 2 * 3600)
 
         assert outputs(await shown(engine, "orders-report"), "report") == ["3 orders", "3 orders"]
+
+
+async def test_flows_in_python_start_by_themselves(examples: Path) -> None:
+    clock = FakeClock()
+    async with Engine.in_memory(Config(), clock=clock) as engine:
+        await engine.up(examples / "python_schedule", watch=False)
+        await pass_time(engine, clock, 2 * DAY)
+
+        announced = outputs(await shown(engine, "announcement"), "result")
+
+    assert announced == ["2026-01-01: 32.50", "2026-01-02: 32.50"]
