@@ -17,6 +17,7 @@ from world import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable
+    from pathlib import Path
 
     from world import World
 
@@ -218,3 +219,36 @@ async def test_one_commit_serves_all_runs_that_came_together(slow: Engine, disk:
     assert len(disk.memory.place.runs) == 100
     assert disk.store.groups < 50
     assert len(await slow.runs(RunFilter(limit=1000))) == 100
+
+
+async def test_each_element_that_may_run_once_has_its_start_on_disk_before_it_begins(
+    slow: Engine, disk: Disk, world: World
+) -> None:
+    flow = load_text("""
+flow: t
+on_crash: fail
+tasks:
+  each: {for_each: [1, 2], concurrency: 1, type: python, with: {call: act_later, args: {name: "each ${{ item }}"}}}
+""")
+    starting = asyncio.ensure_future(slow.start(flow))
+    disk.finish(1)
+    await until(lambda: disk.asked == 2)
+    assert await still(asyncio.sleep(9))
+    assert world.calls == ["each 1"]
+
+    disk.finish()
+    await (await starting).result(20)
+    assert world.calls == ["each 1", "each 2"]
+
+
+async def test_a_run_that_nothing_waits_for_is_shown_once_it_has_ended(tmp_path: Path) -> None:
+    flow = load_text(
+        "flow: t\ndurability: none\ntasks: {a: {type: set, with: 1}}\noutputs: {a: '${{ tasks.a.output }}'}\n"
+    )
+    async with Engine(tmp_path / "store.db", Config()) as engine:
+        for _ in range(5):
+            run = await engine.start(flow)
+            view = await run.wait(20)
+
+            assert (view.status, view.outputs) == ("succeeded", {"a": 1})
+            assert (await engine.get(run.id)).status == "succeeded"

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flowbuilder import Config, Engine, EngineStopped, load
+from flowbuilder import Config, Engine, EngineStopped, StoreError, load
+from flowbuilder.runtime.config import EngineConfig
 from flowbuilder.storage.memory import MemoryStore
 from flowbuilder.testing import FakeClock, load_text
 from world import until
@@ -15,6 +16,8 @@ from world import until
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from flowbuilder import LoadedFlow
+    from flowbuilder.storage.api import RunRow
     from world import World
 
 HELD = """
@@ -126,3 +129,91 @@ outputs: {a: "${{ tasks.a.output }}"}
 
     assert outputs == {"a": given}
     assert len(set(given)) == 3
+
+
+class Failing(MemoryStore):
+    """A store whose reads fail when a test says so."""
+
+    fails = False
+    reads = 0
+
+    def run(self, run_id: str) -> RunRow | None:
+        self.reads += 1
+        self._fail()
+        return super().run(run_id)
+
+    def next_wake(self) -> float | None:
+        self._fail()
+        return super().next_wake()
+
+    def _fail(self) -> None:
+        if self.fails:
+            raise StoreError("the disk failed")
+
+
+def sleepers() -> LoadedFlow:
+    return load_text(
+        "flow: t\ninputs: {s: {type: integer}}\ntasks: {s: {type: sleep, with: {for: '${{ inputs.s }}'}}}\n"
+    )
+
+
+async def test_an_engine_that_drives_its_own_runs_wakes_them_though_a_read_failed() -> None:
+    store, clock = Failing(), FakeClock()
+    async with Engine(":memory:", Config(), store=store, clock=clock, recover=False) as engine:
+        machine = engine.core.machine
+        run = await engine.start(sleepers(), {"s": 3600})
+        await until(lambda: not machine.runs.live)
+        store.fails = True
+        clock.advance(3600)
+        await until(lambda: store.reads == 1)
+        await until(lambda: not machine.recovery.busy)
+        store.fails = False
+        clock.advance(60)
+
+        assert (await run.wait(20)).status == "succeeded"
+
+
+async def test_an_engine_that_drives_its_own_runs_reads_only_those_that_are_due() -> None:
+    store, clock = Failing(), FakeClock()
+    async with Engine(":memory:", Config(), store=store, clock=clock, recover=False) as engine:
+        machine = engine.core.machine
+        runs = [await engine.start(sleepers(), {"s": 1000 * n}) for n in range(1, 21)]
+        await until(lambda: not machine.runs.live)
+        store.reads = 0
+        for run in runs:
+            clock.advance(1000)
+            await run.result(20)
+
+        assert store.reads < 5 * len(runs)
+
+
+async def test_an_engine_that_is_full_looks_again_in_one_line_however_often_it_is_asked(world: World) -> None:
+    clock = FakeClock()
+    async with Engine.in_memory(Config(engine=EngineConfig(live_runs=1)), clock=clock) as engine:
+        await engine.start(load_text(HELD.replace("VALUE", "1")))
+        await world.begun("held")
+        for _ in range(10):
+            await engine.core.machine.recovery.take_over()
+        waiting = len(engine.core.machine.timers)
+        for _ in range(10):
+            await engine.core.machine.recovery.take_over()
+
+        assert len(engine.core.machine.timers) == waiting
+
+
+async def test_an_engine_that_could_not_be_opened_holds_nothing(world: World) -> None:
+    memory = MemoryStore()
+    flow = load_text(HELD.replace("VALUE", "1"))
+    async with Engine(":memory:", Config(), store=memory) as engine:
+        run = await engine.start(flow)
+        await world.begun("held")
+    failing = Failing(memory.place)
+    failing.fails = True
+    broken = Engine(":memory:", Config(), store=failing)
+    with pytest.raises(StoreError):
+        await broken.__aenter__()
+    world.let_go("held")
+
+    assert broken.core.closed
+    async with Engine(":memory:", Config(), store=MemoryStore(memory.place)) as engine:
+        assert await (await engine.get(run.id)).result(20) == {"last": 1}

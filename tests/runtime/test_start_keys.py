@@ -12,6 +12,8 @@ from flowbuilder.storage.memory import MemoryStore
 from flowbuilder.testing.flows import load_text
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from world import World
 
 FLOW = """
@@ -71,3 +73,14 @@ async def test_a_run_whose_engine_stopped_is_carried_on_by_its_key(world: World)
 
         assert second.id == first.id
         assert await second.result(20) == {"a": 3}
+
+
+async def test_a_key_holds_also_where_nothing_waits_for_the_disk(tmp_path: Path, world: World) -> None:
+    flow = load_text("durability: none" + FLOW.format(name="t"))
+    async with Engine(tmp_path / "store.db", Config()) as engine:
+        first = await engine.start(flow, key="k")
+        second = await engine.start(flow, key="k")
+
+        assert second.id == first.id
+        assert await second.result(20) == {"a": 1}
+    assert world.calls == ["a"]

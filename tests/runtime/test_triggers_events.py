@@ -19,7 +19,6 @@ from flowbuilder.triggers.flows import ended_run
 from flowbuilder.triggers.state import SCHEDULE, Progress, all_of
 
 if TYPE_CHECKING:
-    from flowbuilder.storage.events import Event
     from flowbuilder.testing import FakeClock
 
 ECHO = "  a: {type: set, with: '${{ trigger }}'}\n"
@@ -389,25 +388,6 @@ async def test_a_flow_that_emits_the_event_that_starts_it_is_ended(
     (refused,) = found
     assert trigger_of(refused)["chain"] == 101
     assert len(await runs(engine, "again")) == 101
-
-
-async def test_who_begins_to_listen_is_told_to_look_at_what_came_before(engine: Engine) -> None:
-    told: list[list[str]] = []
-    begun = asyncio.Event()
-
-    def hear(events: list[Event]) -> None:
-        told.append([event.name for event in events])
-        begun.set()
-
-    await engine.emit("before")
-    engine.core.machine.hearing.listen(hear)
-    async with asyncio.timeout(30):
-        await begun.wait()
-        begun.clear()
-        await engine.emit("after")
-        await begun.wait()
-
-    assert told == [[], ["after"]]
 
 
 async def test_links_that_lead_round_find_each_file_once(

@@ -231,33 +231,6 @@ async def test_a_disabled_trigger_starts_nothing(engine: Engine, clock: FakeCloc
     assert await engine.runs() == []
 
 
-@pytest.mark.parametrize("restarted", [False, True])
-async def test_what_came_while_a_trigger_was_disabled_is_not_made_up_for(
-    clock: FakeClock, tmp_path: Path, restarted: bool
-) -> None:
-    text = "  - cron: '30 * * * *'\n    catch_up: all\n"
-    store = tmp_path / "store.db"
-    async with Engine(store, Config(), clock=clock) as engine:
-        write(tmp_path, text)
-        project = await engine.up(tmp_path, watch=False)
-        await pass_time(engine, clock, HOUR)
-        write(tmp_path, text + "    enabled: false\n")
-        await project.reload()
-        await pass_time(engine, clock, 3 * HOUR)
-        if not restarted:
-            write(tmp_path, text)
-            await project.reload()
-            await pass_time(engine, clock, HOUR)
-    if restarted:
-        write(tmp_path, text)
-    async with Engine(store, Config(), clock=clock) as engine:
-        await engine.up(tmp_path, watch=False)
-        if restarted:
-            await pass_time(engine, clock, HOUR)
-
-        assert await moments(engine) == ["2026-01-01T00:30:00+00:00", "2026-01-01T04:30:00+00:00"]
-
-
 async def test_a_condition_that_does_not_hold_starts_nothing(
     engine: Engine, clock: FakeClock, tmp_path: Path
 ) -> None:

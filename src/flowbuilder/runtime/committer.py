@@ -12,6 +12,7 @@ repeated, since the system may have thrown the written pages away.
 from __future__ import annotations
 
 import copy
+import functools
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ from flowbuilder.runtime.scheduler import SLICE
 from flowbuilder.storage.api import Accept, Append, Change, KeyTaken
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable, Mapping
 
     from flowbuilder.core.errors import StoreError
@@ -59,6 +61,10 @@ class Committer:
         self._handing: _Report | None = None
         """Of what is being handed over."""
         self._flushing = False
+        self._loose_last: RunState | None = None
+        """Of those that nothing waits for, the one that was handed over last."""
+        self._held_back: set[RunState] = set()
+        """Of those that nothing waits for, the ones whose large values are being kept."""
         self.outstanding = 0
         """How many flushes of runs wait for the disk."""
 
@@ -84,6 +90,7 @@ class Committer:
     def resume(self, run: RunState) -> None:
         """Flush a run whose large values have all been kept."""
         run.dirty = False
+        self._held_back.discard(run)
         self.touch(run)
 
     def change(self, run: RunState, **values: Any) -> None:
@@ -106,8 +113,14 @@ class Committer:
         run = execution.frame.run
         if run.plan.durability == "none":
             return True
-        # a round rests on those before it; that an effect is armed is on disk too
-        whole = execution.map is None or execution.loop is not None or execution.task.undo is not None
+        # a round rests on those before it; that an effect is armed, or has begun, is on disk too
+        task = execution.task
+        whole = (
+            execution.map is None
+            or execution.loop is not None
+            or task.undo is not None
+            or task.on_crash == "fail"
+        )
         target = self.next_flush(run) if whole else execution.map.flush  # type: ignore[union-attr]
         if run.durable >= target:
             return True
@@ -171,7 +184,26 @@ class Committer:
     def _flush_loose(self) -> None:
         if self._loose:
             dirty, self._loose = self._loose, []
+            self._held_back.update(run for run in dirty if run.blobs)
+            self._loose_last = dirty[-1]
             self._hand_over(dirty, hurry=False)
+
+    async def kept(self) -> None:
+        """Return when all that nothing waits for is on disk too: who looks into the store is to find it.
+
+        Raises:
+            StoreError: some of it is lost.
+        """
+        self._flush_loose()
+        self._held_back = {run for run in self._held_back if not run.lost}
+        waiting = list(self._held_back)
+        if self._loose_last is not None and not self._loose_last.lost:
+            waiting.append(self._loose_last)
+        for run in waiting:
+            if run.durable != self.next_flush(run):
+                done: asyncio.Future[None] = self._loop.create_future()
+                self.when_on_disk(run, functools.partial(settle, done))
+                await done
 
     def _hand_over(self, dirty: list[RunState], *, hurry: bool = True) -> None:
         group: list[tuple[RunState, int]] = []
@@ -298,6 +330,16 @@ class Committer:
     def on_loop(self) -> bool:
         """Whether the caller is on the engine's thread."""
         return threading.get_ident() == self._thread
+
+
+def settle(future: asyncio.Future[None], error: Exception | None) -> None:
+    """End a future, unless whoever waited for it has gone."""
+    if future.done():
+        return
+    if error is None:
+        future.set_result(None)
+    else:
+        future.set_exception(error)
 
 
 def _only_waits(run: RunState) -> bool:

@@ -34,6 +34,7 @@ from flowbuilder.runtime.loading import Loading
 from flowbuilder.runtime.machine import Machine
 from flowbuilder.runtime.maps import Maps
 from flowbuilder.runtime.observations import Observations
+from flowbuilder.runtime.own_runs import OwnRuns
 from flowbuilder.runtime.pauses import Pauses
 from flowbuilder.runtime.phases import Phases
 from flowbuilder.runtime.plans import Plans
@@ -138,11 +139,15 @@ class EngineCore:
         self._calm_collector()
         machine.takes_over = self._recover
         if not self._recover:
-            machine.recovery.own = set()
-        else:
-            upkeep = Upkeep(machine)
+            machine.recovery.own = OwnRuns()
+            return
+        upkeep = Upkeep(machine)
+        try:
             await upkeep.at_start()
-            self._serving.append(loop.create_task(upkeep.run()))
+        except BaseException:
+            await self.close()  # or what it has taken over would be its own for as long as the process lives
+            raise
+        self._serving.append(loop.create_task(upkeep.run()))
 
     def _calm_collector(self) -> None:
         """Let the garbage collector look less often; what it was set to comes back at the end."""

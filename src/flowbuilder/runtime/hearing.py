@@ -60,11 +60,7 @@ class Hearing:
         self._reading: asyncio.Future[None] | None = None
 
     def listen(self, listener: Callable[[list[Event]], object]) -> None:
-        """Have all events that come from now on told to `listener`, on the loop, in order, signals among them.
-
-        Where it is the first who listens, it is told of none at first: from there on it is told of each, and
-        what is on disk by then it is to look at itself.
-        """
+        """Have all events that come from now on told to `listener`, on the loop, in order, signals among them."""
         self._listeners.append(listener)
         self.wake()
 
@@ -120,7 +116,7 @@ class Hearing:
     async def _serve(self) -> None:
         self._asked = False
         try:
-            await self._machine.recovery.wake_due()
+            await self._machine.recovery.wake_due(heard=True)
             await self.catch_up()
         except StoreError:
             self._machine.timers.at(self._machine.clock.now() + AGAIN, self.wake)
@@ -141,8 +137,6 @@ class Hearing:
         events = self._machine.store.events()
         if self.cursor is None and self._listeners:
             self.cursor = self._forgotten = await self._machine.in_thread(events.last)
-            for listener in self._listeners:
-                listener([])
         while self._waiters or self._listeners:
             after = self.cursor
             which = EventFilter(after=after or 0, limit=PAGE, everything=True)

@@ -94,7 +94,7 @@ class RunLanes:
             self._take_soon(found.lane)
         elif found.status == "waiting" and found.wake_at is not None:
             if self._machine.recovery.own is not None:
-                self._machine.recovery.own.add(found.id)
+                self._machine.recovery.own.add(found.id, found.wake_at)
             self._machine.recovery.wake_at(found.wake_at)
         return found
 

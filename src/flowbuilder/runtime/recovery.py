@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     from flowbuilder.runtime.machine import Machine
+    from flowbuilder.runtime.own_runs import OwnRuns
     from flowbuilder.runtime.state import RunState
     from flowbuilder.runtime.timers import Timer
 
@@ -40,8 +41,10 @@ class Recovery:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._delay = RELOAD_DELAY
         self._lost_at = 0.0
-        self.own: set[str] | None = None
-        """Of an engine that drives only what it is given: its runs that have left memory, which it alone wakes."""
+        self._room: Timer | None = None
+        """Of an engine that is full: when it looks again for runs to take over."""
+        self.own: OwnRuns | None = None
+        """Of an engine that drives only what it is given: its runs that have left memory."""
 
     @property
     def busy(self) -> bool:
@@ -56,9 +59,8 @@ class Recovery:
         taken: list[str] = []
         while True:
             most = min(BATCH, self._machine.runs.room())
-            if most <= 0:  # the rest when there is room again
-                at = self._machine.clock.now() + ROOM_DELAY
-                self._machine.timers.at(at, lambda: self.in_background(self.take_over()))
+            if most <= 0:
+                self._take_over_later()
                 break
             rows = await self._machine.in_thread(functools.partial(self._machine.store.take_over, most))
             await self._machine.loading.carry_on(rows)
@@ -71,6 +73,15 @@ class Recovery:
         await self._machine.deadlines.look()
         return taken
 
+    def _take_over_later(self) -> None:
+        """Take over the rest when there is room again; one look is under way, however often it is asked for."""
+        if self._room is None:
+            self._room = self._machine.timers.at(self._machine.clock.now() + ROOM_DELAY, self._on_room)
+
+    def _on_room(self) -> None:
+        self._room = None
+        self.in_background(self.take_over())
+
     async def adopt_if_free(self, run_id: str) -> bool:
         """Carry on one run if no living engine owns it."""
         loading, live = self._machine.loading, self._machine.runs.live
@@ -79,19 +90,24 @@ class Recovery:
         return await self.to_the_end(self._adopt(run_id))
 
     async def _adopt(self, run_id: str) -> bool:
+        await self._machine.committer.kept()  # it may have ended, and the store not know of it
         row = await self._machine.in_thread(functools.partial(self._machine.store.claim, run_id))
         if row is None:
             return False
         await self._machine.loading.carry_on([row])
         return True
 
-    async def wake_due(self) -> None:
-        """Carry on waiting runs whose moment has come, and see to it that the next are woken."""
+    async def wake_due(self, *, heard: bool = False) -> None:
+        """Carry on waiting runs whose moment has come, and see to it that the next are woken.
+
+        Args:
+            heard: an event may have brought the moment of some forward.
+        """
         store = self._machine.store
-        if self.own is not None:
-            await self._wake_own(self.own)
-            return
         try:
+            if self.own is not None:
+                await self._wake_own(self.own, heard=heard)
+                return
             while True:
                 now = self._machine.clock.now()
                 most = min(BATCH, self._machine.runs.room())
@@ -109,22 +125,28 @@ class Recovery:
         if following is not None:
             self.wake_at(following)
 
-    async def _wake_own(self, own: set[str]) -> None:
+    async def _wake_own(self, own: OwnRuns, *, heard: bool) -> None:
         """Carry on those of this engine's own runs that are due."""
-        moments: list[float] = []
         now = self._machine.clock.now()
-        for run_id in sorted(own):
-            row = await self._machine.in_thread(functools.partial(self._machine.store.run, run_id))
-            if row is None or row.status not in LIVE:
-                own.discard(run_id)
-            elif row.owner is not None or row.wake_at is None:
-                continue
-            elif row.wake_at > now:
-                moments.append(row.wake_at)
-            elif await self.adopt_if_free(run_id):
-                own.discard(run_id)
-        if moments:
-            self.wake_at(min(moments))
+        due = own.take(None if heard else now)
+        while due:
+            run_id = due[-1]
+            try:
+                row = await self._machine.in_thread(functools.partial(self._machine.store.run, run_id))
+                if row is not None and row.status in LIVE:
+                    moment = row.wake_at if row.owner is None else None
+                    if moment is None or moment > now:
+                        own.add(run_id, moment)
+                    else:
+                        await self.adopt_if_free(run_id)
+            except StoreError:
+                for again in due:
+                    own.add(again, now)
+                raise
+            due.pop()
+        following = own.following()
+        if following is not None:
+            self.wake_at(following)
 
     def wake_at(self, moment: float) -> None:
         """Look for waiting runs at a moment; keeps the earliest that was asked for."""

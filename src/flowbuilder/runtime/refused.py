@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from flowbuilder.core import values
 from flowbuilder.core.failure import failure
+from flowbuilder.runtime.committer import settle
 from flowbuilder.runtime.events import RunEvent
-from flowbuilder.runtime.runs import settle
 from flowbuilder.storage.api import Accept, KeyTaken, RunRow
 
 if TYPE_CHECKING:

@@ -189,7 +189,7 @@ class Runs:
             return
         self.drop(run)
         if self._machine.recovery.own is not None:
-            self._machine.recovery.own.add(run.id)
+            self._machine.recovery.own.add(run.id, wake_at)
         if wake_at is not None:
             self._machine.recovery.wake_at(wake_at)
 
@@ -227,13 +227,3 @@ class Runs:
         if run.timer is not None:
             run.timer.cancel()
         self.forget(run)
-
-
-def settle(future: asyncio.Future[None], error: Exception | None) -> None:
-    """End a future, unless whoever waited for it has gone."""
-    if future.done():
-        return
-    if error is None:
-        future.set_result(None)
-    else:
-        future.set_exception(error)

@@ -13,10 +13,10 @@ from flowbuilder.compiler.nearest import nearest
 from flowbuilder.core import values
 from flowbuilder.core.errors import EngineStopped, FlowError, KeyConflict, StoreError
 from flowbuilder.core.ids import RunIds
+from flowbuilder.runtime.committer import settle
 from flowbuilder.runtime.events import RunEvent
 from flowbuilder.runtime.kept_plans import remember
 from flowbuilder.runtime.plans import FOLDER, HIDDEN, SEALED, home_of
-from flowbuilder.runtime.runs import settle
 from flowbuilder.runtime.scheduler import SLICE
 from flowbuilder.runtime.start import PLAIN, Start
 from flowbuilder.storage.api import LIVE, RunRow
@@ -127,6 +127,7 @@ class Starts:
         lock = self._starting.setdefault((plan.name, key), asyncio.Lock())
         async with lock:
             try:
+                await self._machine.committer.kept()
                 known = await self._by_key(plan.name, key)
                 if known is None and plan.lanes is not None:
                     return await self._machine.lanes.start(plan, inputs, how)
@@ -135,6 +136,8 @@ class Starts:
                     run = self._make(plan, inputs, how)
                     try:
                         await self._accept(run)
+                        if plan.durability == "none":  # or the next with this key would not find it
+                            await self._machine.committer.kept()
                     except StoreError:
                         # somebody else's engine may have been faster by a moment
                         known = await self._by_key(plan.name, key)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowbuilder.core.errors import StoreError
 from flowbuilder.runtime import orders
-from flowbuilder.runtime.runs import settle
+from flowbuilder.runtime.committer import settle
 
 if TYPE_CHECKING:
     import asyncio

@@ -197,6 +197,7 @@ class Engine:
 
     async def row(self, run_id: str) -> RunRow:
         """Return what is known of a run without its tasks."""
+        await self.core.machine.committer.kept()
         find = functools.partial(find_row, self._store, run_id)
         return await self.core.machine.in_thread(find)  # type: ignore[no-any-return]
 
@@ -234,7 +235,8 @@ class Engine:
             if profile is not None:
                 await self._change_profile([row.id for row in sleeping], profile)
             if recovery.own is not None:
-                recovery.own.update(row.id for row in sleeping)
+                for row in sleeping:
+                    recovery.own.add(row.id, row.wake_at)
             taken = await recovery.take_over()
             known = set(taken)
             asleep_or_queued = ("waiting", "queued")

@@ -202,5 +202,6 @@ class Folder:
         """Return a path as people know it: from the folder on."""
         base = self.root.parent if self.root.is_file() else self.root
         found = str(path.relative_to(base)) if path.is_relative_to(base) else str(path)
-        # a name that is no text is still to be shown
-        return found.encode("utf-8", "backslashreplace").decode()
+        return found.encode(
+            "utf-8", "backslashreplace"
+        ).decode()  # a name that is no text is still to be shown

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Final
 from flowbuilder.core.errors import FlowBuilderError, NotFound, ProfileError
 from flowbuilder.plugins.registry import of_project
 from flowbuilder.triggers.chains import MOST, loops_among
-from flowbuilder.triggers.ends_told import EndsTold
 from flowbuilder.triggers.flow_files import Broken, Language, Loaded, is_skipped
 from flowbuilder.triggers.folder import Folder
 from flowbuilder.triggers.happenings import Happening, What
@@ -26,12 +25,17 @@ if TYPE_CHECKING:
     from flowbuilder.core.plan import FlowPlan
     from flowbuilder.plugins.folder import ProjectPlugins
     from flowbuilder.runtime.machine import Machine
+    from flowbuilder.storage.api import RunRow
 
 _log = logging.getLogger("flowbuilder.triggers")
 
 Listener = Callable[[Happening], None]
+_HELD: Final = 0.01
+"""Seconds after which it is looked again whether what was fired was told of."""
+_MOST_HELD: Final = 1000
 _TURN: Final = 0.005
 """Seconds for which flows are put in force before runs have their turn."""
+_ENDED: Final = frozenset({"succeeded", "failed", "cancelled"})
 
 
 async def _give_way(turn: float) -> float:
@@ -86,8 +90,8 @@ class Project:
         self._watching: list[asyncio.Task[None]] = []
         self._looking: asyncio.Task[Any] | None = None
         self._look_again = False
+        self._held: list[Happening] = []
         self.triggers = Triggers(machine, self._tell, watches=watch)
-        self._ends = EndsTold(machine, self.triggers, self._tell)
 
     async def open(self) -> None:
         """Read all flows, and put their triggers in force.
@@ -96,7 +100,7 @@ class Project:
             NotFound: there is no such folder.
         """
         await self.triggers.open()
-        self._ends.open()
+        self._machine.runs.listeners = (*self._machine.runs.listeners, self._on_end)
         root = self._folder.root
         folder = root.parent if root.is_file() else root
         self._plugins = await self._machine.in_thread(functools.partial(of_project, folder))
@@ -118,7 +122,8 @@ class Project:
 
     async def close(self) -> None:
         """Fire nothing more.  Runs go on: they are the engine's."""
-        self._ends.close()
+        runs = self._machine.runs
+        runs.listeners = tuple(one for one in runs.listeners if one != self._on_end)
         tasks = [task for task in (*self._watching, self._looking) if task is not None]
         if self._plugins is not None:
             self._plugins.watched(begin=False)
@@ -291,6 +296,29 @@ class Project:
         self._say("broken", flow, message=f"{head} {why}", error=broken.message)
 
     # -- telling ----------------------------------------------------------------------------
+
+    def _on_end(self, row: RunRow) -> None:
+        self.triggers.run_ended(row)
+        if row.status not in _ENDED:
+            return
+        at = row.ended_at or self._machine.clock.now()
+        data = {"started_at": row.started_at or row.created_at, "result": row.result}
+        ended = Happening("ended", at, flow=row.flow, run=row.id, status=row.status, data=data)
+        if self.triggers.firing:  # a short run has ended before it is told that it was started
+            self._held.append(ended)
+            self._machine.loop.call_soon(self._let_go)
+        else:
+            self._tell(ended)
+
+    def _let_go(self) -> None:
+        """Tell of the runs that have ended, now that it was told that they were started."""
+        if self.triggers.firing and len(self._held) < _MOST_HELD:
+            if self._held:
+                self._machine.loop.call_later(_HELD, self._let_go)
+            return
+        held, self._held = self._held, []
+        for ended in held:
+            self._tell(ended)
 
     def _say(self, what: What, flow: str | None = None, *, message: str = "", **data: Any) -> None:
         self._tell(Happening(what, self._machine.clock.now(), flow=flow, message=message, data=data))

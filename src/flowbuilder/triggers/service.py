@@ -160,9 +160,7 @@ class Triggers:
         """Tell triggers of events what has come."""
         if self.background.closed:
             return
-        # none: what came before is told to nobody
-        names = {event.name for event in events if event.run_id is None} if events else set(self._by_event)
-        for name in names:
+        for name in {event.name for event in events if event.run_id is None}:
             for heard in list(self._by_event.get(name, {}).values()):
                 heard.look_soon()
 

@@ -51,8 +51,6 @@ class Progress(msgspec.Struct, omit_defaults=True):
     """Moments that wait until the run before has ended."""
     file: str = ""
     """The flow's file."""
-    off: bool = False
-    """Its file says `enabled: false`: what comes meanwhile is not made up for."""
     next: float | None = None
     number: int | None = None
     """Of events: the number of the last one that was seen to."""

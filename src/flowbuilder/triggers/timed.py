@@ -79,10 +79,6 @@ class Timed(AtWork):
             progress.file = armed.file
             self._fresh = False
             self.note()
-        if progress.off == armed.trigger.enabled:
-            progress.off = not armed.trigger.enabled
-            progress.last = max(progress.last, now)
-            self.note()
         self.look_at_clock()
 
     def look_at_clock(self) -> None:

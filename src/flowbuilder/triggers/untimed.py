@@ -14,15 +14,11 @@ class Untimed(AtWork):
     """One trigger that nobody knows of when it comes."""
 
     def take(self, armed: Armed) -> bool:
-        """Take a version of the trigger; whether it begins anew: it waits for something else, or was disabled."""
-        progress, off = self.progress, not armed.trigger.enabled
-        anew = progress.about not in ("", armed.about) or (progress.off and not off)
-        changed = progress.off != off
+        """Take a version of the trigger; whether it waits for something else than the one before."""
+        other = self.progress.about not in ("", armed.about)
         self.armed = armed
-        progress.about, progress.file, progress.off = armed.about, armed.file, off
-        if changed:
-            self.note()
-        return anew
+        self.progress.about, self.progress.file = armed.about, armed.file
+        return other
 
     def look_at_clock(self) -> None:
         """Nothing of it goes by the clock."""

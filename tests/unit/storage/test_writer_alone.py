@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from flowbuilder.core.errors import StoreError
 from flowbuilder.storage.api import Append
 from flowbuilder.storage.sqlite import writer as writing
-from flowbuilder.storage.sqlite.group import Group
+from flowbuilder.storage.sqlite.group import Batch, Group
 from flowbuilder.storage.sqlite.writer import Contended, Writer
 from flowbuilder.testing.store_under_test import Waiting
 
@@ -22,7 +23,9 @@ class Recorder:
 
     def __init__(self) -> None:
         self.where: list[str] = []
-        self.written: list[Append] = []
+        self.written: list[Batch] = []
+        self.meanwhile: Callable[[], None] | None = None
+        """What somebody else does while the caller commits."""
         self.takes = 0.0
         self.fails: Exception | None = None
         self.contended = False
@@ -31,11 +34,14 @@ class Recorder:
 
     def commit(self, group: Group, *, patient: bool = True) -> dict[str, str]:
         here = threading.current_thread() is threading.main_thread()
+        if self.meanwhile is not None and not patient:
+            self.meanwhile()
+        group.melt()
         if self.fails is not None and (not isinstance(self.fails, Contended) or not patient):
             raise self.fails
         self.where.append(HERE if here else THERE)
         time.sleep(self.takes)  # a slow disk: nothing else tells the writer that it is one
-        self.written += group.appends
+        self.written += group.melt()[2]
         return {}
 
     def between(self) -> None: ...
@@ -119,7 +125,19 @@ def test_who_finds_another_process_in_the_way_hands_his_group_to_the_writer(
 
     assert hand_over(writer, recorder) is None
     assert recorder.where == [THERE]
-    assert [write.run_id for write in recorder.written] == ["r"]
+    assert [run_id for run_id, _, _ in recorder.written] == ["r"]
+
+
+def test_what_comes_while_a_group_is_handed_to_the_writer_is_written_too(
+    writer: Writer, recorder: Recorder
+) -> None:
+    recorder.fails = Contended()
+    behind = Waiting()
+    recorder.meanwhile = lambda: writer._items.extend([Append("behind", 0, b"y"), behind])
+
+    assert hand_over(writer, recorder) is None
+    assert behind.outcome() is None
+    assert [run_id for run_id, _, _ in recorder.written] == ["r", "behind"]
 
 
 def test_a_commit_that_fails_on_the_callers_thread_is_told_and_loses_what_is_behind_it(
@@ -134,7 +152,7 @@ def test_a_commit_that_fails_on_the_callers_thread_is_told_and_loses_what_is_beh
     assert isinstance(behind, StoreError)
     assert writer.lost() == {"lost", "behind"}
     assert hand_over(writer, recorder, "kept") is None
-    assert [write.run_id for write in recorder.written] == ["kept"]
+    assert [run_id for run_id, _, _ in recorder.written] == ["kept"]
 
 
 def test_upkeep_that_has_come_up_wakes_the_writer(writer: Writer, recorder: Recorder) -> None:

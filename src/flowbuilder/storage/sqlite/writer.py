@@ -262,9 +262,10 @@ class Writer:
             if self._abandoned:
                 return None
             with self._guard:
-                if self._unfinished is not None:  # from while we slept: the group is empty
-                    group, self._unfinished = self._unfinished, None
-                taken = self._take(whole=not self._closing)
+                unfinished, self._unfinished = self._unfinished, None
+                if unfinished is not None:  # from while we slept: it is as it will be, and ours is empty
+                    group = unfinished
+                taken = self._take(whole=not self._closing) if unfinished is None else []
                 group.add(taken)
                 failure = self._failure
                 if failure is not None:
@@ -272,7 +273,11 @@ class Writer:
             if failure is not None:
                 _tell(group, failure)
                 group = Group()
-            if group.awaited or (self._closing and (taken or group.writes)):
+            if (
+                group.awaited
+                or (unfinished is not None and failure is None)
+                or (self._closing and (taken or group.writes))
+            ):
                 return group
             if self._closing:
                 return None
