@@ -73,6 +73,8 @@ def _note(task: TaskView) -> str:
         parts.append(f"{task.error.get('kind')}: {str(task.error.get('message'))[:200]}")
     if task.reason:
         parts.append(task.reason)
+    if task.until is not None:
+        parts.append(f"until {time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(task.until))}")
     return ", ".join(parts)
 
 

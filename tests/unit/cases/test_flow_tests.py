@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from flowbuilder.core.errors import FlowError, NotFound
+from flowbuilder.testing.cases.differences import differences
 from flowbuilder.testing.cases.find import find_suites
 from flowbuilder.testing.cases.read import read_suite
 from flowbuilder.testing.cases.suite import Result, coverage, run_cases
@@ -366,3 +367,33 @@ def test_the_tests_of_a_flow_in_python_are_found_by_its_file_or_module(
     assert list(find_suites([Path("shop.flows:report")])) == expected
     with pytest.raises(NotFound):
         list(find_suites([Path("shop.other:report")]))
+
+
+@pytest.mark.parametrize(
+    ("expected", "got", "told"),
+    [
+        ("a" * 300 + "b", "a" * 300 + "c", "(they differ from character 301 on)"),
+        ("a\n" * 60 + "b", "a\n" * 60 + "c", "(they differ from character 121 on, in line 61)"),
+        ("a" * 300, "a" * 299, "(they differ from character 300 on)"),
+    ],
+)
+def test_of_long_texts_it_is_shown_where_they_differ(expected: str, got: str, told: str) -> None:
+    (found,) = differences("outputs.x", expected, got)
+
+    assert found.endswith(told)
+    assert found.startswith('outputs.x: expected "…a')
+    assert len(found) < 350
+    assert list(differences("x", expected, expected)) == []
+
+
+def test_very_many_differences_are_counted(folder: Path) -> None:
+    case = GOOD.replace("[{id: 1}, {id: 2}]", "[1, 2]")
+    expected = ", ".join(str(number) for number in range(500))
+    found = problems(
+        folder,
+        case
+        + f"expect: {{outputs: {{ids: [{expected}]}}, logs: [{', '.join('x' + str(n) for n in range(50))}]}}",
+    )
+
+    assert len(found) == 31
+    assert found[-1].startswith("… and ")

@@ -11,6 +11,11 @@ from flowbuilder.core import values
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+LONG: Final = 80
+"""Characters of a text of which not all is shown."""
+NEAR: Final = 20
+"""Characters that are shown before the first that differs."""
+SOME: Final = 80
 MISSING: Final = object()
 """What stands for a value that is not there."""
 
@@ -30,8 +35,25 @@ def differences(where: str, expected: Any, got: Any) -> Iterator[str]:
             yield from differences(f"{where}[{number}]", one, other)
         if len(expected) != len(got):
             yield f"{where}: expected {len(expected)} elements, got {len(got)}"
+    elif isinstance(expected, str) and isinstance(got, str) and max(len(expected), len(got)) > LONG:
+        yield from _of_long_texts(where, expected, got)
     elif isinstance(expected, bool) != isinstance(got, bool) or expected != got:
         yield f"{where}: expected {shown(expected)}, got {shown(got)}"
+
+
+def _of_long_texts(where: str, expected: str, got: str) -> Iterator[str]:
+    """Yield where two long texts begin to differ: their beginnings, which are alike, would fill what is shown."""
+    if expected == got:
+        return
+    ends = min(len(expected), len(got))
+    place = next((at for at in range(ends) if expected[at] != got[at]), ends)
+    begin = max(0, place - NEAR)
+    lead = "…" if begin else ""
+    line = expected.count("\n", 0, place) + 1
+    yield (
+        f"{where}: expected {shown(lead + expected[begin:], SOME)}, got {shown(lead + got[begin:], SOME)} "
+        f"(they differ from character {place + 1} on{f', in line {line}' if line > 1 else ''})"
+    )
 
 
 def parts(where: str, expected: Any, got: Any) -> Iterator[str]:

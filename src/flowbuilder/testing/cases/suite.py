@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
@@ -20,6 +20,8 @@ from flowbuilder.testing.cases.prepared import settings_of
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
+MOST: Final = 30
+"""Differences of a test that are told: a list in another order has as many as elements."""
 Verdict = Literal["passed", "failed", "skipped"]
 
 
@@ -67,6 +69,8 @@ async def run_one(case: Case) -> Result:
     except FlowBuilderError as error:
         return Result(case, "failed", [str(error)])
     problems = judge(case, outcome)
+    if len(problems) > MOST:
+        problems = [*problems[:MOST], f"… and {len(problems) - MOST:,} more differences"]
     return Result(case, "failed" if problems else "passed", problems, outcome)
 
 
