@@ -501,3 +501,26 @@ tasks:
     await engine.emit("go")
 
     await world.begun("after")
+
+
+@pytest.mark.parametrize("timeout", ["3s", "1h"])
+async def test_a_run_tells_what_its_tasks_wait_for_and_until_when(
+    engine: Engine, clock: FakeClock, timeout: str
+) -> None:
+    flow = load_text(f"""
+flow: w
+tasks:
+  go: {{type: wait, with: {{signal: go, timeout: {timeout}}}}}
+  nap: {{type: sleep, with: {{for: {timeout}}}}}
+""")
+    run = await engine.start(flow, {})
+    seconds = 3 if timeout == "3s" else 3600
+
+    live = engine.core.machine.runs.live
+    await until(lambda: run.id not in live or live[run.id].parked == 2)
+    view = await engine.show(run.id)
+
+    assert view.tasks["go"].reason == "for the signal 'go'"
+    assert view.tasks["nap"].reason is None
+    assert [view.tasks[name].until for name in ("go", "nap")] == [pytest.approx(clock.now() + seconds)] * 2
+    await run.cancel()

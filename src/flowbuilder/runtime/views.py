@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from flowbuilder.core.plan import FlowPlan, GraphPlan, TaskPlan
     from flowbuilder.core.records import Waited
-    from flowbuilder.runtime.state import RunState
+    from flowbuilder.runtime.state import Execution, RunState
     from flowbuilder.storage.api import RunRow, Store
 
 
@@ -183,8 +183,8 @@ def view(store: Store, row: RunRow, plan: FlowPlan | None, live: RunState | None
             path = execution.path if execution.loop is None else execution.loop.path
             path = shown_as.get(path, path)
             _overlay(tasks, path, waits, execution.attempt, execution.started_at, held)
-            if path in tasks and waits and execution.wake_at is not None and execution.wake_at < FOREVER:
-                tasks[path].until = execution.wake_at
+            if path in tasks and waits:
+                _tell_wait(tasks[path], execution)
     elif live is None and plan is not None and row.status == "running":
         _suppose_running(tasks, plan.main, "")
     if plan is None:
@@ -352,6 +352,14 @@ def _suppose_running(tasks: dict[str, TaskView], graph: GraphPlan, prefix: str) 
             tasks[path].status = STATUS[RUNNING]
             if task.body is not None and task.over is None:
                 _suppose_running(tasks, task.body, f"{path}.")
+
+
+def _tell_wait(task: TaskView, execution: Execution) -> None:
+    """Say what an execution in memory waits for: a short wait is in no journal."""
+    if execution.wake_at is not None and execution.wake_at < FOREVER:
+        task.until = execution.wake_at
+    if what := getattr(execution.handle, "what", ""):
+        task.reason = f"for {what}"
 
 
 def _overlay(
