@@ -294,6 +294,50 @@ tasks:
             await run.result(20)
 
 
+async def test_a_run_that_would_wait_for_one_above_it_is_refused_where_that_one_has_left_memory(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "top.yaml").write_text("""
+flow: top
+inputs: {deep: {type: boolean, default: true}}
+concurrency: 1
+tasks:
+  middle: {if: inputs.deep, type: flow, with: {name: middle}}
+""")
+    (tmp_path / "middle.yaml").write_text("""
+flow: middle
+tasks:
+  nap: {type: sleep, with: {for: 200s}}
+  again: {type: flow, needs: [nap], with: {name: top, inputs: {deep: false}}}
+""")
+    clock = FakeClock()
+    async with Engine.in_memory(Config(), clock=clock) as engine:
+        run = await engine.start(tmp_path / "top.yaml")
+        await until(lambda: len(engine.core.machine.recovery._tasks) == 0 and engine.core.only_waits())
+        clock.advance(6)
+        await until(lambda: not engine.core.machine.runs.live)
+        clock.advance(194)
+        with pytest.raises(RunFailed, match="which waits for it"):
+            await run.result(20)
+
+
+async def test_a_run_that_nobody_waits_for_has_its_turn_after_the_one_that_started_it(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "t.yaml").write_text("""
+flow: t
+inputs: {again: {type: boolean, default: true}}
+concurrency: 1
+tasks:
+  next: {if: inputs.again, type: flow, with: {name: t, wait: false, inputs: {again: false}}}
+""")
+    async with Engine.in_memory(Config()) as engine:
+        await (await engine.start(tmp_path / "t.yaml")).result(20)
+        for row in await engine.runs():
+            assert (await (await engine.get(row.id)).wait(20)).status == "succeeded"
+        assert len(await engine.runs()) == 2
+
+
 async def test_sub_flows_wait_their_turn(tmp_path: Path, world: World) -> None:
     (tmp_path / "child.yaml").write_text(
         FLOW.replace("CONCURRENCY", "2").replace("world:hold", "world:act_later")

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from flowbuilder.core import records
+from flowbuilder.core import records, values
 from flowbuilder.core.errors import FlowBuilderError, KeyConflict, StoreError
 from flowbuilder.core.plan import HEADER
 from flowbuilder.runtime.context import Context
 from flowbuilder.runtime.events import RunEvent
+from flowbuilder.runtime.start import ASIDE
 from flowbuilder.storage.api import LIVE
 from flowbuilder.storage.lanes import Enter, Entered, Hold
 
@@ -69,7 +70,7 @@ class RunLanes:
         entry = self._entry(plan, inputs, row)
         if how.seed is not None:
             entry = msgspec.structs.replace(entry, batch=records.encode(how.seed.records))
-        self._refuse_to_wait_for_a_parent(row)
+        await self._refuse_to_wait_for_a_parent(row)
         return await self._machine.recovery.to_the_end(self._come(plan, inputs, row, entry))
 
     async def _come(self, plan: FlowPlan, inputs: dict[str, Any], row: RunRow, entry: Enter | Hold) -> RunRow:
@@ -131,16 +132,22 @@ class RunLanes:
         context.trigger = self._machine.sealing.opened_trigger(context.trigger)
         return f"{plan.name}/{self._machine.sealing.key_of(function, scope)}"
 
-    def _refuse_to_wait_for_a_parent(self, row: RunRow) -> None:
-        """Refuse a run that would wait for the one which waits for it."""
-        above = row.parent
-        while above is not None and (run := self._machine.runs.live.get(above)) is not None:
-            if run.row.lane is not None and run.row.lane == row.lane:
+    async def _refuse_to_wait_for_a_parent(self, row: RunRow) -> None:
+        """Refuse a run that would wait for the one which waits for it, be that in memory or in the store."""
+        machine, below = self._machine, row
+        while below.parent is not None and not _is_aside(below):
+            live = machine.runs.live.get(below.parent)
+            above: RunRow | None = live.row if live is not None else None
+            if above is None:
+                above = await machine.in_thread(functools.partial(machine.store.run, below.parent))
+            if above is None:
+                return
+            if above.lane is not None and above.lane == row.lane and above.status in LIVE:
                 raise FlowBuilderError(
-                    f"the run would wait for a place that run {run.id} has, which waits for it: "
+                    f"the run would wait for a place that run {above.id} has, which waits for it: "
                     "give `concurrency` another `key`, or start the flow with `wait: false`"
                 )
-            above = run.row.parent
+            below = above
 
     # -- entering, many at a time ------------------------------------------------------
 
@@ -330,6 +337,11 @@ class RunLanes:
         if self._next_look is not None:
             self._next_look.cancel()
             self._next_look = None
+
+
+def _is_aside(row: RunRow) -> bool:
+    """Tell whether nobody waits for a run whose parent there is."""
+    return row.about is not None and ASIDE in values.decode(row.about)
 
 
 def _refuse(some: list[tuple[Enter | Hold, asyncio.Future[Entered]]], error: Exception) -> None:

@@ -13,6 +13,10 @@ from flowbuilder.core.records import Record
 from flowbuilder.runtime.recovered import Recovered
 
 
+ASIDE: Final = "aside"
+"""In `RunRow.about`: the run whose task started this one does not wait for it."""
+
+
 class Seed(msgspec.Struct, frozen=True):
     """The beginning of a journal, and what it says: of one run, whose start takes it to pieces."""
 

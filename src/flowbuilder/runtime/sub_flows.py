@@ -24,7 +24,7 @@ from flowbuilder.core.errors import (
 from flowbuilder.core.plan import Hidden
 from flowbuilder.core.records import ChildStarted
 from flowbuilder.runtime.plans import HIDDEN, SEALED
-from flowbuilder.runtime.start import Start
+from flowbuilder.runtime.start import ASIDE, Start
 from flowbuilder.storage.api import LIVE
 
 if TYPE_CHECKING:
@@ -71,6 +71,8 @@ class SubFlows:
         about: dict[str, Any] = {} if profile is None else {"profile": profile}
         if execution.task.sensitive:
             about[SEALED] = True
+        if not sub_flow.wait:
+            about[ASIDE] = True
         if sub_flow.hidden:
             about[HIDDEN] = list(sub_flow.hidden)
         child = await machine.starts.start(plan, inputs, Start(key=key, parent=run.id, about=about or None))
