@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flowbuilder import Engine, load
+from flowbuilder.core.records import ChildStarted, decode
 from flowbuilder.runtime.config import Config, EngineConfig
 from flowbuilder.storage.api import RunFilter
 from flowbuilder.testing.flows import finish, load_text
@@ -189,3 +190,48 @@ async def test_a_flow_that_starts_itself_without_end_is_stopped(
     assert view.error is not None
     assert "deep" in view.error["message"]
     assert len(runs) == 33
+
+
+NAP = "flow: nap\ntasks: {a: {type: sleep, with: {for: 1d}}}\n"
+
+
+async def rests(engine: Engine, clock: FakeClock) -> None:
+    """Return when the runs of an engine have had time enough to leave memory, and have."""
+    await until(engine.core.only_waits)
+    clock.advance(6)
+    await until(lambda: not engine.core.machine.runs.live and not engine.core.machine.recovery.busy)
+
+
+async def test_looking_now_and_then_at_a_child_that_takes_long_leaves_nothing_behind(
+    engine: Engine, clock: FakeClock, tmp_path: Path
+) -> None:
+    (tmp_path / "nap.yaml").write_text(NAP)
+    (tmp_path / "parent.yaml").write_text("flow: p\ntasks: {c: {type: flow, with: {path: nap.yaml}}}\n")
+    run = await engine.start(tmp_path / "parent.yaml")
+    await rests(engine, clock)
+    row = engine.core.machine.store.run
+    for _ in range(4):
+        clock.advance(301)
+        await until(lambda: (row(run.id).wake_at or 0.0) > clock.now())  # it has looked, and has left again
+        await until(lambda: not engine.core.machine.runs.live)
+
+    assert not engine.core.machine.sub_flows._waiting
+    journal = [record for batch in engine.core.machine.store.journal(run.id) for record in decode(batch)]
+    assert sum(type(record) is ChildStarted for record in journal) == 1
+
+
+async def test_all_that_wait_for_one_run_and_have_left_memory_are_woken_by_its_end(
+    engine: Engine, clock: FakeClock, tmp_path: Path
+) -> None:
+    (tmp_path / "nap.yaml").write_text(NAP)
+    (tmp_path / "parent.yaml").write_text(
+        "flow: p\ntasks: {c: {type: flow, with: {path: nap.yaml, key: one}}}\n"
+    )
+    runs = [await engine.start(tmp_path / "parent.yaml") for _ in range(3)]
+    await rests(engine, clock)
+    (nap,) = await engine.runs(RunFilter(flow="nap"))
+    engine.core.machine.recovery.cancel_soon(nap.id, "enough")
+
+    for run in runs:
+        assert (await run.wait(20)).status == "failed"
+    assert clock.now() < nap.created_at + 60

@@ -302,9 +302,13 @@ class Attempts:
     def release(self, execution: Execution) -> None:
         """Give up all that an execution holds."""
         execution.ended = True
-        if type(execution.handle) is Waiter:
-            self._machine.waiting.close(execution.handle)
-        execution.handle = None
+        handle = execution.handle
+        if handle is not None:
+            if type(handle) is Waiter:
+                self._machine.waiting.close(handle)
+            elif type(handle) is str:
+                self._machine.sub_flows.let_go(execution)
+            execution.handle = None
         if execution.task.cache is not None:
             self._machine.caches.left(execution)
         run = execution.frame.run

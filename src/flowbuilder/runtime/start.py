@@ -12,7 +12,6 @@ from flowbuilder.core.failure import writable
 from flowbuilder.core.records import Record
 from flowbuilder.runtime.recovered import Recovered
 
-
 ASIDE: Final = "aside"
 """In `RunRow.about`: the run whose task started this one does not wait for it."""
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from flowbuilder.core.plan import FlowPlan
     from flowbuilder.runtime.machine import Machine
     from flowbuilder.runtime.state import Execution, RunState
+    from flowbuilder.storage.api import RunRow
 
 FAILED_INSIDE: Final = "the sub-flow's run failed: "
 
@@ -42,8 +43,10 @@ class SubFlows:
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
-        self._waiting: dict[str, list[Execution]] = {}
+        self._waiting: dict[str, dict[Execution, None]] = {}
         """Executions in memory by the id of the run that they wait for; several may by one key."""
+        self._away: dict[str, set[str]] = {}
+        """Runs that left memory while they waited, by the id of the run that they wait for."""
 
     def begin(self, execution: Execution) -> None:
         """Begin to start the child run; `execution.handle` is its id as soon as there is one."""
@@ -76,8 +79,9 @@ class SubFlows:
         if sub_flow.hidden:
             about[HIDDEN] = list(sub_flow.hidden)
         child = await machine.starts.start(plan, inputs, Start(key=key, parent=run.id, about=about or None))
-        run.records.append(ChildStarted(execution.path, child.id, machine.clock.now()))
-        machine.committer.touch(run)
+        if run.recovered is None or run.recovered.children.get(execution.path) != child.id:
+            run.records.append(ChildStarted(execution.path, child.id, machine.clock.now()))
+            machine.committer.touch(run)
         return child.id, child.status not in LIVE, child
 
     async def _refuse_too_deep(self, run: RunState) -> None:
@@ -154,29 +158,50 @@ class SubFlows:
             self._take_in(execution, id, row.status, row.result)
             return
         execution.handle = id
-        self._waiting.setdefault(id, []).append(execution)
+        self._waiting.setdefault(id, {})[execution] = None
         machine = self._machine
+        run = execution.frame.run
+        if id in self._away:
+            self._away[id].discard(run.id)
         if id not in machine.runs.live:  # it may have ended between our look at it and this
-            machine.recovery.in_background(self._look(id))
+            machine.recovery.in_background(self._look([id]))
         machine.attempts.park(execution, None)
         machine.attempts.limit(execution)
-        run = execution.frame.run
         later = machine.clock.now() + machine.config.engine.leave_after + 0.1
         machine.timers.at(later, machine.scheduler.pump, run)
 
     def child_ended(self, run_id: str, parent: str | None, status: str, result: bytes | None) -> None:
         """Take in that a run has ended, on disk; wakes the parent that waits for it."""
-        waiting = self._waiting.pop(run_id, ())
+        waiting = self._waiting.pop(run_id, {})
+        away = self._away.pop(run_id, set())
         for execution in waiting:
             self._hear(execution, run_id, status, result)
         if parent is not None and all(execution.frame.run.id != parent for execution in waiting):
-            self._machine.recovery.wake_soon(parent)
+            away.add(parent)
+        for id in sorted(away):
+            self._machine.recovery.wake_soon(id)
 
-    async def _look(self, run_id: str) -> None:
-        """Take in the end of a run that is not in memory, if it has ended."""
-        find = functools.partial(self._machine.store.run, run_id)
-        row = await self._machine.in_thread(find)
-        if row is not None and row.status not in LIVE:
+    def let_go(self, execution: Execution) -> None:
+        """Take in that an execution waits no more; one whose run leaves memory is known by the run's id."""
+        child, run = execution.handle, execution.frame.run
+        assert isinstance(child, str)
+        waiting = self._waiting.get(child)
+        if waiting is None:
+            return  # the child has ended just now
+        del waiting[execution]
+        if not waiting:
+            del self._waiting[child]
+        if run.lost:
+            self._away.setdefault(child, set()).add(run.id)
+
+    async def _look(self, run_ids: list[str]) -> None:
+        """Take in the ends of runs that are not in memory, if they have ended."""
+
+        def ended() -> list[RunRow]:
+            rows = map(self._machine.store.run, run_ids)
+            return [row for row in rows if row is not None and row.status not in LIVE]
+
+        for row in await self._machine.in_thread(ended):
             self.child_ended(row.id, None, row.status, row.result)
 
     def _hear(self, execution: Execution, child: str, status: str, result: bytes | None) -> None:
