@@ -235,3 +235,29 @@ async def test_all_that_wait_for_one_run_and_have_left_memory_are_woken_by_its_e
     for run in runs:
         assert (await run.wait(20)).status == "failed"
     assert clock.now() < nap.created_at + 60
+
+
+async def test_a_run_that_stays_in_memory_hears_of_the_end_of_one_that_another_engine_drives(
+    tmp_path: Path, clock: FakeClock, world: World
+) -> None:
+    (tmp_path / "child.yaml").write_text(
+        "flow: child\ntasks: {a: {type: python, with: {call: hold, args: {name: child}}}}\n"
+    )
+    (tmp_path / "parent.yaml").write_text("""
+flow: parent
+tasks:
+  child: {type: flow, with: {path: child.yaml, key: one}}
+  after: {type: python, needs: [child], with: {call: act, args: {name: after}}}
+  long: {type: python, with: {call: hold, args: {name: long}}}
+""")
+    store = tmp_path / "s.db"
+    async with Engine(store, Config(), clock=clock) as one, Engine(store, Config(), clock=clock) as other:
+        child = await other.start(tmp_path / "child.yaml", key="one")
+        await one.start(tmp_path / "parent.yaml")
+        await world.begun("long")
+        await until(lambda: child.id in one.core.machine.sub_flows._waiting)
+        world.let_go("child")
+        await child.wait(20)
+        clock.advance(300)
+
+        await world.begun("after")

@@ -25,6 +25,7 @@ from flowbuilder.core.plan import Hidden
 from flowbuilder.core.records import ChildStarted
 from flowbuilder.runtime.plans import HIDDEN, SEALED
 from flowbuilder.runtime.start import ASIDE, Start
+from flowbuilder.runtime.waits import CHILD_CHECK
 from flowbuilder.storage.api import LIVE
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from flowbuilder.core.plan import FlowPlan
     from flowbuilder.runtime.machine import Machine
     from flowbuilder.runtime.state import Execution, RunState
+    from flowbuilder.runtime.timers import Timer
     from flowbuilder.storage.api import RunRow
 
 FAILED_INSIDE: Final = "the sub-flow's run failed: "
@@ -47,6 +49,7 @@ class SubFlows:
         """Executions in memory by the id of the run that they wait for; several may by one key."""
         self._away: dict[str, set[str]] = {}
         """Runs that left memory while they waited, by the id of the run that they wait for."""
+        self._check: Timer | None = None
 
     def begin(self, execution: Execution) -> None:
         """Begin to start the child run; `execution.handle` is its id as soon as there is one."""
@@ -163,6 +166,7 @@ class SubFlows:
         run = execution.frame.run
         if id in self._away:
             self._away[id].discard(run.id)
+        self._check_later()
         if id not in machine.runs.live:  # it may have ended between our look at it and this
             machine.recovery.in_background(self._look([id]))
         machine.attempts.park(execution, None)
@@ -193,6 +197,19 @@ class SubFlows:
             del self._waiting[child]
         if run.lost:
             self._away.setdefault(child, set()).add(run.id)
+
+    def _check_later(self) -> None:
+        """Look now and then at what is waited for: another engine may drive it, and tells nobody of its end."""
+        if self._check is None:
+            self._check = self._machine.timers.at(self._machine.clock.now() + CHILD_CHECK, self._check_all)
+
+    def _check_all(self) -> None:
+        self._check = None
+        live = self._machine.runs.live
+        if elsewhere := [id for id in self._waiting if id not in live]:
+            self._machine.recovery.in_background(self._look(elsewhere))
+        if self._waiting:
+            self._check_later()
 
     async def _look(self, run_ids: list[str]) -> None:
         """Take in the ends of runs that are not in memory, if they have ended."""
