@@ -270,3 +270,25 @@ async def test_a_task_that_is_not_sensitive_never_has_the_output_of_one_that_is(
     assert [run.status for run in (secret, plain, again)] == ["succeeded"] * 3
     assert world.calls == ["a", "a"]
     assert (plain.tasks["a"].reason, again.tasks["a"].reason) == (None, "cached")
+
+
+async def test_a_run_hears_at_once_of_the_output_that_another_makes_though_it_sleeps_beside(
+    engine: Engine, world: World
+) -> None:
+    cached = "  a: {type: python, with: {call: hold, args: {name: NAME}}, cache: {key: x, scope: global}}"
+    lead = await engine.start(load_text(flow(cached.replace("NAME", "a"))))
+    await world.begun("a")
+    await engine.start(
+        load_text(
+            flow(f"""
+  nap: {{type: sleep, with: {{for: 1h}}}}
+{cached.replace("NAME", "b")}
+  after: {{type: python, needs: [a], with: {{call: act, args: {{name: after}}}}}}""")
+        )
+    )
+    await until(lambda: not (engine.core.machine.committer.outstanding or engine.core.machine.recovery.busy))
+    world.let_go("a")
+    await lead.wait(20)
+
+    await world.begun("after")
+    assert not world.count("b")

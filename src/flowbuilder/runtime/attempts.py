@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 FOR_TASKS: Final = math.inf
 """What an execution waits for that has a graph inside it."""
+FOR_OTHERS: Final = -math.inf
+"""What one waits for that hears of it in memory only: its run stays there."""
 _SCALARS = frozenset({str, bool, type(None), int, float})
 
 
@@ -330,7 +332,8 @@ class Attempts:
     def park(execution: Execution, wake_at: float | None) -> None:
         """Say that an execution only waits: until a moment, or (None) for another run.
 
-        `FOR_TASKS` stands for the tasks of its own graph, which wait or work themselves.
+        `FOR_TASKS` stands for the tasks of its own graph, which wait or work themselves,
+        `FOR_OTHERS` for what another run in memory is about.
         """
         execution.wake_at = wake_at
         if not execution.parked:

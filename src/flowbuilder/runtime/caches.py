@@ -29,7 +29,7 @@ from flowbuilder.core.masking import MASK
 from flowbuilder.core.plan import Hidden
 from flowbuilder.core.records import NULL
 from flowbuilder.core.rules import CACHED, SUCCEEDED
-from flowbuilder.runtime.attempts import FOR_TASKS
+from flowbuilder.runtime.attempts import FOR_OTHERS, FOR_TASKS
 from flowbuilder.storage.api import Fact, Keep
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class Caches:
         if flight is not None:
             flight.waiting.append(execution)
             self._of[execution] = flight
-            self._attempts.park(execution, FOR_TASKS)
+            self._park(execution, flight)
             return True
         fresh = self._fresh.get(name)
         if fresh is not None and (fresh[1] is None or fresh[1] > self._machine.clock.now()):
@@ -102,6 +102,11 @@ class Caches:
         self._flights[name] = self._of[execution] = flight = Flight(names, shown, execution)
         self._look_up(flight)
         return True
+
+    def _park(self, execution: Execution, flight: Flight) -> None:
+        """Have one wait; while it is another run's output that it waits for, its run must be there to hear of it."""
+        own = flight.leader.frame.run is execution.frame.run
+        self._attempts.park(execution, FOR_TASKS if own else FOR_OTHERS)
 
     def _names(self, key: Any, *, hidden: bool, sensitive: bool) -> list[str]:
         if not hidden:
@@ -252,6 +257,8 @@ class Caches:
                 continue
             flight.leader = following
             self._flights[flight.name] = flight
+            for execution in flight.waiting:
+                self._park(execution, flight)
             self._machine.loop.call_soon(self._lead, flight)
             return
 

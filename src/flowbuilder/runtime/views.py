@@ -12,7 +12,7 @@ from flowbuilder.core import values
 from flowbuilder.core.plan import UNDO
 from flowbuilder.core.rules import CACHED, PENDING, RUNNING, STATUS, WAITING
 from flowbuilder.core.sealed import shown
-from flowbuilder.runtime.attempts import FOR_TASKS
+from flowbuilder.runtime.attempts import FOR_OTHERS, FOR_TASKS
 from flowbuilder.runtime.forked import forks_of
 from flowbuilder.runtime.recovered import EndedTask, Recovered, replay
 from flowbuilder.runtime.rounds_shown import history_of, present_path
@@ -178,7 +178,7 @@ def view(store: Store, row: RunRow, plan: FlowPlan | None, live: RunState | None
         tasks[path] = known.pop(present) if present in known else _open(present, recovered, row, known)
     if live is not None and not live.ended:
         for execution in list(live.executions):
-            waits = execution.parked and execution.wake_at != FOR_TASKS
+            waits = execution.parked and execution.wake_at not in (FOR_TASKS, FOR_OTHERS)
             held = execution.held.waits if execution.held is not None else None
             path = execution.path if execution.loop is None else execution.loop.path
             path = shown_as.get(path, path)
