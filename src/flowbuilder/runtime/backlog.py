@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from flowbuilder.storage.events import Event, Events
 
 PAGE: Final = 1000
+EVERY: Final = 1_000_000
+"""More waits than a run has."""
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -41,17 +43,19 @@ class _Reading:
     def __init__(self, events: Events) -> None:
         self._events = events
         self._read: dict[tuple[Any, ...], list[Event]] = {}
+        self._woken: dict[str, dict[str, int]] = {}
+        """By run and path the first event that has met a subscription; 0: none has."""
 
     def of(self, asked: Asked) -> list[Event]:
         """Return what came for one."""
         wanted = asked.wanted
         after = wanted.after
         if asked.known:
-            for kept in self._events.subscriptions(run_id=wanted.run_id):
-                if kept.path == wanted.path:
-                    if not kept.woken:
-                        return []
-                    after = max(after, kept.woken - 1)
+            woken = self._woken_of(wanted.run_id).get(wanted.path)
+            if woken == 0:
+                return []
+            if woken is not None:
+                after = max(after, woken - 1)
         # to the second: those who begin together share what is read
         since = None if asked.oldest is None else float(int(asked.oldest))
         which = EventFilter(
@@ -70,6 +74,13 @@ class _Reading:
         if asked.oldest is not None:
             events = [event for event in events if event.at >= asked.oldest]
         return events
+
+    def _woken_of(self, run_id: str) -> dict[str, int]:
+        woken = self._woken.get(run_id)
+        if woken is None:
+            kept = self._events.subscriptions(run_id=run_id, limit=EVERY)
+            woken = self._woken[run_id] = {each.path: each.woken for each in kept}
+        return woken
 
     def _all(self, which: EventFilter) -> list[Event]:
         found: list[Event] = []
