@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flowbuilder import Engine, RunCancelled, load
+from flowbuilder.runtime.state import Frame
 from flowbuilder.testing.flows import finish, load_text
 from world import until
 
@@ -192,3 +193,30 @@ async def test_a_shell_that_ignores_term_is_killed(tmp_path: Path) -> None:
     assert view.tasks["a"].status == "cancelled"
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+async def test_a_map_of_many_groups_is_stopped_by_a_look_or_two_at_each(
+    engine: Engine, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = await engine.start(
+        load_text("""
+flow: t
+tasks:
+  each:
+    for_each: "${{ range(200) }}"
+    concurrency: 200
+    type: group
+    tasks: {a: {type: python, with: {call: hold, args: {name: a}}}}
+""")
+    )
+    await until(lambda: world.count("a") == 200)
+    looks: list[Frame] = []
+    lies_in = Frame.lies_in
+    monkeypatch.setattr(Frame, "lies_in", lambda self, other: looks.append(self) or lies_in(self, other))
+
+    await run.cancel()
+    with pytest.raises(RunCancelled):
+        await run.result(20)
+
+    assert len(world.cancelled) == 200
+    assert len(looks) <= 2 * 400

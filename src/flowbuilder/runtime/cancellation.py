@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flowbuilder.core.records import CancelAsked
+from flowbuilder.runtime.state import Frame
 
 if TYPE_CHECKING:
     from flowbuilder.runtime.machine import Machine
-    from flowbuilder.runtime.state import Frame, RunState
+    from flowbuilder.runtime.state import RunState
 
 
 class Cancellation:
@@ -57,8 +58,11 @@ class Cancellation:
         if frame.frozen is not None:
             return
         frame.frozen = why
-        for execution in list(frame.run.executions):
-            if not execution.ended and execution.frame.lies_in(frame):
-                if execution.frame is not frame:
-                    execution.frame.frozen = execution.frame.frozen or why
+        inner = [one for one in frame.run.executions if not one.ended and one.frame.lies_in(frame)]
+        for execution in inner:  # all graphs first, or each would look through all executions for its own
+            execution.frame.frozen = execution.frame.frozen or why
+            if type(execution.handle) is Frame:
+                execution.handle.frozen = execution.handle.frozen or why
+        for execution in inner:
+            if not execution.ended:
                 self._machine.stops.stop(execution, why)
