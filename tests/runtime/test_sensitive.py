@@ -131,6 +131,8 @@ tasks:
     async with Engine(path) as engine:
         assert (await engine.row(run.id)).status == "running"
         assert not engine.core.machine.runs.live
+        with pytest.raises(EncryptionKeyMissing, match="was encrypted, is not there"):
+            await (await engine.get(run.id)).result(20)
     world.calls.clear()
     monkeypatch.setenv("FLOWBUILDER_ENCRYPTION_KEY", f"{new_key()}, {key}")
     async with Engine(path) as engine:

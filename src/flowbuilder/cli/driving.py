@@ -12,6 +12,7 @@ from flowbuilder.cli.signals import Interrupts
 from flowbuilder.cli.terminal import is_rich, say
 from flowbuilder.cli.waits import waiting_lines
 from flowbuilder.core.errors import EngineStopped, FlowBuilderError, StoreError
+from flowbuilder.runtime.encryption import EncryptionKeyMissing, EncryptionKeyUnusable
 from flowbuilder.sdk.engine import Engine
 from flowbuilder.sdk.loop import run_loop
 from flowbuilder.sdk.reader import Reader
@@ -121,6 +122,8 @@ async def _tell_waits(engine: Engine, runs: Sequence[Run], store: Path) -> None:
 async def _ended(run: Run, interrupts: Interrupts) -> RunView | None:
     try:
         return await run.wait()
+    except (EncryptionKeyMissing, EncryptionKeyUnusable):
+        return None  # the engine has said so
     except (EngineStopped, asyncio.CancelledError):
         if interrupts.stopped:
             return None

@@ -17,6 +17,7 @@ from flowbuilder.core import values
 from flowbuilder.core.approvals import KIND as APPROVALS
 from flowbuilder.core.approvals import approval_key
 from flowbuilder.core.errors import FlowBuilderError, StoreCorrupt, StoreError
+from flowbuilder.runtime.encryption import EncryptionKeyMissing, EncryptionKeyUnusable
 from flowbuilder.runtime.events import RunEvent
 from flowbuilder.runtime.recovered import Recovered, replay
 from flowbuilder.storage.api import LIVE, Forget
@@ -54,6 +55,8 @@ class Loading:
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
         self._reading: dict[str, asyncio.Future[None]] = {}
+        self.refused: dict[str, FlowBuilderError] = {}
+        """Runs whose keys are not here, and why: whoever waits for their end here waits in vain."""
         self._suspect: set[str] = set()
         """Runs whose last flush failed: nothing of theirs starts before one has succeeded."""
 
@@ -162,6 +165,8 @@ class Loading:
             return
         if not isinstance(item.recovered, Recovered):
             _log.error("run %s cannot be carried on: %s", row.id, item.plan)
+            if isinstance(item.plan, EncryptionKeyMissing | EncryptionKeyUnusable):
+                self.refused[row.id] = item.plan
             if isinstance(item.plan, StoreError) and not isinstance(item.plan, StoreCorrupt):
                 machine.recovery.reload_later([row.id])  # the disk may be better soon
             return
@@ -170,6 +175,8 @@ class Loading:
             run = machine.runs.enter(row, plan, machine.sealing.inputs(row))
         except FlowBuilderError as error:
             _log.error("run %s cannot be carried on: %s", row.id, error)
+            if isinstance(error, EncryptionKeyMissing | EncryptionKeyUnusable):
+                self.refused[row.id] = error
             return
         run.accepted = True
         run.sequence = item.batches

@@ -515,8 +515,10 @@ class Engine:
 
         Raises:
             EngineStopped: the engine was closed meanwhile.
+            EncryptionKeyMissing, EncryptionKeyUnusable: this engine has taken it over, and cannot read it.
         """
         delay = LOOK_AGAIN
+        refused = self.core.machine.loading.refused
         while not ended.done():
             try:
                 row = await self.row(run_id)
@@ -528,6 +530,8 @@ class Engine:
                 raise
             if row.status not in LIVE:
                 return row
+            if run_id in refused and row.owner == self.core.machine.id:
+                raise refused[run_id]
             # in real time, whatever the engine's clock says: other processes go by no other
             await asyncio.wait((ended,), timeout=delay)
             delay = min(delay * 1.2, LOOK_SELDOM)
