@@ -252,12 +252,14 @@ class _Driver:
                 return self._refused[""]
             going = self._going[""]
             duration = self._clock.now() - going.asked_at
-            return await outcome_of(self._engine, going.run.id, self._mocks.calls, duration, problem)
+            found = await outcome_of(self._engine, going.run.id, self._mocks.calls, duration, problem)
+            found.unsent = going.sender.left
+            return found
         each = dict(self._refused)
         for name, going in self._going.items():
             duration = (going.ended_at or self._clock.now()) - going.asked_at
             each[name] = await outcome_of(self._engine, going.run.id, self._mocks.calls, duration, problem)
-            each[name].same_as = going.same_as
+            each[name].same_as, each[name].unsent = going.same_as, going.sender.left
         runs = {run.name: each[run.name] for run in self._case.runs if run.name in each}
         return Outcome(
             status="ended",

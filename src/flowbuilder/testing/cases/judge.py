@@ -6,6 +6,7 @@ import datetime as dt
 import fnmatch
 from typing import TYPE_CHECKING, Any, Final
 
+from flowbuilder.compiler.nearest import nearest
 from flowbuilder.core import values
 from flowbuilder.core.errors import ExpressionError
 from flowbuilder.core.globs import kind_matches
@@ -15,7 +16,7 @@ from flowbuilder.testing.cases.differences import MISSING, differences, parts, s
 from flowbuilder.testing.cases.mocks import plain_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from flowbuilder.runtime.views import TaskView
     from flowbuilder.testing.cases.case import Case
@@ -62,6 +63,10 @@ def _of_several(expected: Expected, outcome: Outcome) -> list[str]:
 def _judge_run(expected: Expected, outcome: Outcome) -> list[str]:
     return [
         *_status(expected, outcome),
+        *(
+            f"send: '{what}' was never sent: the run had ended without asking for it"
+            for what in outcome.unsent
+        ),
         *_outputs(expected, outcome),
         *_tasks(expected, outcome),
         *_order(expected, outcome),
@@ -117,8 +122,7 @@ def _tasks(expected: Expected, outcome: Outcome) -> Iterator[str]:
     for path, wanted in expected.tasks.items():
         task = known.get(path)
         if task is None:
-            some = ", ".join(list(known)[:10]) or "none"
-            yield f"tasks.{path}: there is no such task; there are {some}"
+            yield f"tasks.{path}: {_no_task(path, known)}"
             continue
         where = f"tasks.{path}"
         if "error" in wanted:
@@ -136,7 +140,8 @@ def _order(expected: Expected, outcome: Outcome) -> Iterator[str]:
     before: str | None = None
     for path in expected.order:
         if path not in places:
-            yield f"order: {path} did not end"
+            known = outcome.runs or _known(outcome)
+            yield f"order: {path} did not end" + ("" if path in known else f": {_no_task(path, known)}")
             return
         if before is not None and places[path] < places[before]:
             yield f"order: {path} ended before {before}"
@@ -153,7 +158,8 @@ def _calls(expected: Expected, outcome: Outcome) -> Iterator[str]:
         else:
             count = len(given)
         if "count" in wanted and wanted["count"] != count:
-            yield f"calls.{name}: expected {wanted['count']}, got {count}"
+            why = f": {_no_task(name, _known(outcome))}" if not count and _is_no_task(name, outcome) else ""
+            yield f"calls.{name}: expected {wanted['count']}, got {count}{why}"
         if given is None:
             continue
         if "with" in wanted and not any(not [*parts("", wanted["with"], each)] for each in given):
@@ -163,6 +169,24 @@ def _calls(expected: Expected, outcome: Outcome) -> Iterator[str]:
                 yield f"calls.{name}: expected {len(wanted['each'])}, got {count}"
             for number, (one, got) in enumerate(zip(wanted["each"], given, strict=False), 1):
                 yield from parts(f"calls.{name} (call {number})", one, got)
+
+
+def _known(outcome: Outcome) -> list[str]:
+    """Return the paths of all tasks of a run, or of several, with and without indexes."""
+    views = [one.view for one in outcome.each if one.view is not None]
+    paths = [path for view in views for path in (*view.tasks, *view.elements)]
+    return list(dict.fromkeys([*paths, *map(plain_path, paths), *(call.task for call in outcome.calls)]))
+
+
+def _is_no_task(name: str, outcome: Outcome) -> bool:
+    known = _known(outcome)
+    return not (name.startswith(TYPE) or any(fnmatch.fnmatchcase(path, name) for path in known))
+
+
+def _no_task(name: str, known: Iterable[str]) -> str:
+    some = list(known)
+    there = ", ".join(some[:10]) or "none"
+    return f"there is no such task; {nearest(name, some) or f'there are {there}'}"
 
 
 def given_to(outcome: Outcome, name: str) -> list[Any] | None:

@@ -42,6 +42,8 @@ class Outcome(msgspec.Struct):
     """For each task that chooses a value, the number of the case that held."""
     runs: dict[str, Outcome] = {}
     """Of several runs, each by its name."""
+    unsent: list[str] = []
+    """What was to be sent to it, and was not: the run had ended, or never asked for it."""
     same_as: str | None = None
     """The run before this one that its start has given, by name."""
 

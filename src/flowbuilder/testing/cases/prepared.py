@@ -18,6 +18,7 @@ from flowbuilder.runtime.plans import Definition
 from flowbuilder.runtime.project import find_project
 from flowbuilder.runtime.settings import read_settings
 from flowbuilder.runtime.start import Start
+from flowbuilder.tasks.registry import catalogue
 from flowbuilder.testing.cases.branches import watched
 from flowbuilder.testing.cases.case import TYPE
 from flowbuilder.testing.cases.mocks import is_mocked, type_of, with_mocks
@@ -79,6 +80,13 @@ def unknown_mocks(case: Case, flow: ir.Flow) -> list[str]:
         for name, mock in case.mocks.items()
         if not name.startswith(TYPE)
         and not any(is_mocked({name: mock}, path, type) for path, type in tasks.items())
+    ]
+    types = {*tasks.values(), *catalogue(case.flow.absolute().parent)}
+    problems += [
+        f"there is no task type '{name.removeprefix(TYPE)}' to be mocked{_at(mock)}; "
+        f"{nearest(name.removeprefix(TYPE), types)}".rstrip("; ")
+        for name, mock in case.mocks.items()
+        if name.startswith(TYPE) and name.removeprefix(TYPE) not in types
     ]
     if case.only_mocks:
         problems += [

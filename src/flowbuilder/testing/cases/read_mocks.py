@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from flowbuilder.compiler.lower.fields import DELAY, TEXT, Field
 from flowbuilder.compiler.lower.record import Key, Table, read_record
-from flowbuilder.compiler.nodes import Mapping, Node, Sequence
+from flowbuilder.compiler.nodes import Mapping, Node, Scalar, Sequence
 from flowbuilder.testing.cases.case import Answer, Mock
 from flowbuilder.testing.cases.read_values import ANY
 
@@ -24,7 +24,10 @@ _ERROR: Final = Table(
 )
 
 
-def _read_error(ctx: Context, node: Node, key: str) -> dict[str, Any]:
+def _read_error(ctx: Context, node: Node, key: str) -> dict[str, Any] | None:
+    if type(node) is Scalar:
+        kind = TEXT.read(ctx, node, key)
+        return None if kind is None else {"kind": kind}
     return read_record(ctx, node, _ERROR, f"'{key}'")
 
 

@@ -30,9 +30,9 @@ class Sender:
         self._when_idle = [sending for sending in sendings if sending.at is None]
 
     @property
-    def left(self) -> list[Sending]:
-        """What has not been sent."""
-        return self._when_idle + self._timed
+    def left(self) -> list[str]:
+        """What has not been sent, as it was written."""
+        return [f"{each.what} {each.name}".rstrip() for each in self._when_idle + self._timed]
 
     def next_moment(self) -> float | None:
         """Return when the next thing is due."""
