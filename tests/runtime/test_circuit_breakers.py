@@ -7,13 +7,20 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flowbuilder import Engine
+from flowbuilder.core.errors import StoreFull
+from flowbuilder.runtime.breakers import KIND
+from flowbuilder.storage.memory import MemoryStore
 from flowbuilder.storage.sqlite import SqliteStore
 from flowbuilder.testing.fake_clock import FakeClock
 from flowbuilder.testing.flows import finish, load_text, run_flow
 from world import World, until
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+    from flowbuilder.storage.api import Fact
+    from flowbuilder.storage.memory.facts import MemoryFacts
 
 CALL = """
 flow: t
@@ -23,6 +30,11 @@ tasks:
     type: python
     with: {call: "world:fail", args: ["${{ inputs.key }}", "${{ 0 if inputs.ok else 1000 }}", "${{ inputs.kind }}"]}
     circuit_breaker: {failures: 3, reset: 30s, key: "${{ inputs.key }}"}
+"""
+
+HOLD = """
+flow: u
+tasks: {call: {type: python, with: {call: "world:hold", args: [try]}, circuit_breaker: {failures: 3, reset: 30s, key: k}}}
 """
 
 
@@ -169,11 +181,7 @@ async def test_a_try_that_died_with_its_engine_keeps_nobody_from_trying(tmp_path
     dying = SqliteStore(path)
     engine = Engine(path, clock=clock, store=dying, secrets={}, recover=False)
     await engine.core.open()
-    hold = load_text("""
-flow: u
-tasks: {call: {type: python, with: {call: "world:hold", args: [try]}, circuit_breaker: {failures: 3, reset: 30s, key: k}}}
-""")
-    await engine.start(hold)
+    await engine.start(load_text(HOLD))
     await world.begun("try")
     dying.abandon()
 
@@ -183,6 +191,50 @@ tasks: {call: {type: python, with: {call: "world:hold", args: [try]}, circuit_br
     for task in engine.core._serving:
         task.cancel()
     world.let_go("try")
+
+
+class FullOnce(MemoryStore):
+    """A store that does not take what a try has come to, once."""
+
+    trying = refused = False
+
+    def facts(self) -> MemoryFacts:
+        facts = super().facts()
+        change = facts.change
+
+        def full_once(kind: str, key: str, to: Callable[[Fact | None], Fact | None]) -> Fact | None:
+            if kind == KIND and self.trying and not self.refused:
+                self.refused = True
+                raise StoreFull("the disk is full", "once")
+            return change(kind, key, to)
+
+        facts.change = full_once  # type: ignore[method-assign]
+        return facts
+
+
+async def test_what_a_try_has_come_to_is_told_again_where_the_store_did_not_take_it(
+    clock: FakeClock, world: World
+) -> None:
+    store = FullOnce()
+    async with (
+        Engine(":memory:", clock=clock, store=store, secrets={}) as engine,
+        Engine(":memory:", clock=clock, store=MemoryStore(store.place), secrets={}) as other,
+    ):
+        for _ in range(3):
+            await kind_of(engine, clock)
+        clock.advance(31)
+        hold = await engine.start(load_text(HOLD))
+        await world.begun("try")
+        store.trying = True
+        world.let_go("try")
+        await hold.result(20)
+        await until(lambda: store.refused)
+        await until(lambda: not engine.core.machine.limits.breakers._writing)
+        assert await kind_of(other, clock) == "circuit.open"
+
+        clock.advance(2)
+        await until(lambda: not engine.core.machine.limits.breakers._breakers["k"].news)
+        assert await kind_of(other, clock, ok=True) == "ok"
 
 
 async def test_a_sub_flow_and_a_group_have_breakers_too(tmp_path: Path, world: World) -> None:

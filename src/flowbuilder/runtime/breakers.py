@@ -172,19 +172,25 @@ class Breakers:
         breaker.seen_at = self._machine.clock.monotonic()
         breaker.news.append((held.who, outcome, now))
         if len(breaker.news) == 1:
-            writing = self._machine.loop.create_task(self._write(breaker, held.breaker_key, policy))
-            self._writing.add(writing)
-            writing.add_done_callback(self._writing.discard)
+            self._write_soon(breaker, held.breaker_key, policy)
+
+    def _write_soon(self, breaker: _Breaker, key: str, policy: BreakerPolicy) -> None:
+        writing = self._machine.loop.create_task(self._write(breaker, key, policy))
+        self._writing.add(writing)
+        writing.add_done_callback(self._writing.discard)
 
     async def _write(self, breaker: _Breaker, key: str, policy: BreakerPolicy) -> None:
+        """Tell the store; where it does not take it, again until it does: a try that is never told of ends never."""
         try:
             async with breaker.lock:
                 await self._tell(breaker, key, policy)
         except StoreError as error:
             _log.warning("circuit breaker '%s': %s", key, error)
+            again = functools.partial(self._write_soon, breaker, key, policy)
+            self._machine.timers.at(self._now() + TRUSTED, again)
 
     async def _tell(self, breaker: _Breaker, key: str, policy: BreakerPolicy) -> None:
-        """Tell the store what it does not know yet; all at once."""
+        """Tell the store what it does not know yet, all at once; on failure it stays to be told."""
         news, breaker.news = breaker.news, []
         if not news:
             return
@@ -197,7 +203,11 @@ class Breakers:
             return _fact(key, state, now)
 
         facts = self._machine.store.facts()
-        kept = await self._machine.in_thread(functools.partial(facts.change, KIND, key, change))
+        try:
+            kept = await self._machine.in_thread(functools.partial(facts.change, KIND, key, change))
+        except StoreError:
+            breaker.news[:0] = news
+            raise
         state = state_of(kept)
         for who, outcome, at in breaker.news:
             state = after(state, policy, at, who, outcome)
