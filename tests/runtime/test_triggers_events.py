@@ -11,15 +11,20 @@ import pytest
 
 from flowbuilder import Config, Engine
 from flowbuilder.core import values
+from flowbuilder.core.errors import StoreError, StoreFull
 from flowbuilder.core.sealed import Sealed
-from flowbuilder.storage.api import RunFilter, RunRow
+from flowbuilder.storage.api import Accept, RunFilter, RunRow
 from flowbuilder.storage.memory import MemoryStore
 from flowbuilder.testing import pass_time
 from flowbuilder.triggers.flows import ended_run
 from flowbuilder.triggers.state import SCHEDULE, Progress, all_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from flowbuilder.storage.api import Write
     from flowbuilder.testing import FakeClock
+    from world import World
 
 ECHO = "  a: {type: set, with: '${{ trigger }}'}\n"
 
@@ -261,6 +266,53 @@ async def test_runs_that_end_in_another_engine_or_while_nothing_is_up_count_too(
             found = [trigger_of(row)["run"]["id"] for row in await runs(engine, "report")]
 
     assert found == started
+
+
+class Refusing(MemoryStore):
+    """A store that takes no runs while it is full."""
+
+    full = False
+    refused = 0
+
+    def hand_over(
+        self, writes: Sequence[Write], done: Callable[[StoreError | None], None], *, alone: bool = False
+    ) -> None:
+        if self.full and any(type(write) is Accept for write in writes):
+            self.refused += 1
+            done(StoreFull("the disk is full", "free some space"))
+        else:
+            super().hand_over(writes, done, alone=alone)
+
+
+@pytest.mark.parametrize("seconds", [5, 200])
+@pytest.mark.parametrize("elsewhere", [True, False])
+async def test_an_end_whose_run_the_store_refuses_is_seen_to_again(
+    clock: FakeClock, tmp_path: Path, world: World, elsewhere: bool, seconds: int
+) -> None:
+    load = write(tmp_path, "load", tasks="  a: {type: python, with: {call: hold, args: {name: a}}}\n")
+    write(tmp_path, "report", "  - flow: load\n")
+    store = Refusing()
+    async with (
+        Engine(":memory:", Config(), clock=clock, store=store) as up,
+        Engine(":memory:", Config(), clock=clock, store=MemoryStore(store.place), recover=False) as other,
+    ):
+        await up.up(tmp_path, watch=False)
+        run = await (other if elsewhere else up).start(load)
+        await world.begun("a")
+        for _ in range(30):  # until it is older than those that are looked for anew
+            clock.advance(5)
+            await up.projects[0].settled()
+        store.full = True
+        world.let_go("a")
+        await run.wait(20)
+        while seconds > 0 or not store.refused:
+            await pass_time(up, clock, 5)
+            seconds -= 5
+        store.full = False
+        for _ in range(14):
+            await pass_time(up, clock, 5)
+
+        assert [trigger_of(row)["run"]["id"] for row in await runs(up, "report")] == [run.id]
 
 
 async def test_chains_of_flows_go_on_by_themselves(engine: Engine, clock: FakeClock, tmp_path: Path) -> None:

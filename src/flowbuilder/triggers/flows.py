@@ -12,7 +12,7 @@ import functools
 from typing import TYPE_CHECKING, Any, Final
 
 from flowbuilder.core import values
-from flowbuilder.core.errors import FlowBuilderError, StoreError
+from flowbuilder.core.errors import EngineStopped, FlowBuilderError, StoreError
 from flowbuilder.core.sealed import shown
 from flowbuilder.core.triggers import FlowTrigger
 from flowbuilder.storage.api import LIVE, RunFilter
@@ -46,7 +46,7 @@ class Ends(Untimed):
             service, armed, progress or Progress(last=(now := service.machine.clock.now()), low=now)
         )
         self._open: dict[str, RunRow] = {}
-        """Runs that were live at the last look, and are not in this engine's memory."""
+        """Runs that were live at the last look, and are not in this engine's memory; and those put off."""
         self._seen: dict[str, None] = dict.fromkeys(self.progress.passed)
         """Runs that were seen to, the newest last."""
         self._looks = 0
@@ -85,9 +85,15 @@ class Ends(Untimed):
     async def _hear(self, row: RunRow) -> None:
         try:
             await self._see_to(row)
-        except StoreError as error:
-            self._service.telling.warn(self.armed.name, f"the end of run {row.id} is seen to again: {error}")
-            self._open[row.id] = row
+        except EngineStopped:
+            raise
+        except Exception as error:
+            self._put_off(row, error)
+
+    def _put_off(self, row: RunRow, error: Exception) -> None:
+        """See to an end again in a while; until then the trigger does not come past it."""
+        self._service.telling.warn(self.armed.name, f"the end of run {row.id} is seen to again: {error}")
+        self._open[row.id] = row
 
     def look_soon(self) -> None:
         """Look for runs that have ended elsewhere."""
@@ -116,19 +122,29 @@ class Ends(Untimed):
             if row.id not in self._seen
         ]
         asked = [id for id, row in self._open.items() if id not in live and (asleep or row.owner is not None)]
-        found += await self._machine.in_thread(functools.partial(self._rows, asked))
+        rows = await self._machine.in_thread(functools.partial(self._rows, asked))
+        for id in set(asked).difference(row.id for row in rows):
+            self._open.pop(id, None)  # it was deleted
+        found += rows
         for row in sorted(found, key=lambda row: (row.ended_at or 0.0, row.id)):
             if row.status in LIVE:
                 self._open[row.id] = row
                 continue
-            self._open.pop(row.id, None)
             if (row.ended_at or 0.0) >= after and not self.idle:
-                await self._see_to(row)
+                try:
+                    await self._see_to(row)
+                except (StoreError, EngineStopped):
+                    raise
+                except Exception as error:  # keeps no other end from being seen to
+                    self._put_off(row, error)
+                    continue
+            self._open.pop(row.id, None)
         self._looked_at = now
         low = min((row.created_at for row in self._open.values()), default=now)
         if found or not self._looks % SELDOM:
             changed = low != self.progress.low and (found or low != now)
-            self.progress.last, self.progress.low = now, low
+            put_off = (row.ended_at for row in self._open.values() if row.ended_at is not None)
+            self.progress.last, self.progress.low = min(put_off, default=now), low
             if changed:
                 self.note()
 
