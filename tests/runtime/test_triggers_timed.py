@@ -10,6 +10,7 @@ import pytest
 
 from flowbuilder import Config, Engine
 from flowbuilder.core import values
+from flowbuilder.runtime.encryption import new_key
 from flowbuilder.storage.api import RunFilter
 from flowbuilder.storage.memory import MemoryStore
 from flowbuilder.testing import pass_time
@@ -63,6 +64,35 @@ async def test_each_moment_starts_one_run_that_knows_it(
     assert about(row)["by"] == "schedule"
     shown = await engine.show(row.id)
     assert shown.tasks["a"].output == dt.datetime(2026, 1, 3, 5, tzinfo=dt.UTC)
+
+
+@pytest.mark.parametrize(
+    "trigger", ["every: 1h", "{every: 1h, overlap: queue}", "file: inbox/*", "flow: first"]
+)
+async def test_a_trigger_goes_on_when_the_key_is_there_that_was_missing(
+    clock: FakeClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trigger: str
+) -> None:
+    monkeypatch.delenv("FLOWBUILDER_ENCRYPTION_KEY", raising=False)
+    sensitive = "inputs: {pin: {type: string, sensitive: true, default: '1'}}\n"
+    write(tmp_path, f"  - {trigger}\n", more=sensitive, tasks="  a: {type: set, with: 1}\n")
+    (tmp_path / "first.yaml").write_text("flow: first\ntasks: {a: {type: set, with: 1}}\n")
+    (tmp_path / "inbox").mkdir()
+    told: list[Happening] = []
+    async with Engine(tmp_path / "store.db", Config(), clock=clock) as engine:
+        await engine.up(tmp_path, watch=False, on=told.append)
+        (tmp_path / "inbox" / "a.csv").write_text("1")
+        await (await engine.start(tmp_path / "first.yaml")).wait(20)
+        await pass_time(engine, clock, HOUR)
+        for _ in range(3):
+            await engine.projects[0].reload()
+            await pass_time(engine, clock, 60)
+        assert await engine.runs(RunFilter(flow="beat")) == []
+        assert any("FLOWBUILDER_ENCRYPTION_KEY" in one.message for one in told if one.what == "warning")
+
+        monkeypatch.setenv("FLOWBUILDER_ENCRYPTION_KEY", new_key())
+        for _ in range(14):
+            await pass_time(engine, clock, 5)
+        assert len(await engine.runs(RunFilter(flow="beat"))) == 1
 
 
 async def test_inputs_labels_and_priority_come_from_the_trigger(

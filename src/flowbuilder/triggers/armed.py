@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
     from flowbuilder.core.plan import FlowPlan, TriggerPlan
     from flowbuilder.runtime.machine import Machine
+
+NOT_NOW: Final = (StoreError, EncryptionKeyMissing, EncryptionKeyUnusable)
+"""What `Armed.fire` raises where it is to be tried again: the store or the key may be there later."""
 
 Outcome = Literal["started", "known", "condition", "refused"]
 
@@ -100,7 +103,7 @@ class Armed:
             profile: the one that holds for the run; the engine's, or the project's, otherwise.
 
         Raises:
-            StoreError: nothing was started; to be tried again.
+            StoreError, EncryptionKeyMissing, EncryptionKeyUnusable: nothing was started; to be tried again.
             EngineStopped: the engine is being closed.
         """
         trigger, plan = self.trigger, self.plan
@@ -122,7 +125,7 @@ class Armed:
         except KeyConflict as error:  # an expression gave something else before, such as another `now()`
             row = await machine.in_thread(functools.partial(machine.store.run, error.run_id))
             return Fired("known", row)
-        except (StoreError, EngineStopped, EncryptionKeyMissing, EncryptionKeyUnusable):
+        except (*NOT_NOW, EngineStopped):
             raise
         except ExpressionError as error:
             return await self._refuse(machine, how, f"{error.kind}: {error.message}", before)

@@ -7,7 +7,8 @@ import functools
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
-from flowbuilder.core.errors import EngineStopped, StoreError
+from flowbuilder.core.errors import EngineStopped
+from flowbuilder.triggers.armed import NOT_NOW
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -57,7 +58,7 @@ class Background:
         among.discard(task)
         if task.cancelled() or (error := task.exception()) is None or isinstance(error, EngineStopped):
             return
-        if isinstance(error, StoreError):
+        if isinstance(error, NOT_NOW):
             _log.warning("triggers: %s", error)
         else:
             _log.error("triggers: %s", error, exc_info=error)

@@ -6,10 +6,9 @@ import asyncio
 import functools
 from typing import TYPE_CHECKING, Final
 
-from flowbuilder.core.errors import StoreError
 from flowbuilder.core.triggers import EventTrigger
-from flowbuilder.runtime.encryption import EncryptionKeyMissing, EncryptionKeyUnusable
 from flowbuilder.storage.events import EventFilter
+from flowbuilder.triggers.armed import NOT_NOW
 from flowbuilder.triggers.untimed import Untimed
 
 if TYPE_CHECKING:
@@ -73,7 +72,7 @@ class Heard(Untimed):
             while self._again and not self.idle:
                 self._again = False
                 await self._step()
-        except (StoreError, EncryptionKeyMissing, EncryptionKeyUnusable) as error:
+        except NOT_NOW as error:
             self._service.telling.warn(self.armed.name, f"events are read again: {error}")
             self._machine.timers.at(self._machine.clock.now() + AGAIN, self.look_soon)
         finally:

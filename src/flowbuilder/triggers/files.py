@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from flowbuilder.core.errors import StoreError
 from flowbuilder.core.triggers import FileTrigger
+from flowbuilder.triggers.armed import NOT_NOW
 from flowbuilder.triggers.arrived import files_of
 from flowbuilder.triggers.state import ARRIVAL, each, fact, read
 from flowbuilder.triggers.untimed import Untimed
@@ -117,7 +117,7 @@ class Arrivals(Untimed):
             while self._again and not self.closed:
                 self._again = False
                 await self._step()
-        except StoreError as error:
+        except NOT_NOW as error:
             self._service.telling.warn(self.armed.name, f"files are looked for again: {error}")
             self._look_at(AGAIN)
         finally:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from flowbuilder.core.errors import StoreError
+from flowbuilder.triggers.armed import NOT_NOW
 from flowbuilder.triggers.turns import Turns
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ class InTurn:
                 if firing is None or self._timed.idle:
                     return
                 await firing
-        except StoreError as error:
+        except NOT_NOW as error:
             self._service.telling.warn(self._timed.name, f"its queue is looked at again: {error}")
             self._machine.timers.at(self._machine.clock.now() + LOOK_AGAIN, self.drain_soon)
         finally:

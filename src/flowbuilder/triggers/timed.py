@@ -12,7 +12,7 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from flowbuilder.core.calendar import Calendar, between, jitter
-from flowbuilder.core.errors import StoreError
+from flowbuilder.core.errors import EngineStopped
 from flowbuilder.triggers.at_work import AtWork
 from flowbuilder.triggers.in_turn import InTurn
 from flowbuilder.triggers.occasions import calendar_of, in_zone, occasion_of, timing_of
@@ -141,7 +141,9 @@ class Timed(AtWork):
                     return
                 await self._catch_up()
             self._again = AGAIN
-        except StoreError as error:
+        except EngineStopped:
+            raise
+        except Exception as error:  # whatever it is: a schedule that is not set again is dead for good
             self._service.telling.warn(self.name, f"its run is started again in {self._again:g} s: {error}")
             self._timer = self._machine.timers.at(self._machine.clock.now() + self._again, self._on_time)
             self._again = min(2 * self._again, LONGEST_AGAIN)
