@@ -41,6 +41,33 @@ tasks:
     assert "10 s" in view.error["message"]
 
 
+@pytest.mark.parametrize("hours", [-1, 1])
+async def test_a_timeout_and_a_retry_in_memory_go_by_the_time_that_passes(world: World, hours: int) -> None:
+    clock = FakeClock()
+    async with Engine.in_memory(clock=clock) as engine:
+        run = await engine.start(
+            load_text("""
+flow: t
+tasks:
+  a: {type: python, effect: read, timeout: 5s, retry: {attempts: 2, delay: 1s, jitter: none}, with: {call: hold, args: {name: a}}}
+""")
+        )
+        await world.begun("a")
+        clock.set(clock.now() + hours * 3600)
+        clock.advance(4)
+        await engine.core.machine.in_thread(lambda: None)
+        assert world.cancelled == []
+        clock.advance(1)
+        await until(lambda: world.cancelled == ["a"])
+        await until(lambda: engine.core.only_waits())
+
+        clock.set(clock.now() - hours * 3600)
+        clock.advance(1)
+        await until(lambda: world.count("a") == 2)
+        world.let_go("a")
+        assert (await run.wait(20)).status == "succeeded"
+
+
 async def test_a_deadline_ends_the_wait_for_another_attempt(world: World) -> None:
     clock = FakeClock()
     run = await run_flow(

@@ -79,6 +79,29 @@ async def test_a_clock_that_is_set_forward_is_noticed_within_a_minute() -> None:
     serving.cancel()
 
 
+async def test_what_goes_by_the_time_that_passes_does_so_however_the_clock_is_set() -> None:
+    clock, done = FakeClock(), list[str]()
+    timers = Timers(clock)
+    serving = asyncio.ensure_future(timers.run())
+    timers.after(5, lambda: done.append("before it was set"))
+    await turns()
+    clock.set(clock.now() - 3600)
+    timers.after(6, lambda: done.append("behind it"))
+    clock.advance(5)
+    await turns()
+    assert done == ["before it was set"]
+
+    clock.set(clock.now() + 86400)
+    timers.after(3600, lambda: done.append("late"))
+    await turns()
+    assert done == ["before it was set"]
+    clock.advance(1)
+    await turns()
+
+    assert done == ["before it was set", "behind it"]
+    serving.cancel()
+
+
 async def test_timers_that_are_cancelled_do_not_pile_up() -> None:
     clock = FakeClock()
     timers = Timers(clock)

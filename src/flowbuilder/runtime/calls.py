@@ -94,10 +94,8 @@ class Calls:
         execution.handle = handle
         handle.add_done_callback(functools.partial(self._machine.attempts.returned, execution))
         if task.timeout is not None:
-            at = self._now() + task.timeout
-            execution.timer = self._timers.at(
-                at, functools.partial(self._machine.stops.stop, execution, TIMEOUT)
-            )
+            stop = functools.partial(self._machine.stops.stop, execution, TIMEOUT)
+            execution.timer = self._timers.after(task.timeout, stop)
 
     def _load(self, name: str, folder: Path) -> tuple[Any, bool]:
         """Return a task type, and whether the engine places its work; those of plug-ins may change meanwhile."""

@@ -172,11 +172,12 @@ class Failures:
             self._wait(execution, at)
 
     def _wait(self, execution: Execution, at: float) -> None:
-        if at <= self._now():
+        delay = at - self._now()
+        if delay <= 0:
             self._loop.call_soon(self._again, execution)  # not from here: attempts would pile up on the stack
             return
         self._attempts.park(execution, at)
-        execution.timer = self._timers.at(at, self._again, execution)
+        execution.timer = self._timers.after(delay, self._again, execution)
 
     def _again(self, execution: Execution) -> None:
         if execution.ended or execution.frame.run.lost or execution.handle is not None:

@@ -17,6 +17,8 @@ _log = logging.getLogger("flowbuilder.engine")
 
 
 _NOTHING: Final = object()
+_SET: Final = 0.1
+"""Seconds by which the two clocks must part before we take it that somebody has set the one on the wall."""
 _FEW: Final = 1000
 """Cancelled timers that may lie about: it does not pay to look for them."""
 
@@ -24,10 +26,13 @@ _FEW: Final = 1000
 class Timer:
     """Something to be done at a moment, unless it is cancelled before."""
 
-    __slots__ = ("_argument", "_timers", "action", "at")
+    __slots__ = ("_argument", "_timers", "action", "at", "due")
 
     def __init__(self, at: float, action: Callable[..., None], argument: Any, timers: Timers) -> None:
         self.at = at
+        """Its moment on the wall clock, as that is set by now."""
+        self.due: float | None = None
+        """Its moment on the clock that is not set, where it goes by that."""
         self.action: Callable[..., None] | None = action
         """None once it is cancelled."""
         self._argument = argument
@@ -55,6 +60,7 @@ class Timers:
 
     A machine's clock may be set while we wait: the wait is worked out again
     at least once a minute, so that a moment is missed by no more than that.
+    What is to be done `after` a while goes by the time that passes, instead.
     A hundred thousand timers cost one entry of a heap each, and one task.
     Those that are cancelled are swept out when they are the most: a limit of
     an hour costs nothing when what it bounds ends at once.
@@ -69,6 +75,8 @@ class Timers:
         self._cancelled = 0
         """How many in the heap, at most; they lie there until they are swept out."""
         self._changed = asyncio.Event()
+        self._offset = clock.now() - clock.monotonic()
+        """Between the two clocks, when we looked last."""
 
     def __len__(self) -> int:
         return sum(timer.action is not None for _, _, timer in self._heap)
@@ -82,6 +90,25 @@ class Timers:
         heapq.heappush(heap, (moment, next(self._order), timer))
         return timer
 
+    def after(self, delay: float, action: Callable[..., None], argument: Any = _NOTHING) -> Timer:
+        """Call `action` when `delay` seconds have passed, however the clock on the wall is set meanwhile."""
+        timer = self.at(self._clock.now() + delay, action, argument)
+        timer.due = self._clock.monotonic() + delay
+        return timer
+
+    def look_at_clock(self) -> None:
+        """Where the clock was set, put what goes by the time that passes to its moment on the clock as it is now."""
+        offset = self._clock.now() - self._clock.monotonic()
+        if abs(offset - self._offset) < _SET:
+            return
+        self._offset = offset
+        for _, _, timer in self._heap:
+            if timer.due is not None:
+                timer.at = timer.due + offset
+        self._heap = [(timer.at, order, timer) for _, order, timer in self._heap]
+        heapq.heapify(self._heap)
+        self._changed.set()
+
     def count_cancelled(self) -> None:
         """Take in that one was cancelled, and sweep them out when they are more than half of all."""
         self._cancelled += 1
@@ -92,6 +119,7 @@ class Timers:
 
     def next_moment(self) -> float | None:
         """Return the earliest moment that something waits for; None if nothing does."""
+        self.look_at_clock()
         heap = self._heap
         while heap and heap[0][2].action is None:
             heapq.heappop(heap)
@@ -105,6 +133,7 @@ class Timers:
             if not self._heap:
                 await self._changed.wait()
                 continue
+            self.look_at_clock()
             delay = self._heap[0][0] - self._clock.now()
             if delay > 0:
                 await self._wait(min(delay, self._LONGEST_WAIT))

@@ -90,6 +90,7 @@ class Waits:
         Called when everything that the run carries out is parked.  What it
         knows is in its journal; `Runs.wake` brings it back.
         """
+        self._machine.timers.look_at_clock()
         now = self._machine.clock.now()
         long = self._machine.config.engine.leave_after
         moments: list[float] = []
