@@ -9,6 +9,7 @@ import pytest
 from flowbuilder import Engine, KeyConflict, Reader
 from flowbuilder.core.cache import KIND
 from flowbuilder.runtime.encryption import new_key
+from flowbuilder.storage.api import RunFilter
 from flowbuilder.storage.sqlite import SqliteStore
 from flowbuilder.testing.flows import load_text, run_flow
 from secrecy import contents
@@ -129,3 +130,31 @@ async def test_keys_of_limits_lanes_and_caches_are_kept_as_digests(
         await engine.stop()
 
     assert b"pin-471" not in contents(tmp_path)
+
+
+async def test_an_input_that_a_task_gives_something_sensitive_is_sealed_whatever_the_other_flow_says(
+    key: str, world: World, tmp_path: Path
+) -> None:
+    (tmp_path / "child.yaml").write_text("""
+flow: child
+inputs: {given: {type: string}, other: {type: string}}
+tasks: {a: {type: python, with: {call: act, args: {name: "${{ inputs.given }}"}}}, b: {type: set, with: "${{ inputs.other }}"}}
+""")
+    flow = load_text(
+        """
+flow: t
+inputs: {p: {type: string, sensitive: true}}
+tasks: {sub: {type: flow, with: {path: child.yaml, inputs: {given: "${{ inputs.p }}", other: plain}}}}
+""",
+        tmp_path,
+    )
+    store = tmp_path / "store"
+    store.mkdir()
+    async with Engine(store / "s.db") as engine:
+        assert (await (await engine.start(flow, {"p": "pin-4711"})).wait(20)).status == "succeeded"
+        (child,) = await engine.runs(RunFilter(flow="child"))
+        again = await (await engine.rerun(child.id)).wait(20)
+        assert again.inputs == {"given": "***", "other": "plain"}
+
+    assert world.calls == ["pin-4711"] * 2
+    assert b"pin-4711" not in contents(store)

@@ -157,5 +157,5 @@ async def test_a_folder_may_be_imported_anew(tmp_path: Path) -> None:
     file.write_text("def f(): return 1")
     assert find_function("again:f", tmp_path)() == 1
     file.write_text("def f(): return 'two'")
-    modules.forget(tmp_path)
+    modules.forget()
     assert find_function("again:f", tmp_path)() == "two"
