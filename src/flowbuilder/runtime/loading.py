@@ -16,7 +16,7 @@ import msgspec
 from flowbuilder.core import values
 from flowbuilder.core.approvals import KIND as APPROVALS
 from flowbuilder.core.approvals import approval_key
-from flowbuilder.core.errors import FlowBuilderError, StoreCorrupt, StoreError
+from flowbuilder.core.errors import FlowBuilderError, FlowError, StoreCorrupt, StoreError
 from flowbuilder.runtime.encryption import EncryptionKeyMissing, EncryptionKeyUnusable
 from flowbuilder.runtime.events import RunEvent
 from flowbuilder.runtime.recovered import Recovered, replay
@@ -162,6 +162,9 @@ class Loading:
     def _enter(self, item: Loaded) -> None:
         row, machine = item.row, self._machine
         if row.id in machine.runs.live:
+            return
+        if isinstance(item.plan, FlowError):
+            machine.unreadable.found(row, item.plan)
             return
         if not isinstance(item.recovered, Recovered):
             _log.error("run %s cannot be carried on: %s", row.id, item.plan)

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from flowbuilder.runtime.sub_flows import SubFlows
     from flowbuilder.runtime.timers import Timers
     from flowbuilder.runtime.undos import Undos
+    from flowbuilder.runtime.unreadable import Unreadable
     from flowbuilder.runtime.wait_tasks import WaitTasks
     from flowbuilder.runtime.waiting import Waiting
     from flowbuilder.runtime.waits import Waits
@@ -70,6 +71,7 @@ _LATER: Final = {
     "limits": "limits:Limits",
     "lanes": "lanes:RunLanes",
     "forks": "forks:Forks",
+    "unreadable": "unreadable:Unreadable",
     "workspaces": "workspaces:Workspaces",
 }
 """Parts that few runs need: each is loaded and made when it is asked for first, on the loop."""
@@ -126,6 +128,7 @@ class Machine:
     pauses: Pauses = dataclasses.field(init=False)
     steering: Steering = dataclasses.field(init=False)
     forks: Forks = dataclasses.field(init=False)
+    unreadable: Unreadable = dataclasses.field(init=False)
     observations: Observations = dataclasses.field(init=False)
     workspaces: Workspaces = dataclasses.field(init=False)
     weighing: Weighing = dataclasses.field(init=False)

@@ -189,6 +189,17 @@ class Plans:
             return self._in_folder(plan, home)
         return self._plan(self._checked(kept).flow, kept, content_hash)
 
+    def to_look_at(self, content_hash: str, definition: bytes | None) -> FlowPlan | None:
+        """Return the plan of a version by which its runs are shown.
+
+        None where it is not kept any more, or cannot be made, as a plug-in that it needs has gone: what was
+        done can be looked at all the same.
+        """
+        try:
+            return None if definition is None else self.of_definition(content_hash, definition)
+        except FlowError:
+            return None
+
     def _checked(self, kept: Definition) -> Checked:
         """Check the texts of a version again."""
         sources = kept.sources

@@ -211,8 +211,8 @@ class Engine:
         def read() -> RunView:
             definition = self._store.flow(row.flow_hash)
             plan = live.plan if live is not None else None
-            if plan is None and definition is not None:
-                plan = machine.plans.of_definition(row.flow_hash, definition)
+            if plan is None:
+                plan = machine.plans.to_look_at(row.flow_hash, definition)
             return view(self._store, row, plan, live)
 
         return await machine.in_thread(read)  # type: ignore[no-any-return]

@@ -115,7 +115,7 @@ def _live(store: Store) -> Iterator[RunRow]:
 
 def _plan_of(store: Store, plans: Plans, flow_hash: str) -> FlowPlan | None:
     definition = store.flow(flow_hash)
-    return None if definition is None else plans.of_definition(flow_hash, definition)
+    return plans.to_look_at(flow_hash, definition)
 
 
 class Reader:
@@ -164,7 +164,7 @@ class Reader:
         """Return a run with its tasks."""
         row = self.row(run_id)
         definition = self._store.flow(row.flow_hash)
-        plan = self._plans.of_definition(row.flow_hash, definition) if definition is not None else None
+        plan = self._plans.to_look_at(row.flow_hash, definition)
         return view(self._store, row, plan)
 
     def plan(self, run_id: str) -> FlowPlan:
@@ -193,7 +193,7 @@ class Reader:
         journal = self.journal(view.run_id)
         row = self.row(view.run_id)
         definition = self._store.flow(row.flow_hash)
-        plan = self._plans.of_definition(row.flow_hash, definition) if definition is not None else None
+        plan = self._plans.to_look_at(row.flow_hash, definition)
         from flowbuilder.runtime.timeline import timeline  # start-up time: seldom needed
 
         return timeline(view, journal, plan, time.time())
