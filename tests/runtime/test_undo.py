@@ -599,8 +599,8 @@ tasks:
     path = tmp_path / "store.db"
     async with Engine(path) as engine:
         run = await engine.start(flow)
-        store = engine.core.machine.store  # the child may have left memory by the time that we look
-        await until(lambda: world.count("done") and store.runs(RunFilter(parent=run.id)))
+        store = engine.core.machine.store
+        await until(lambda: store.runs(RunFilter(parent=run.id, status=("waiting",))))
         if in_memory:
             assert await run.cancel("stop", undo=False)
             await run.wait(20)
