@@ -15,6 +15,7 @@ from flowbuilder.testing.flows import load_text
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from flowbuilder.storage.api import Command
     from world import World
 
 FLOW = """
@@ -43,3 +44,32 @@ async def test_the_next_engine_obeys_them_with_nobody_to_wake_it(
             await engine.resume([run.id])
         with pytest.raises(RunCancelled, match="enough"):
             await again.result(10)
+
+
+async def test_they_are_obeyed_though_who_had_them_read_gave_up_meanwhile(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "s.db"
+    async with Engine(path, Config()) as engine:
+        run = await engine.start(load_text(FLOW))
+        await world.begun("work")
+    reader = SqliteStore(path)
+    reader.open(None)
+    reader.send(run.id, "cancel", values.encode({"reason": "enough"}))
+    reader.close()
+
+    async with Engine(path, Config(), recover=False) as engine:
+        machine = engine.core.machine
+        receive = machine.store.receive
+
+        def received() -> list[Command]:
+            machine.loop.call_soon_threadsafe(resuming.cancel)  # it comes before what is returned
+            return receive()
+
+        monkeypatch.setattr(machine.store, "receive", received)
+        resuming = asyncio.ensure_future(engine.resume([run.id]))
+        await asyncio.wait((resuming,))
+        assert resuming.cancelled()
+
+        with pytest.raises(RunCancelled, match="enough"):
+            await (await engine.get(run.id)).result(10)

@@ -66,6 +66,9 @@ class Commands:
 
     async def receive(self) -> None:
         """Carry out what was left for runs of this engine: also by those who rang for one that has died."""
+        await self._machine.recovery.to_the_end(self._receive())  # the store tells of each once
+
+    async def _receive(self) -> None:
         machine = self._machine
         commands = await machine.in_thread(machine.store.receive)
         for start in range(0, len(commands), BATCH):
