@@ -67,10 +67,14 @@ class RunLanes:
             StoreError: the run was not accepted.
         """
         row = self._machine.starts.make_row(plan, inputs, how)
+        lanes = plan.lanes
+        assert lanes is not None
+        if lanes.concurrency is not None:  # also of one that is held first, as it comes to that later
+            row.lane = self._key(plan, inputs, row, lanes.concurrency_key)
+            await self._refuse_to_wait_for_a_parent(row)
         entry = self._entry(plan, inputs, row)
         if how.seed is not None:
             entry = msgspec.structs.replace(entry, batch=records.encode(how.seed.records))
-        await self._refuse_to_wait_for_a_parent(row)
         return await self._machine.recovery.to_the_end(self._come(plan, inputs, row, entry))
 
     async def _come(self, plan: FlowPlan, inputs: dict[str, Any], row: RunRow, entry: Enter | Hold) -> RunRow:
@@ -107,19 +111,14 @@ class RunLanes:
         lanes = plan.lanes
         assert lanes is not None
         if lanes.debounce is not None:
-            if lanes.concurrency is not None:  # whoever starts it is to hear now that a key makes no sense
-                self._key(plan, inputs, row, lanes.concurrency_key)
             row.lane = HELD + self._key(plan, inputs, row, lanes.debounce_key)
             return Hold(row, lanes.debounce)
-        return self._enter_entry(plan, inputs, row)
+        return self._enter_entry(plan, row)
 
-    def _enter_entry(
-        self, plan: FlowPlan, inputs: dict[str, Any], row: RunRow, *, known: bool = False
-    ) -> Enter:
+    def _enter_entry(self, plan: FlowPlan, row: RunRow, *, known: bool = False) -> Enter:
         lanes = plan.lanes
         assert lanes is not None
         assert lanes.concurrency is not None
-        row.lane = self._key(plan, inputs, row, lanes.concurrency_key)
         row.owner = self._machine.id
         return Enter(row, lanes.concurrency, owned=not self.adopts, known=known)
 
@@ -211,7 +210,8 @@ class RunLanes:
         if lanes is None or lanes.concurrency is None:
             return True
         waiting = msgspec.structs.replace(row)
-        entry = self._enter_entry(plan, self._machine.sealing.inputs(row), waiting, known=True)
+        waiting.lane = self._key(plan, self._machine.sealing.inputs(row), waiting, lanes.concurrency_key)
+        entry = self._enter_entry(plan, waiting, known=True)
         entered = await self._enter(entry)
         await self._tell(entered)
         found = entered.row
