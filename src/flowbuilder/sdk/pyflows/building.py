@@ -118,7 +118,11 @@ def _build(flow: Flow[..., Any]) -> Built:
     keys["tasks"] = graph_part(made.main, flow.place)
     keys |= {key: graph_part(graph, flow.place) for key, graph in handlers.items()}
     if outputs is not None:
-        keys["outputs"] = part_of(outputs, made.main, of_function(flow.fn))
+        whole = of_function(flow.fn)
+        keys["outputs"] = Part(
+            {key: part_of(each, made.main, getattr(each, "_place", whole)) for key, each in outputs.items()},
+            whole,
+        )
     if secrets := _secrets(keys):
         keys["secrets"] = Part(secrets, flow.place)
     ordered = {key: keys[key] for key in ORDER if key in keys} | keys
