@@ -13,6 +13,7 @@ from flowbuilder.runtime.views import iso
 from flowbuilder.storage.api import RunFilter
 from flowbuilder.storage.memory import MemoryStore
 from flowbuilder.storage.sqlite import SqliteStore
+from flowbuilder.testing import pass_time
 from flowbuilder.testing.crashing_store import Crash, CrashingStore
 from flowbuilder.testing.fake_clock import FakeClock
 from flowbuilder.testing.flows import finish, load_text, run_flow
@@ -151,6 +152,23 @@ tasks:
     assert task.status == "waiting"
     assert task.reason == "waits for the rate limit 't/a'"
     assert iso(task.until) == "2026-01-01T01:00:00.000000+00:00"
+
+
+async def test_a_clock_that_is_set_back_makes_nobody_wait_for_the_difference(
+    engine: Engine, clock: FakeClock, world: World
+) -> None:
+    flow = load_text(CRAWL)
+    first = await engine.start(flow, {"n": 4})
+    await until(lambda: len(world.calls) == 1)
+    clock.advance(2.5)
+    await until(lambda: len(world.calls) == 2)
+
+    clock.set(clock.now() - 3600)
+    more = await engine.start(flow, {"n": 1, "key": "site"})
+    await pass_time(engine, clock, 15)
+
+    assert len(world.calls) == 5
+    assert {(await first.wait(20)).status, (await more.wait(20)).status} == {"succeeded"}
 
 
 async def test_the_limit_outlives_its_engine(tmp_path: Path, world: World) -> None:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from flowbuilder.core.errors import StoreError
-from flowbuilder.core.rates import RateState, reserve
+from flowbuilder.core.rates import SET_BACK, RateState, reserve
 from flowbuilder.core.records import Waited
 from flowbuilder.storage.api import Fact
 
@@ -87,6 +87,7 @@ class Rates:
         self._resume = resume
         self._rates: dict[str, _Rate] = {}
         self._order = itertools.count()
+        self._offset = self._clock_offset()
 
     # -- coming --------------------------------------------------------------------
 
@@ -95,6 +96,7 @@ class Rates:
         policy = held.limits.rate
         if policy is None:
             return True
+        self._look_at_clock()
         rate = self._rate(held.rate_key, policy)
         known = self._known_moment(held)
         if known is not None:
@@ -159,17 +161,19 @@ class Rates:
             rate.started.append(now)
             return True
         self._park(held, moment)
-        held.timer = self._machine.timers.at(max(moment, rate.free(now)), self._due, (rate, held))
+        delay = max(moment, rate.free(now)) - now
+        held.timer = self._machine.timers.after(delay, self._due, (rate, held))
         return False
 
     def _due(self, pair: tuple[_Rate, Held]) -> None:
         """Begin one that has waited for a moment of its own."""
+        self._look_at_clock()
         rate, held = pair
         held.timer = None
         now = self._now()
         free = rate.free(now)
         if free > now:  # somebody came late; a little later, then
-            held.timer = self._machine.timers.at(free, self._due, pair)
+            held.timer = self._machine.timers.after(free - now, self._due, pair)
             return
         rate.started.append(now)
         self._resume(held)
@@ -238,6 +242,7 @@ class Rates:
 
     def _serve(self, rate: _Rate) -> None:
         """Let those begin whose moments have come, and see to it that the others do when theirs come."""
+        self._look_at_clock()
         now = self._now()
         self._drop_past(rate, now)
         waiting, moments = rate.waiting, rate.moments
@@ -287,7 +292,7 @@ class Rates:
         self._machine.committer.touch(run)
         held.moment = moment
         self._park(held, moment)
-        held.timer = self._machine.timers.at(moment, self._due, (rate, held))
+        held.timer = self._machine.timers.after(moment - now, self._due, (rate, held))
         self._machine.scheduler.pump(run)  # it may leave memory
 
     def _set_timer(self, rate: _Rate, now: float) -> None:
@@ -296,7 +301,25 @@ class Rates:
             rate.timer = None
         if rate.waiting and rate.moments:
             at = max(rate.moments[0], rate.free(now))
-            rate.timer = self._machine.timers.at(at, self._serve, rate)
+            rate.timer = self._machine.timers.after(at - now, self._serve, rate)
+
+    # -- the clock -------------------------------------------------------------------
+
+    def _clock_offset(self) -> float:
+        return self._now() - self._machine.clock.monotonic()
+
+    def _look_at_clock(self) -> None:
+        """Where the clock was set back, take moments as they were meant, as `reserve` does: nobody waits for it."""
+        offset = self._clock_offset()
+        back = self._offset - offset
+        if back > SET_BACK:
+            for rate in self._rates.values():
+                rate.started = deque((moment - back for moment in rate.started), maxlen=rate.started.maxlen)
+                rate.moments = deque(moment - back for moment in rate.moments)
+                for _, _, held in rate.waiting:
+                    if held.execution.wake_at is not None:
+                        held.execution.wake_at -= back
+        self._offset = offset
 
     # -- upkeep ------------------------------------------------------------------------
 
@@ -308,6 +331,7 @@ class Rates:
 
     def look(self) -> None:
         """Look again at all that wait; forget keys that nobody has used in a while."""
+        self._look_at_clock()
         now = self._now()
         for key, rate in list(self._rates.items()):
             self._drop_past(rate, now)

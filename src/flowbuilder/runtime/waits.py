@@ -101,7 +101,8 @@ class Waits:
                     return
                 moment = now + CHILD_CHECK
             moments.append(moment)
-            timers = (execution.timer, execution.deadline)  # a wait's own is the moment itself
+            held = execution.held  # a wait's own timer is the moment itself
+            timers = (execution.timer, execution.deadline, held.timer if held is not None else None)
             moments.extend(timer.at for timer in timers if timer is not None)
         if run.timer is not None:
             moments.append(run.timer.at)
