@@ -318,6 +318,21 @@ async def test_a_large_ask_is_not_starved_by_small_ones(machine: Engine, world: 
     assert world.calls[4] == "large 0"
 
 
+async def test_who_is_cancelled_while_it_waits_for_the_machine_keeps_nobody_waiting(
+    machine: Engine, world: World
+) -> None:
+    first = await machine.start(load_text(work("first", "{cpu: 1}")))
+    await world.begun("first 0")
+    large = await machine.start(load_text(work("large", "{cpu: 4}")))
+    small = await machine.start(load_text(work("small", "{cpu: 1}")))
+    await until(lambda: machine.core.machine.limits.resources.waiting == 2)
+
+    await large.cancel()
+    await world.begun("small 0")
+
+    await drain(world, [first, large, small])
+
+
 @pytest.mark.parametrize(
     ("ask", "setting"), [("{cpu: 5}", "cpu"), ("{gpu: 2}", "gpu"), ("{memory: 2GB}", "memory")]
 )

@@ -170,6 +170,8 @@ class Limits:
             held.timer.cancel()
             held.timer = None
         self._give_back(held)
+        if held.limits.resources is not None:
+            self.resources.look_soon()
         if held.limits.breaker is not None:
             self.breakers.leave(held, kind)
 

@@ -117,6 +117,10 @@ class Resources:
         self.used_cpu = max(0.0, self.used_cpu - ask.cpu)
         self.used_gpu = max(0.0, self.used_gpu - ask.gpu)
         self.used_memory -= ask.memory
+        self.look_soon()
+
+    def look_soon(self) -> None:
+        """Serve at the next turn of the loop: something is free, or who was the next in line is gone."""
         if self._waiting and not self._looking:
             self._looking = True
             self._machine.loop.call_soon(self.look)
