@@ -13,6 +13,7 @@ from flowbuilder.runtime.histories import compacted
 from flowbuilder.runtime.recovered import replay
 from flowbuilder.storage.memory import MemoryStore
 from flowbuilder.tasks.python import name_function
+from flowbuilder.testing.crashing_store import Crash, CrashingStore
 from flowbuilder.testing.fake_clock import FakeClock
 from flowbuilder.testing.flows import load_text, run_flow
 from world import until
@@ -346,3 +347,21 @@ tasks:
     assert run.status == "failed"
     assert (run.tasks["g.a"].output, run.tasks["g.b"].status) == (2, "failed")
     assert run.tasks["g"].rounds == 2
+
+
+async def test_a_loop_that_comes_further_between_crashes_is_not_what_kills_engines(world: World) -> None:
+    flow = """
+flow: t
+tasks:
+  a: {type: python, effect: write, with: {call: act, args: {name: n}}, repeat: {until: "${{ loop.index >= 29 }}", max: 100}}
+"""
+    store = MemoryStore()
+    for _ in range(3):
+        dying = CrashingStore(store, at=10, after=True)
+        world.dead = lambda dying=dying: dying.crashed  # type: ignore[misc]
+        with pytest.raises(Crash):
+            await run_flow(flow, store=dying, key="k")
+        store = MemoryStore(store.place)
+    world.dead = lambda: False
+
+    assert (await run_flow(flow, store=store, key="k")).status == "succeeded"

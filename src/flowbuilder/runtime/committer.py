@@ -15,7 +15,7 @@ import copy
 import functools
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from flowbuilder.core import records
 from flowbuilder.runtime.scheduler import SLICE
@@ -36,6 +36,10 @@ FEW_RECORDS = 100
 """Records that may be written while the loop waits: more are left to the writer's thread."""
 LOOSE_DELAY = 0.1
 """Seconds after which what a flow with `durability: none` did is flushed."""
+
+
+_FURTHER: Final = frozenset({records.Ended, records.RegionEnded, records.RoundEnded})
+"""Records of what is done for good: a run that writes one has come further."""
 
 
 class Committer:
@@ -246,7 +250,7 @@ class Committer:
             if not run.ended:
                 run.row = run.context.row = copy.copy(run.row)  # what was submitted is the store's
         if run.records:
-            if run.row.crashes and any(type(record) is records.Ended for record in run.records):
+            if run.row.crashes and any(type(record) in _FURTHER for record in run.records):
                 # it has come further than it was when its engine died: not what kills engines
                 run.row.crashes = 0
                 run.changed = {**(run.changed or {}), "crashes": 0}
