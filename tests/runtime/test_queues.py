@@ -117,6 +117,16 @@ async def test_a_key_has_a_bound_of_its_own(world: World) -> None:
         assert world.most == 2
 
 
+async def test_keys_that_nobody_uses_are_forgotten_while_the_queue_is_busy(two: Engine, world: World) -> None:
+    flow = load_text(mail(queue='{name: mail, key: "${{ inputs.key }}"}'))
+    runs = [await two.start(flow, {"n": 1, "key": f"k{n}"}) for n in range(20)]
+    for number, run in enumerate(runs):
+        await world.begun(f"post k{number} 0")
+        world.let_go(f"post k{number} 0")
+        await run.wait(20)
+        assert len(two.core.machine.limits.queues._queues["mail"].keys) < len(runs) - number
+
+
 @pytest.mark.parametrize("how", ["fails", "cancelled", "times out", "is rescued"])
 async def test_a_place_is_free_however_an_attempt_ends(world: World, how: str) -> None:
     async with Engine.in_memory(config(mail=QueueConfig(concurrency=1))) as engine:

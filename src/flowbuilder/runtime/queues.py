@@ -108,7 +108,7 @@ class Queues:
             self._stand_in_line(key)
         if queue.waiting:
             self._serve_soon(queue)
-        elif not key.used:
+        if not (key.used or key.waiting or key.in_turn):
             queue.keys.pop(key.key, None)
 
     def _queue(self, name: str) -> Queue:
