@@ -365,3 +365,19 @@ tasks:
     world.dead = lambda: False
 
     assert (await run_flow(flow, store=store, key="k")).status == "succeeded"
+
+
+async def test_rounds_that_compute_for_long_let_others_have_the_loop_between_them() -> None:
+    flow = load_text("""
+flow: t
+tasks:
+  a: {type: set, with: "${{ sum([i * i for i in range(10000)]) }}", repeat: {until: "${{ loop.index >= 199 }}", max: 1000}}
+""")
+    async with Engine.in_memory(Config()) as engine:
+        run = await engine.start(flow)
+        ended, turns = asyncio.ensure_future(run.result(60)), 0
+        while not ended.done():
+            turns += 1
+            await asyncio.sleep(0)
+
+    assert turns > 30  # of 200 rounds, each of which takes some milliseconds

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 CHECKPOINT: Final = 0.25
 """Seconds of pure rounds that a crash may take back."""
+_STRIDE: Final = 64
+"""Rounds between two looks at the time, at most."""
+_QUICK: Final = SLICE / 16
+"""Seconds that rounds between two looks may take for twice as many to go without one."""
 _INT_MIN, _INT_MAX = -(2**63), 2**63 - 1
 _SOUND: Final = frozenset({str, bool, type(None)})
 
@@ -56,7 +60,8 @@ class Spins:
         most = math.inf if repeat.max is None else repeat.max
         execution.attempt = 1
         index, state, recent = loop.round, loop.state, loop.recent
-        end = time.perf_counter() + SLICE
+        looked = time.perf_counter()
+        end, look, stride = looked + SLICE, index + 1, 1
         done = False
         failed: ExpressionError | OutputError | None = None
         try:
@@ -79,8 +84,14 @@ class Spins:
                 state = output
                 index += 1
                 recent.append((index, output))
-                if done or (not index & 63 and time.perf_counter() > end):
+                if done:
                     break
+                if index >= look:  # after each round, unless rounds are quick
+                    last, looked = looked, time.perf_counter()
+                    if looked > end:
+                        break
+                    stride = min(_STRIDE, 2 * stride) if looked - last < _QUICK else 1
+                    look = index + stride
         except (ExpressionError, OutputError) as error:
             failed = error
         loop.round, loop.state = index, state
