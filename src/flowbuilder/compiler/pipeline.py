@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os.path
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
@@ -25,7 +25,7 @@ from flowbuilder.compiler.lower.flow import lower_flow
 from flowbuilder.compiler.lower.graph import TooManyTasks
 from flowbuilder.compiler.lower.task import lower_task
 from flowbuilder.compiler.read.parse import parse
-from flowbuilder.compiler.read.source import Source
+from flowbuilder.compiler.read.source import Source, WrittenFrom
 from flowbuilder.core.diagnostics import Diagnostic
 from flowbuilder.core.errors import FlowError
 
@@ -45,6 +45,8 @@ class Checked(msgspec.Struct, frozen=True):
     """Warnings."""
     sources: Mapping[str, str]
     """All texts that it was made of, by file; the flow's own first."""
+    written_from: Mapping[str, Sequence[WrittenFrom]] = {}
+    """Of those that a front end wrote: where their parts come from, by file."""
 
 
 def compile_text(
@@ -54,6 +56,7 @@ def compile_text(
     catalogue: Mapping[str, TaskSpec],
     resolve: Resolve | None = None,
     limits: Limits = DEFAULT_LIMITS,
+    written_from: Mapping[str, Sequence[WrittenFrom]] = {},
 ) -> Checked:
     """Return the flow that a text describes, checked completely.
 
@@ -66,6 +69,8 @@ def compile_text(
         catalogue: the task types there are.
         resolve: returns a sub-flow's text, or raises `FileNotFoundError`.
         limits: how large a flow may be.
+        written_from: where the parts of texts come from that a front end wrote, by file: errors of a run
+            name these places.
 
     Raises:
         FlowError: with every finding, warnings among them, in file order.
@@ -74,13 +79,20 @@ def compile_text(
         O(n) in the length of all texts.
     """
     with collector_paused():
-        return _Compilation(catalogue, resolve, limits).run(text, file)
+        return _Compilation(catalogue, resolve, limits, written_from).run(text, file)
 
 
 class _Compilation:
     """One flow with its sub-flows."""
 
-    def __init__(self, catalogue: Mapping[str, TaskSpec], resolve: Resolve | None, limits: Limits) -> None:
+    def __init__(
+        self,
+        catalogue: Mapping[str, TaskSpec],
+        resolve: Resolve | None,
+        limits: Limits,
+        written_from: Mapping[str, Sequence[WrittenFrom]],
+    ) -> None:
+        self.written_from = written_from
         self.catalogue = catalogue
         self.resolve = resolve
         self.limits = limits
@@ -99,10 +111,10 @@ class _Compilation:
         found = self.findings.ordered(self.sources)
         if flow is None or self.findings.errors:
             raise FlowError(found)
-        return Checked(flow, found, self.sources)
+        return Checked(flow, found, self.sources, self.written_from)
 
     def _compile(self, text: str, file: str) -> ir.Flow | None:
-        source = Source(text, file)
+        source = Source(text, file, self.written_from.get(os.path.normpath(file), ()))
         self.sources[file] = source.text
         root = parse(source, self.findings, self.limits)
         if root is None:

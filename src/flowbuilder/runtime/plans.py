@@ -15,6 +15,7 @@ from flowbuilder.compiler.inputs import input_checker
 from flowbuilder.compiler.limits import Limits
 from flowbuilder.compiler.passes import optimize
 from flowbuilder.compiler.pipeline import compile_text
+from flowbuilder.compiler.read.source import WrittenFrom
 from flowbuilder.compiler.sealed import seal_flow
 from flowbuilder.core import values
 from flowbuilder.core.diagnostics import Diagnostic
@@ -27,7 +28,7 @@ from flowbuilder.runtime.kept_plans import KeptPlans, remember
 from flowbuilder.tasks.registry import catalogue
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from flowbuilder.compiler import ir
     from flowbuilder.compiler.pipeline import Checked
@@ -56,6 +57,8 @@ class Definition(msgspec.Struct, frozen=True):
     """By file, those of its constant sub-flows among them."""
     folder: str = ""
     """Where the file lay, in full; empty where an early release wrote this."""
+    written_from: dict[str, list[WrittenFrom]] = {}
+    """Where the parts of texts come from that a front end wrote, by file."""
 
     @property
     def home(self) -> Path:
@@ -118,21 +121,41 @@ class Plans:
             raise FlowError(read.placed(error.diagnostics, str(path))) from None
         return msgspec.structs.replace(checked, diagnostics=read.placed(checked.diagnostics, str(path)))
 
-    def compile_text(self, text: str, file: str, resolve: Callable[[str, str], str]) -> Checked:
+    def compile_text(
+        self,
+        text: str,
+        file: str,
+        resolve: Callable[[str, str], str],
+        written_from: Mapping[str, Sequence[WrittenFrom]] = {},
+    ) -> Checked:
         """Check a flow's text, as if it stood in a file.
 
         Args:
             text: YAML or JSON.
             file: where it is said to be.
             resolve: returns the text of a flow that another one calls, as `read_beside` does.
+            written_from: where the parts of texts come from that a front end wrote, by file.
 
         Raises:
             FlowError: with every finding.
         """
-        return self._check(text, file, resolve)
+        return self._check(text, file, resolve, written_from)
 
-    def _check(self, text: str, file: str, resolve: Callable[[str, str], str]) -> Checked:
-        return compile_text(text, file, catalogue=self._catalogue(file), resolve=resolve, limits=self._limits)
+    def _check(
+        self,
+        text: str,
+        file: str,
+        resolve: Callable[[str, str], str],
+        written_from: Mapping[str, Sequence[WrittenFrom]] = {},
+    ) -> Checked:
+        return compile_text(
+            text,
+            file,
+            catalogue=self._catalogue(file),
+            resolve=resolve,
+            limits=self._limits,
+            written_from=written_from,
+        )
 
     def _catalogue(self, file: str) -> Mapping[str, TaskSpec]:
         """Return the task types there are for a file; plans are made anew when its project's plug-ins change."""
@@ -147,7 +170,8 @@ class Plans:
     def of_checked(self, checked: Checked) -> FlowPlan:
         """Return the plan of a flow that was checked."""
         file = checked.flow.at.file
-        definition = Definition(file, dict(checked.sources), str(Path(file).absolute().parent))
+        written_from = {name: list(parts) for name, parts in checked.written_from.items()}
+        definition = Definition(file, dict(checked.sources), str(Path(file).absolute().parent), written_from)
         plan = self._plan(checked.flow, definition)
         return self._in_folder(plan, definition.home)
 
@@ -207,7 +231,7 @@ class Plans:
         def resolve(path: str, from_file: str) -> str:
             return sources[beside(path, from_file)]
 
-        return self._check(sources[kept.file], kept.file, resolve)
+        return self._check(sources[kept.file], kept.file, resolve, kept.written_from)
 
     def of_flow(self, flow: Any, parent: FlowPlan, *, fixed: bool = False) -> FlowPlan:
         """Return the plan of a constant sub-flow, made of its parent's texts; it lies where it lies from there.
@@ -224,7 +248,7 @@ class Plans:
             from_there = Path(flow.at.file).parent if fixed else None
             folder = from_there or _from_there(flow.at.file, kept.file, parent.folder)
             remember(self._beside, place, folder)
-            plan = self._plan(flow, Definition(flow.at.file, kept.sources, str(folder)))
+            plan = self._plan(flow, Definition(flow.at.file, kept.sources, str(folder), kept.written_from))
         return self._in_folder(plan, folder)
 
     def know(self, plan: FlowPlan) -> None:

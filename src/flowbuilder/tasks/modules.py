@@ -7,12 +7,14 @@ the author's code and may take long, so nothing here belongs on the loop.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib
 import inspect
+import os
 import sys
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 _importing: Final = threading.RLock()
 _of_folder: Final[dict[tuple[Path, str], ModuleType]] = {}
 """Modules that were imported from a folder, by folder and name."""
+_depth: Final = threading.local()
+"""How many modules this thread is importing here, one from within the other."""
 _again: Final = [0]
 """How often something was imported again."""
 
@@ -58,9 +62,11 @@ def import_module(name: str, folder: Path) -> ModuleType:
     """
     top = name.partition(".")[0]
     folder = _root_of(name, folder)
+    if (main := _script(name, folder)) is not None:
+        return main
     if top.startswith(MODULES):  # a plug-in of the project, in a process that may not have it yet
         of_project(folder).all()
-    with _importing:
+    with _importing, _counted():
         try:
             if not _is_in(folder, top):
                 _append_path(folder)
@@ -76,6 +82,32 @@ def import_module(name: str, folder: Path) -> ModuleType:
             raise _import_failed(name, error) from error
         except (Exception, SystemExit) as error:  # an import runs the author's code
             raise _import_failed(name, error) from error
+
+
+@contextlib.contextmanager
+def _counted() -> Iterator[None]:
+    _depth.now = getattr(_depth, "now", 0) + 1
+    try:
+        yield
+    finally:
+        _depth.now -= 1
+
+
+def is_importing() -> bool:
+    """Tell whether what this thread does is done by a module that is being imported here for its flows or functions."""
+    return bool(getattr(_depth, "now", 0))
+
+
+def _script(name: str, folder: Path) -> ModuleType | None:
+    """Return the script that Python was started with, if a module of the folder is meant that is this script.
+
+    To import it would do all of it again.
+    """
+    main = sys.modules.get("__main__")
+    file = getattr(main, "__file__", None)
+    if file is None or not file.endswith(f"{name.rpartition('.')[2]}.py"):
+        return None
+    return main if os.path.abspath(file) == str(folder.joinpath(*name.split("."))) + ".py" else None
 
 
 def _root_of(name: str, folder: Path) -> Path:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from flowbuilder import flow, map, task
+from flowbuilder import Engine, flow, load, map, task
 from flowbuilder.core.errors import FlowError
 from flowbuilder.testing.flows import run_flow
+from world import until
 
 
 @task
@@ -159,3 +161,33 @@ def test_none_is_asked_only_of_what_is_known() -> None:
         return pair(names)
 
     assert "double" in whole.to_yaml()
+
+
+async def test_an_error_stands_at_the_line_in_python_also_in_the_next_engine(tmp_path: Path) -> None:
+    (tmp_path / "waits.py").write_text(
+        "from flowbuilder import flow, task, wait\n"
+        "\n\n"
+        "@task\n"
+        "def rows() -> list[dict]:\n"
+        "    return [{'n': 1}]\n"
+        "\n\n"
+        "@task\n"
+        "def double(n: int) -> int:\n"
+        "    return 2 * n\n"
+        "\n\n"
+        "@flow\n"
+        "def waits(x: int = 1):\n"
+        "    found = rows()\n"
+        "    told = wait(signal='go')\n"
+        "    return [told, double(found[0].m)]\n"
+    )
+    async with Engine(tmp_path / "store.db") as engine:
+        run = await engine.start(load(f"{tmp_path}/waits.py:waits"))
+        await until(lambda: not engine.core.machine.runs.live)
+    async with Engine(tmp_path / "store.db") as engine:
+        again = await engine.get(run.id)
+        await engine.signal(run.id, "go")
+        view = await again.wait(20)
+
+        assert view.error is not None
+        assert "waits.py:18:" in view.error["message"]

@@ -126,7 +126,7 @@ class _Search:
                 break
         kind, message = self._what(culprit, cause)
         where = f" (element {elements})" if elements else ""
-        return ExpressionError(kind, f"{culprit.at.span}: {message}{where}")
+        return ExpressionError(kind, f"{culprit.at.authors}: {message}{where}")
 
     def _failing_part(self, expr: Expr) -> tuple[Expr, Exception] | None:
         for part in self._parts(expr):

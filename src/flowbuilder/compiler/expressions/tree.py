@@ -25,6 +25,10 @@ class Origin(Protocol):
         """Return the place in the file of the characters `start` to `end` of the text."""
         ...
 
+    def authors(self, start: int, end: int) -> Span:
+        """Return the same place in the file that its author wrote, where a front end wrote this one."""
+        ...
+
 
 class At(msgspec.Struct, frozen=True, eq=False, gc=False):
     """Where a node stands; the span is worked out only when somebody asks.
@@ -46,6 +50,11 @@ class At(msgspec.Struct, frozen=True, eq=False, gc=False):
     def span(self) -> Span:
         """The place in the file."""
         return self.origin.span(self.start, self.end)
+
+    @property
+    def authors(self) -> Span:
+        """The place in the file that its author wrote."""
+        return self.origin.authors(self.start, self.end)
 
 
 class Node(msgspec.Struct, frozen=True):

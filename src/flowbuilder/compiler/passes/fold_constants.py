@@ -285,7 +285,7 @@ class _Folder:
 
     def _warn(self, expr: Expr, error: ExpressionError) -> None:
         at = expr.at.span
-        why = error.message.removeprefix(f"{at}: ")
+        why = error.message.removeprefix(f"{expr.at.authors}: ")
         what = f"this expression fails whenever it is evaluated: {why}"
         warning = Diagnostic(MUST_FAIL, what, at, severity="warning")
         self.notes.append(

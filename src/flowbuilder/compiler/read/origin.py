@@ -30,16 +30,23 @@ class ScalarOrigin(msgspec.Struct, gc=False, eq=False):
 
     def span(self, start: int, end: int) -> Span:
         """Return the place in the file of the characters `start` to `end` of the text."""
+        return self.source.span(*self._range(start, end))
+
+    def authors(self, start: int, end: int) -> Span:
+        """Return the same place in the author's own file."""
+        return self.source.authors(*self._range(start, end))
+
+    def _range(self, start: int, end: int) -> tuple[int, int]:
         placed = self.source.placed
         if placed is None or placed[0] is not self.scalar:
             # a long text with a thousand mistakes is asked a thousand times
             placed = self.source.placed = (self.scalar, places(self.source.text, self.scalar))
         known = placed[1]
         if not known:
-            return self.source.span(self.scalar.start, self.scalar.end)
+            return self.scalar.start, self.scalar.end
         first = known[min(start, len(known) - 1)] + (start >= len(known))
         last = known[min(end, len(known)) - 1] + 1 if end > start else first + 1
-        return self.source.span(first, max(last, first + 1))
+        return first, max(last, first + 1)
 
 
 class NodeOrigin:
@@ -53,10 +60,17 @@ class NodeOrigin:
 
     def span(self, start: int, end: int) -> Span:
         """Return the place of the node's first line."""
+        return self.source.span(*self._range())
+
+    def authors(self, start: int, end: int) -> Span:
+        """Return the same place in the author's own file."""
+        return self.source.authors(*self._range())
+
+    def _range(self) -> tuple[int, int]:
         begin = self.node.start
         line_end = self.source.text.find("\n", begin)
         end = self.node.end if line_end < 0 else min(self.node.end, line_end)
-        return self.source.span(begin, max(end, begin + 1))
+        return begin, max(end, begin + 1)
 
 
 def places(text: str, scalar: Scalar) -> Sequence[int]:

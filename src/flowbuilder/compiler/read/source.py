@@ -5,17 +5,34 @@ from __future__ import annotations
 import bisect
 from collections.abc import Sequence
 
+import msgspec
+
 from flowbuilder.core.span import Span
 
 
+class WrittenFrom(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A part of a text that was written from another file: from the character `start` to before `end`."""
+
+    start: int
+    end: int
+    at: Span
+
+
 class Source:
-    """One file's text with line ends as on Unix; finds positions when they are asked for."""
+    """One file's text with line ends as on Unix; finds positions when they are asked for.
 
-    __slots__ = ("_starts", "file", "placed", "text")
+    Args:
+        text: what is in the file.
+        file: its name.
+        written_from: where its parts come from, if it was written by a front end.
+    """
 
-    def __init__(self, text: str, file: str) -> None:
+    __slots__ = ("_starts", "_written_from", "file", "placed", "text")
+
+    def __init__(self, text: str, file: str, written_from: Sequence[WrittenFrom] = ()) -> None:
         self.text = canonical(text)
         self.file = file
+        self._written_from = written_from
         self._starts: list[int] | None = None
         self.placed: tuple[object, Sequence[int]] | None = None
         """The scalar that positions were last asked for, and those of its characters."""
@@ -56,6 +73,13 @@ class Source:
         end = start + len(self.line(number))
         self.text = self.text[:start] + line + self.text[end:]
         self._starts = None
+
+    def authors(self, start: int, end: int) -> Span:
+        """Return the place in the author's own file: that of the smallest part around, or `span`."""
+        around = [part for part in self._written_from if part.start <= start < part.end]
+        if not around:
+            return self.span(start, end)
+        return min(around, key=lambda part: part.end - part.start).at
 
     def span(self, start: int, end: int) -> Span:
         """Return the place of the characters from `start` to before `end`, at least one wide.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from flowbuilder.compiler.read.source import WrittenFrom
 from flowbuilder.core.errors import FlowError
 from flowbuilder.sdk.load import LoadedFlow
 from flowbuilder.sdk.pyflows.problems import as_error
@@ -34,7 +35,7 @@ def compile_built(built: Built, plans: Plans) -> LoadedFlow:
     """
     texts = Texts(built)
     try:
-        checked = plans.compile_text(built.text, built.path, texts.resolve)
+        checked = plans.compile_text(built.text, built.path, texts.resolve, texts.written_from())
     except FlowError as error:
         raise as_error(_with(built.problems, texts.placed(error.diagnostics))) from None
     if built.problems:
@@ -74,6 +75,13 @@ class Texts:
         from flowbuilder.runtime.plans import read_beside
 
         return read_beside(path, from_file)
+
+    def written_from(self) -> dict[str, list[WrittenFrom]]:
+        """Return where the parts of each text come from, by the name that a sub-flow is looked for by too."""
+        return {
+            path: [WrittenFrom(part.start, part.end, part.place.span()) for part in built.yaml.regions]
+            for path, built in self._built.items()
+        }
 
     def placed(self, found: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
         """Return findings at the places in Python that the text was made from."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
+from flowbuilder.core.errors import FlowBuilderError
 from flowbuilder.sdk.pyflows import kinds
 from flowbuilder.sdk.pyflows.places import Place, here, of_function
 from flowbuilder.sdk.pyflows.recorder import current
@@ -50,9 +51,20 @@ class Flow(Generic[P, R]):
             return self._later(args, kwargs)  # type: ignore[return-value]
         return self.run(*args, **kwargs)
 
+    def _check_no_import(self) -> None:
+        """Run nothing while an engine imports the file: it would start the flow again, and never come to an end."""
+        from flowbuilder.tasks.modules import is_importing  # start-up time
+
+        if is_importing():
+            raise FlowBuilderError(
+                f"'{self.name}' is run while its file is only imported: "
+                'put the call under `if __name__ == "__main__":`'
+            )
+
     async def _later(self, args: tuple[Any, ...], words: Mapping[str, Any]) -> Any:
         import asyncio
 
+        self._check_no_import()
         return await asyncio.to_thread(self.run, *args, **words)
 
     @property
@@ -115,6 +127,7 @@ class Flow(Generic[P, R]):
         Raises:
             FlowError, InputError, RunFailed, RunCancelled, StoreError: as `Engine` raises them.
         """
+        self._check_no_import()
         from flowbuilder.sdk.pyflows.notebook import shown_here
         from flowbuilder.sdk.sync import run_loaded
 

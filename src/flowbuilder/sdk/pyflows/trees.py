@@ -41,6 +41,8 @@ class _Nowhere:
     def span(self, start: int, end: int) -> Any:
         raise NotImplementedError
 
+    authors = span
+
 
 _ORIGIN: Final[Origin] = _Nowhere()
 AT: Final = At(_ORIGIN, 0, 0)

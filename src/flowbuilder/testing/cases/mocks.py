@@ -119,6 +119,8 @@ class Spot:
         """Return the place of the task."""
         return self._at
 
+    authors = span
+
 
 def _given(work: ir.Work) -> Expr | None:
     match work:
