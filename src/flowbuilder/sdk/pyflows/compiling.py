@@ -39,7 +39,7 @@ def compile_built(built: Built, plans: Plans) -> LoadedFlow:
     except FlowError as error:
         raise as_error(_with(built.problems, texts.placed(error.diagnostics))) from None
     if built.problems:
-        raise as_error(list(built.problems))
+        raise as_error(_with(built.problems, ()))
     found = texts.placed(checked.diagnostics)
     return LoadedFlow(
         Path(built.path),
