@@ -116,6 +116,8 @@ def problem_of(kind: Kind, name: str, made: Any) -> str:
             return _task_problem(name, made)
         case "executors":
             return "" if callable(getattr(made, "run", None)) else "it has no method 'run'"
+        case "frontends" if name.startswith("."):
+            return f"a suffix stands without its dot: write '{name.lstrip('.')}'"
         case "frontends":
             return "" if callable(getattr(made, "read", None)) else "it has no method 'read'"
         case _:

@@ -6,13 +6,14 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 from flowbuilder.core import values
+from flowbuilder.core.errors import TaskFailed
 from flowbuilder.core.failure import writable
 from flowbuilder.core.masking import MASK
 from flowbuilder.core.urgency import NORMAL, Urgency
 from flowbuilder.runtime.events import TaskEvent
 from flowbuilder.runtime.stops import TIMEOUT
 from flowbuilder.storage.api import Log
-from flowbuilder.tasks.api import Call
+from flowbuilder.tasks.api import Call, Work
 from flowbuilder.tasks.registry import is_built_in, task_type
 
 if TYPE_CHECKING:
@@ -70,6 +71,8 @@ class Calls:
             call = self._call(execution, run, task)
             if placed:
                 work = type.work(call)
+                if work.__class__ is not Work:
+                    raise _no_work(task.type, work)
                 executor = task.executor
                 coroutine = self._placer.known_async(work) if executor != "process" else None
                 if coroutine is None and task.timeout is None and executor in ("auto", "inline"):
@@ -153,3 +156,9 @@ class Calls:
     def _log_hidden(self, run: RunState, path: str, level: str, message: str, data: Any = None) -> None:
         """Keep that a sensitive task wrote a line, and not what."""
         self.log(run, path, level, MASK)
+
+
+def _no_work(type: str, work: Any) -> TaskFailed:
+    """Return what is wrong with a plug-in's task type whose `work` gives something else."""
+    what = f"`work` of the task type '{type}' returned {work.__class__.__name__}, and is to return a `Work`"
+    return TaskFailed("output.type", f"{what}: write `return Work.of(call, function, argument, …)`")

@@ -146,6 +146,18 @@ class Work(msgspec.Struct, frozen=True):
     call: Call
     """The attempt that it belongs to: its log gets the traceback of what the function raises."""
 
+    @classmethod
+    def of(cls, call: Call, function: Callable[..., Any], *args: Any, **words: Any) -> Work:
+        """Return what has a function called with these arguments, for a task type's `work`.
+
+        Args:
+            call: the attempt.
+            function: of a module, so that another process finds it too; sync or async.
+            args: plain values, as all arguments.
+            words: by name.
+        """
+        return cls(function, args, words, f"{function.__module__}:{function.__qualname__}", call)
+
 
 class Unloaded(Protocol):
     """What may stand in `Work.function` for a function that is not imported yet.

@@ -452,3 +452,52 @@ async def test_functions_of_a_plug_in_run_in_processes_too_and_are_the_new_ones_
             sums.append({one["sum"] for one in found})
 
     assert sums == [{10}, {110}]
+
+
+CRUNCH = """
+from flowbuilder.core.catalogue import TaskSpec
+from flowbuilder.tasks.api import Work
+
+
+def crunch(n):
+    return sum(range(n))
+
+
+class Crunch:
+    spec = TaskSpec(name="crunch", summary="Add up.", params={"type": "object"}, output={}, effect="pure")
+
+    def work(self, call):
+        return RETURNED
+"""
+CRUNCHES = """
+flow: t
+tasks: {a: {type: crunch, executor: EXECUTOR, with: {n: 5}}}
+outputs: {a: "${{ tasks.a.output }}"}
+"""
+
+
+@pytest.mark.parametrize("executor", ["auto", "inline", "thread", "process"])
+async def test_a_type_says_which_function_the_engine_is_to_place(project: Path, executor: str) -> None:
+    write(project, CRUNCH.replace("RETURNED", "Work.of(call, crunch, call.params['n'])"))
+    (project / "flow.yaml").write_text(CRUNCHES.replace("EXECUTOR", executor))
+
+    assert (await run_flow(load(project / "flow.yaml"))).outputs == {"a": 10}
+
+
+async def test_a_type_whose_work_gives_something_else_is_told_what_to_write(project: Path) -> None:
+    write(project, CRUNCH.replace("RETURNED", "lambda: 1"))
+    (project / "flow.yaml").write_text(CRUNCHES.replace("EXECUTOR", "auto"))
+
+    view = await run_flow(load(project / "flow.yaml"))
+
+    assert view.error is not None
+    assert view.error["kind"] == "output.type"
+    assert "Work.of(call, function" in view.error["message"]
+
+
+def test_a_front_end_is_named_without_its_dot(project: Path) -> None:
+    write(project, "class Ini:\n    def read(self, path): ...\n\nPLUGINS = {'frontends': {'.ini': Ini()}}\n")
+
+    (found,) = registry.of_project(project).all()
+
+    assert (found.made, found.why) == (None, "a suffix stands without its dot: write 'ini'")
