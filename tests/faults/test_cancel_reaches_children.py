@@ -14,7 +14,7 @@ from flowbuilder.storage.api import LIVE, RunFilter
 from flowbuilder.storage.memory import MemoryStore
 from flowbuilder.storage.sqlite import SqliteStore
 from flowbuilder.testing.crashing_store import Crash, CrashingStore
-from flowbuilder.testing.flows import LOOK_AGAIN, dying_with
+from flowbuilder.testing.flows import LOOK_AGAIN, dying_with, load_text
 from world import until
 
 if TYPE_CHECKING:
@@ -43,8 +43,11 @@ tasks:
 """
 
 
-async def cancelled(store: CrashingStore, flow: Path, world: World) -> None:
-    """Start the parent, cancel it when all are at work, and wait for its end, unless the store dies."""
+async def cancelled(store: CrashingStore, flow: Path, world: World, *, early: bool = False) -> None:
+    """Start the parent, cancel it when all are at work, and wait for its end, unless the store dies.
+
+    Or cancel it `early`: while its children are being started.
+    """
     with contextlib.suppress(Crash):
         async with (
             dying_with(store),
@@ -54,8 +57,10 @@ async def cancelled(store: CrashingStore, flow: Path, world: World) -> None:
 
             async def work() -> None:
                 run = await engine.start(load(flow), key="k")
-                for name in ("one", "a", "b"):
+                for name in () if early else ("one", "a", "b"):
                     await world.begun(name)
+                if early:
+                    await asyncio.sleep(0)
                 await run.cancel("enough")
                 await run.wait(20)
 
@@ -88,18 +93,21 @@ def flow(tmp_path: Path) -> Path:
     return tmp_path / "parent.yaml"
 
 
+@pytest.mark.parametrize("early", [False, True], ids=["late", "early"])
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.timeout(300)
-async def test_no_child_outlives_a_parent_that_was_cancelled(flow: Path, after: bool, world: World) -> None:
+async def test_no_child_outlives_a_parent_that_was_cancelled(
+    flow: Path, after: bool, early: bool, world: World
+) -> None:
     counting = CrashingStore(MemoryStore())
-    await cancelled(counting, flow, world)
+    await cancelled(counting, flow, world, early=early)
     for at in range(1, counting.writes + 1):
         memory = MemoryStore()
         store = CrashingStore(memory, at, after=after)
         world.calls.clear()
         world._begun.clear()
         world.dead = lambda store=store: store.crashed  # type: ignore[misc]
-        await cancelled(store, flow, world)
+        await cancelled(store, flow, world, early=early)
         world.dead = lambda: False
         await carried_on(memory, at)
 
@@ -164,3 +172,41 @@ def _live(store: CrashingStore, run_id: str) -> bool:
         row = store.run(run_id)
         return row is not None and row.status in LIVE
     return False
+
+
+LEAVING = """
+flow: parent
+tasks:
+  alone: {type: flow, with: {path: inner.yaml, wait: false, inputs: {name: alone}}}
+  each: {for_each: [a, b], type: flow, with: {path: inner.yaml, wait: false, inputs: {name: "${{ item }}"}}}
+  rounds:
+    repeat: {while: loop.index < 3, max: 3}
+    type: flow
+    with: {path: inner.yaml, wait: false, inputs: {name: "r${{ loop.index }}"}}
+  nap: {type: sleep, needs: [alone, each, rounds], with: {for: 1d}}
+"""
+
+
+async def test_runs_that_nobody_waits_for_go_on_when_the_cancel_is_completed(
+    flow: Path, world: World, tmp_path: Path
+) -> None:
+    leaving = load_text(LEAVING, flow.parent)
+    path = tmp_path / "s.db"
+    names = ("alone", "a", "b", "r0", "r1", "r2")
+    async with Engine(path, Config()) as engine:
+        run = await engine.start(leaving)
+        for name in names:
+            await world.begun(name)
+        await until(lambda: run.id not in engine.core.machine.runs.live)
+    reader = SqliteStore(path)
+    reader.open(None)
+    reader.steering().steer([run.id], orders.cancel(1.0, "enough"))
+    reader.close()
+    async with asyncio.timeout(30), Engine(path, Config()) as engine:
+        assert (await (await engine.get(run.id)).wait(20)).status == "cancelled"
+        for name in names:
+            world.let_go(name)
+        children = engine._store.runs(RunFilter(parent=run.id))
+        assert len(children) == len(names)
+        for row in children:
+            assert (await (await engine.get(row.id)).wait(20)).status == "succeeded"

@@ -17,6 +17,7 @@ from flowbuilder.core import values
 from flowbuilder.core.approvals import KIND as APPROVALS
 from flowbuilder.core.approvals import approval_key
 from flowbuilder.core.errors import FlowBuilderError, FlowError, StoreCorrupt, StoreError
+from flowbuilder.runtime.children import children_of
 from flowbuilder.runtime.encryption import EncryptionKeyMissing, EncryptionKeyUnusable
 from flowbuilder.runtime.events import RunEvent
 from flowbuilder.runtime.recovered import Recovered, replay
@@ -112,11 +113,8 @@ class Loading:
         found = item.recovered
         if not isinstance(found, Recovered) or found.cancel is None:
             return
-        children = [
-            child
-            for path, child in found.children.items()
-            if path not in found.ended and not path.startswith("finally:")
-        ]
+        store = self._machine.store
+        children = await self._machine.in_thread(functools.partial(children_of, store, item.row.id, found))
         if children:
             why = "its parent was told to stop (cancelled)"
             await self._machine.steering.cancel_in_store(children, why, undo=found.cancel.undo)
