@@ -246,6 +246,8 @@ class Recovery:
     def _finished(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
+            if isinstance(error, EngineStopped):
+                return  # what was about to be done is left to the next engine
             level = logging.WARNING if isinstance(error, FlowError | StoreError) else logging.ERROR
             _log.log(level, "%s", error, exc_info=error if level == logging.ERROR else None)
 
