@@ -9,19 +9,28 @@ import pytest
 
 from flowbuilder import Config, Engine, RunCancelled
 from flowbuilder.core import values
+from flowbuilder.storage.api import Command
 from flowbuilder.storage.sqlite import SqliteStore
 from flowbuilder.testing.flows import load_text
+from world import until
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from flowbuilder.storage.api import Command
     from world import World
 
 FLOW = """
 flow: t
 tasks:
   work: {type: python, with: {call: "world:hold", args: [work]}}
+"""
+
+
+NAP = """
+flow: t
+tasks:
+  nap: {type: sleep, with: {for: 50ms}}
+  work: {type: python, needs: [nap], with: {call: "world:hold", args: [work]}}
 """
 
 
@@ -73,3 +82,24 @@ async def test_they_are_obeyed_though_who_had_them_read_gave_up_meanwhile(
 
         with pytest.raises(RunCancelled, match="enough"):
             await (await engine.get(run.id)).result(10)
+
+
+async def test_one_for_a_run_that_left_memory_just_then_is_carried_out_in_the_store(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Engine.in_memory(Config()) as engine:
+        machine = engine.core.machine
+        run = await engine.start(load_text(NAP))
+        await run.pause()
+        await until(lambda: run.id not in machine.runs.live)
+        adopt = machine.recovery.adopt_if_free
+
+        async def left_again(run_id: str) -> bool:
+            monkeypatch.setattr(machine.recovery, "adopt_if_free", adopt)
+            return True
+
+        monkeypatch.setattr(machine.recovery, "adopt_if_free", left_again)
+        await machine.commands._obey([Command(1, run.id, "resume", values.encode({}))])
+
+        world.let_go("work")
+        assert await run.result(10) == {}

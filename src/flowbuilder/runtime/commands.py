@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowbuilder.core import values
 from flowbuilder.core.errors import StoreError
+from flowbuilder.storage.api import LIVE
 from flowbuilder.storage.lanes import waits_its_turn
 
 if TYPE_CHECKING:
@@ -129,11 +130,15 @@ class Commands:
         return machine.runs.live.get(command.run_id)
 
     async def _hand_on(self, command: Command) -> bool:
-        """Have a command done in the store to a run that has been queued since; False to try it again."""
+        """Have a command done in the store to a run that is queued or at rest since; False to try it again.
+
+        A run that came into memory may have left again at once, before it could be told.
+        """
         machine = self._machine
         try:
             row = await machine.in_thread(functools.partial(machine.store.run, command.run_id))
-            if row is not None and waits_its_turn(row):
+            at_rest = row is not None and row.status in LIVE and (row.owner is None or waits_its_turn(row))
+            if at_rest:
                 await machine.steering.order(row.id, command.kind, values.decode(command.payload))
         except StoreError as error:
             _log.warning("a command for run %s is tried again: %s", command.run_id, error)

@@ -112,7 +112,7 @@ class Steering:
         """Do in the store what a command asks for."""
         order = orders.of_command(self._machine.clock.now(), kind, payload)
         if order is not None:
-            await self._order(run_id, order)
+            await self._order(run_id, order, carry_on=kind in ("cancel", "resume"))
 
     def _live(self, run_id: str) -> RunState | None:
         """Return a run in memory that is this engine's, and not about to leave."""
