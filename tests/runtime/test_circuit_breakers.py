@@ -212,8 +212,9 @@ class FullOnce(MemoryStore):
         return facts
 
 
+@pytest.mark.parametrize("set_back", [0, 3600])
 async def test_what_a_try_has_come_to_is_told_again_where_the_store_did_not_take_it(
-    clock: FakeClock, world: World
+    clock: FakeClock, world: World, set_back: float
 ) -> None:
     store = FullOnce()
     async with (
@@ -232,6 +233,7 @@ async def test_what_a_try_has_come_to_is_told_again_where_the_store_did_not_take
         await until(lambda: not engine.core.machine.limits.breakers._writing)
         assert await kind_of(other, clock) == "circuit.open"
 
+        clock.set(clock.now() - set_back)
         clock.advance(2)
         await until(lambda: not engine.core.machine.limits.breakers._breakers["k"].news)
         assert await kind_of(other, clock, ok=True) == "ok"

@@ -107,7 +107,7 @@ class Breakers:
                 breaker.state, breaker.seen_at = state, self._machine.clock.monotonic()
         except StoreError as error:
             _log.warning("circuit breaker '%s': %s", key, error)
-            self._machine.timers.at(self._now() + TRUSTED, self._again, held)
+            self._machine.timers.after(TRUSTED, self._again, held)
             return
         if held.over:
             if said == "probe":
@@ -187,7 +187,7 @@ class Breakers:
         except StoreError as error:
             _log.warning("circuit breaker '%s': %s", key, error)
             again = functools.partial(self._write_soon, breaker, key, policy)
-            self._machine.timers.at(self._now() + TRUSTED, again)
+            self._machine.timers.after(TRUSTED, again)
 
     async def _tell(self, breaker: _Breaker, key: str, policy: BreakerPolicy) -> None:
         """Tell the store what it does not know yet, all at once; on failure it stays to be told."""

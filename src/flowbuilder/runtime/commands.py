@@ -112,8 +112,8 @@ class Commands:
             _log.warning("%d commands are tried again: %s", len(done), error)
             again += done
         if again:
-            at = self._machine.clock.now() + AGAIN
-            self._machine.timers.at(at, lambda: self._machine.recovery.in_background(self._obey(again)))
+            in_background = self._machine.recovery.in_background
+            self._machine.timers.after(AGAIN, lambda: in_background(self._obey(again)))
 
     @staticmethod
     def _carry_out(handler: Handler, run: RunState, command: Command) -> None:

@@ -119,7 +119,7 @@ class Hearing:
             await self._machine.recovery.wake_due(heard=True)
             await self.catch_up()
         except StoreError:
-            self._machine.timers.at(self._machine.clock.now() + AGAIN, self.wake)
+            self._machine.timers.after(AGAIN, self.wake)
             raise
 
     async def catch_up(self) -> None:

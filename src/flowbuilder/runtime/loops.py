@@ -86,7 +86,7 @@ class Loops:
 
     def _wait(self, execution: Execution, at: float) -> None:
         self._attempts.park(execution, at)
-        execution.timer = self._machine.timers.at(at, self.go_on, execution)
+        execution.timer = self._machine.timers.after(at - self._now(), self.go_on, execution)
 
     def go_on(self, execution: Execution) -> None:
         """Begin the next round, if the task is still at it."""

@@ -219,7 +219,7 @@ class Rates:
             await self._machine.in_thread(functools.partial(facts.change, KIND, rate.key, change))
         except Exception as error:  # whatever it is: nobody may wait for ever, so it is asked again
             _log.warning("rate limit '%s': %s", rate.key, error, exc_info=not isinstance(error, StoreError))
-            self._machine.timers.at(self._now() + AGAIN, self._ask_again, rate)
+            self._machine.timers.after(AGAIN, self._ask_again, rate)
             return
         rate.asking = False
         disordered = rate.moments and got[0] < rate.moments[-1]

@@ -76,7 +76,7 @@ class Recovery:
     def _take_over_later(self) -> None:
         """Take over the rest when there is room again; one look is under way, however often it is asked for."""
         if self._room is None:
-            self._room = self._machine.timers.at(self._machine.clock.now() + ROOM_DELAY, self._on_room)
+            self._room = self._machine.timers.after(ROOM_DELAY, self._on_room)
 
     def _on_room(self) -> None:
         self._room = None
@@ -202,7 +202,7 @@ class Recovery:
         calm = now - self._lost_at > 2 * LONGEST_DELAY
         self._delay = RELOAD_DELAY if calm else min(2 * self._delay, LONGEST_DELAY)
         self._lost_at = now
-        self._machine.timers.at(now + self._delay, lambda: self.in_background(self._reload(run_ids)))
+        self._machine.timers.after(self._delay, lambda: self.in_background(self._reload(run_ids)))
 
     async def _reload(self, run_ids: list[str]) -> None:
         for place, run_id in enumerate(run_ids):

@@ -107,7 +107,7 @@ class Waiting:
         try:
             answers = await self._machine.in_thread(functools.partial(look, self._machine.store, asked))
         except StoreError:
-            self._machine.timers.at(self._now() + AGAIN, functools.partial(self._look_again, waiters))
+            self._machine.timers.after(AGAIN, functools.partial(self._look_again, waiters))
             raise
         for waiter, (events, last) in zip(waiters, answers, strict=True):
             if not waiter.closed and not waiter.run.lost and not self._machine.stopping:
@@ -194,13 +194,13 @@ class Waiting:
             await self._machine.hearing.catch_up()
         except StoreError:
             for waiter in waiters:
-                self._machine.timers.at(self._now() + AGAIN, self._tick, waiter)
+                self._machine.timers.after(AGAIN, self._tick, waiter)
             raise
         for waiter in waiters:
             if waiter.closed or waiter.run.lost or self._machine.stopping:
                 continue
             if waiter.away:  # what came meanwhile is the store's to tell; it is asked first
-                waiter.timer = self._machine.timers.at(self._now() + SOON, self._tick, waiter)
+                waiter.timer = self._machine.timers.after(SOON, self._tick, waiter)
                 continue
             waiter.behaviour.ticked(waiter)
             if not waiter.closed:

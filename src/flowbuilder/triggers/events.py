@@ -74,7 +74,7 @@ class Heard(Untimed):
                 await self._step()
         except NOT_NOW as error:
             self._service.telling.warn(self.armed.name, f"events are read again: {error}")
-            self._machine.timers.at(self._machine.clock.now() + AGAIN, self.look_soon)
+            self._machine.timers.after(AGAIN, self.look_soon)
         finally:
             self._reading = False
 

@@ -193,7 +193,7 @@ class Arrivals(Untimed):
         if self._timer is not None:
             self._timer.cancel()
         if not self.closed:
-            self._timer = self._machine.timers.at(self._machine.clock.now() + delay, self.look_soon)
+            self._timer = self._machine.timers.after(delay, self.look_soon)
 
 
 def occasion_of(path: str, identity: Identity) -> str:

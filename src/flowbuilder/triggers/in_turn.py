@@ -115,7 +115,7 @@ class InTurn:
                 await firing
         except NOT_NOW as error:
             self._service.telling.warn(self._timed.name, f"its queue is looked at again: {error}")
-            self._machine.timers.at(self._machine.clock.now() + LOOK_AGAIN, self.drain_soon)
+            self._machine.timers.after(LOOK_AGAIN, self.drain_soon)
         finally:
             self._service.background.deciding -= 1
             self._draining = False

@@ -145,7 +145,7 @@ class Timed(AtWork):
             raise
         except Exception as error:  # whatever it is: a schedule that is not set again is dead for good
             self._service.telling.warn(self.name, f"its run is started again in {self._again:g} s: {error}")
-            self._timer = self._machine.timers.at(self._machine.clock.now() + self._again, self._on_time)
+            self._timer = self._machine.timers.after(self._again, self._on_time)
             self._again = min(2 * self._again, LONGEST_AGAIN)
             return
         finally:
