@@ -31,6 +31,11 @@ if TYPE_CHECKING:
     from flowbuilder.runtime.state import Execution
 
 
+def drawn(attempt: str) -> float:
+    """Return a number that chance seems to have made; the same for the same attempt, after a crash too."""
+    return random.Random(attempt).random()
+
+
 class Failures:
     """Takes in what went wrong, and does what the task says of it."""
 
@@ -41,6 +46,8 @@ class Failures:
         self._loop = machine.loop
         self._now = machine.clock.now
         self._timers = machine.timers
+        self.chance: Callable[[str], float] = drawn
+        """What `jitter` draws for an attempt, in [0, 1]; with 1 all delays are as long as they may be."""
 
     def take_in(self, execution: Execution, error: BaseException) -> None:
         """Take in what an attempt raised."""
@@ -146,7 +153,7 @@ class Failures:
                     return False
             except ExpressionError:
                 return False
-        draw = random.Random(f"{execution.frame.run.id}/{execution.path}/{execution.attempt}").random()
+        draw = self.chance(f"{execution.frame.run.id}/{execution.path}/{execution.attempt}")
         delay = next_delay(policy, execution.attempt, draw)
         if retry_after is not None:
             delay = max(delay, retry_after)

@@ -75,6 +75,15 @@ def test_a_test_without_expectations_wants_success(folder: Path) -> None:
     assert told == "status: expected succeeded, got failed in fetch: http.404: gone"
 
 
+@pytest.mark.parametrize("jitter", ["", "jitter: full", "jitter: equal"])
+def test_nothing_of_a_retrys_delay_is_left_to_chance(tmp_path: Path, jitter: str) -> None:
+    retry = f"{{attempts: 4, delay: 1h, max_delay: 1d, {jitter}}}"
+    (tmp_path / "f.yaml").write_text(f"flow: f\ntasks: {{a: {{run: x, effect: read, retry: {retry}}}}}\n")
+    case = "mocks: {a: {error: http.503}}\nexpect: {status: failed, duration: 7h}"
+
+    assert results(tmp_path, "tests:\n  one: {" + case.replace("\n", ", ") + "}", "f.test.yaml")[0].problems == []
+
+
 def test_answers_are_given_in_order_and_retries_skip_time(folder: Path) -> None:
     case = f"""
 inputs: {{day: today}}
