@@ -153,7 +153,7 @@ class FlowTester:
             runs: several runs by name, each with `inputs`, `key`, `priority`, `labels`, `at` (in seconds), `after`
                 and `send`; what came of each is in `runs` of what is returned.
             clock: when the virtual clock starts; with a time zone.
-            only_mocks: a task that calls something and is not mocked is an error.
+            only_mocks: a test whose run comes to a task that calls something and is not mocked fails.
             timeout: seconds on the wall.
 
         Raises:

@@ -81,7 +81,10 @@ def test_nothing_of_a_retrys_delay_is_left_to_chance(tmp_path: Path, jitter: str
     (tmp_path / "f.yaml").write_text(f"flow: f\ntasks: {{a: {{run: x, effect: read, retry: {retry}}}}}\n")
     case = "mocks: {a: {error: http.503}}\nexpect: {status: failed, duration: 7h}"
 
-    assert results(tmp_path, "tests:\n  one: {" + case.replace("\n", ", ") + "}", "f.test.yaml")[0].problems == []
+    assert (
+        results(tmp_path, "tests:\n  one: {" + case.replace("\n", ", ") + "}", "f.test.yaml")[0].problems
+        == []
+    )
 
 
 def test_answers_are_given_in_order_and_retries_skip_time(folder: Path) -> None:
@@ -192,11 +195,25 @@ def test_a_mock_of_no_task_is_told(folder: Path) -> None:
     assert told.endswith("; there are fetch, size, rows, notify, pause, rare")
 
 
-def test_only_mocks_names_every_call_that_is_not_mocked(folder: Path) -> None:
-    (told,) = problems(folder, "inputs: {day: x}\nonly_mocks: true\nmocks: {fetch: {output: 1}}")
+def test_only_mocks_names_a_call_that_is_not_mocked(folder: Path) -> None:
+    case = "inputs: {day: x}\nonly_mocks: true\nmocks: {fetch: {output: {json: [{id: 1}, {id: 2}]}}}"
 
-    assert "'notify' (shell) is not mocked" in told
-    assert "'rare' (shell) is not mocked" in told
+    assert problems(folder, case) == [
+        "the task 'notify' (shell) is called and not mocked, and 'only_mocks' is set"
+    ], "once, though the flow goes on after the failures of its elements"
+
+
+def test_only_mocks_wants_no_mock_for_what_is_never_called(folder: Path) -> None:
+    (folder / "orders.yaml").write_text(
+        FLOW.replace("tasks:\n", "tasks:\n  pay: {run: pay, undo: {run: back}}\n", 1)
+    )
+    mocks = "{fetch: {output: {json: []}}, pay: {output: {stdout: ''}}}"
+    failing = "{fetch: {error: {kind: http.404}}, pay: {output: {stdout: ''}}}"
+
+    assert problems(folder, f"inputs: {{day: x}}\nonly_mocks: true\nmocks: {mocks}") == []
+    assert problems(folder, "only_mocks: true\nexpect: refused") == []
+    told = problems(folder, f"inputs: {{day: x}}\nonly_mocks: true\nmocks: {failing}\nexpect: failed")
+    assert told[0] == "the task 'pay~undo' (shell) is called and not mocked, and 'only_mocks' is set"
 
 
 def test_a_mock_may_be_a_function_in_the_flows_folder(folder: Path) -> None:

@@ -71,7 +71,10 @@ async def _run(case: Case, loaded: LoadedFlow, clock: FakeClock, config: Config)
             driver = _Driver(case, plan, engine, clock, mocks)
             try:
                 problem = await driver.to_the_end()
-                return await driver.outcome(problem)
+                outcome = await driver.outcome(problem)
+                if mocks.missing:
+                    outcome.problem = "; ".join(mocks.missing.values())
+                return outcome
             finally:
                 await driver.close()
     except TimeoutError:

@@ -80,7 +80,7 @@ def _judge_run(expected: Expected, outcome: Outcome) -> list[str]:
 
 def _ended_with(outcome: Outcome) -> list[str]:
     error = outcome.error
-    if error is None or error["kind"] == "cancelled":
+    if error is None or error["kind"] in ("cancelled", "mock.missing"):
         return []
     return [f"error {error['kind']}: {error['message']}"]
 

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 MOCK: Final = "$mock"
 """The task type that stands for others; no author can write it."""
+REACHES_OUT: Final = frozenset({"http", "shell", "script", "python", "sql", "file", "email", "llm", "agent"})
+"""Types that do something outside of the engine."""
 _TIMES: Final = re.compile(r"[#@]\d+")
 _INDEXES: Final = re.compile(r"\[[^\]]*\]|[#@]\d+")
 """What a path has in a run and not in the file: elements, attempts of groups, rounds."""
@@ -72,23 +74,24 @@ def is_mocked(mocks: Mapping[str, Mock], path: str, type: str) -> bool:
     return any(plain_path(name) == path or fnmatch.fnmatchcase(path, name) for name in mocks)
 
 
-def with_mocks(flow: ir.Flow, mocks: Mapping[str, Mock], under: str = "") -> ir.Flow:
+def with_mocks(flow: ir.Flow, mocks: Mapping[str, Mock], only: bool = False, under: str = "") -> ir.Flow:
     """Return a flow in which the tasks that are mocked call the mock, those of its constant sub-flows too.
 
     Args:
         flow: the flow.
         mocks: by type, or by path; a task of a sub-flow is called `task/inner`.
+        only: what reaches out and is not mocked calls the mock as well, which tells of it.
         under: the path of the task whose sub-flow this is, with a slash behind it.
     """
-    if not mocks:
+    if not mocks and not only:
         return flow
 
     def rewrite(task: ir.Task, path: str) -> ir.Task:
         name, path = type_of(task.work), under + path
-        if is_mocked(mocks, path, name):
+        if is_mocked(mocks, path, name) or (only and name in REACHES_OUT):
             return replace(task, work=_mock(task, name, under))
         if isinstance(task.work, ir.SubFlow) and task.work.flow is not None:
-            inner = with_mocks(task.work.flow, mocks, f"{path}/")
+            inner = with_mocks(task.work.flow, mocks, only, f"{path}/")
             return replace(task, work=replace(task.work, flow=inner)) if inner is not task.work.flow else task
         return task
 
@@ -164,6 +167,8 @@ class Mocks:
         self._moments: list[float] = []
         self.calls: list[Called] = []
         """In the order in which they came."""
+        self.missing: dict[str, str] = {}
+        """What is wrong with the test, by task that was called and that no mock stands for."""
         self.sleeping = 0
         """How many answers are taking their time."""
 
@@ -210,10 +215,18 @@ class Mocks:
                 return name, mock
         by_type = self._mocks.get(TYPE + type)
         if by_type is None:
-            raise TaskFailed(
-                "mock.missing", f"no mock stands for {path}: write one for each element, or one for all"
-            )
+            raise self._miss(path, type)
         return TYPE + type, by_type
+
+    def _miss(self, path: str, type: str) -> TaskFailed:
+        """Note that a task is called that no mock stands for: whatever the flow does then, the test fails."""
+        plain = plain_path(path)
+        if any(plain_path(name) == plain for name in self._mocks):
+            told = f"no mock stands for {path}: write one for each element, or one for all"
+        else:
+            told = f"the task '{plain}' ({type}) is called and not mocked, and 'only_mocks' is set"
+        self.missing.setdefault(plain, told)
+        return TaskFailed("mock.missing", told)
 
     async def _take(self, seconds: float) -> None:
         moment = self._clock.now() + seconds

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -33,9 +33,6 @@ if TYPE_CHECKING:
     from flowbuilder.sdk.run import Run
     from flowbuilder.testing.cases.case import Case, CaseRun, Mock
 
-REACHES_OUT: Final = frozenset({"http", "shell", "script", "python", "sql", "file", "email", "llm", "agent"})
-"""Types that do something outside of the engine."""
-
 
 def settings_of(flow: Path) -> Config:
     """Return the settings of the project that a flow belongs to: its queues, its limits.
@@ -48,7 +45,7 @@ def settings_of(flow: Path) -> Config:
 
 def plan_of(case: Case, loaded: LoadedFlow) -> FlowPlan:
     """Return the plan of a flow with mocks in it."""
-    flow = watched(with_mocks(loaded.flow, case.mocks))
+    flow = watched(with_mocks(loaded.flow, case.mocks, case.only_mocks))
     definition = Definition(flow.at.file, dict(loaded.sources))
     plan = generate(
         optimize(flow).flow,
@@ -72,7 +69,7 @@ def _at(mock: Mock) -> str:
 
 
 def unknown_mocks(case: Case, flow: ir.Flow) -> list[str]:
-    """Return what is wrong with a test's mocks: those of no task, and, if so wanted, what is not mocked."""
+    """Return what is wrong with a test's mocks: those of no task and of no type."""
     tasks = dict(_types(flow))
     known = ", ".join(list(tasks)[:10])
     problems = [
@@ -88,21 +85,7 @@ def unknown_mocks(case: Case, flow: ir.Flow) -> list[str]:
         for name, mock in case.mocks.items()
         if name.startswith(TYPE) and name.removeprefix(TYPE) not in types
     ]
-    if case.only_mocks:
-        problems += [
-            f"the task '{path}' ({type}) is not mocked, and 'only_mocks' is set"
-            for path, type in tasks.items()
-            if type in REACHES_OUT and not _stood_for(case, path, type)
-        ]
     return problems
-
-
-def _stood_for(case: Case, path: str, type: str) -> bool:
-    """Tell whether a task is mocked, or the sub-flow that it is in."""
-    above = path.split("/")
-    return is_mocked(case.mocks, path, type) or any(
-        is_mocked(case.mocks, "/".join(above[:count]), "flow") for count in range(1, len(above))
-    )
 
 
 async def start(engine: Engine, plan: FlowPlan, case: Case, run: CaseRun) -> Run:

@@ -100,7 +100,9 @@ _COMMON: Final = {
     "profile": Key(TEXT, "Which of the project's profiles holds; its usual one unless given."),
     "secrets": Key(Field(_read_secrets, {"type": "object"}), "Values of secrets, made up for the test."),
     "mocks": Key(MOCKS, "What stands for tasks, by path or `type:…`."),
-    "only_mocks": Key(BOOLEAN, "Whether a task that calls something and is not mocked is an error."),
+    "only_mocks": Key(
+        BOOLEAN, "Whether a run may not come to a task that calls something and is not mocked."
+    ),
     "clock": Key(Field(_moment, {"type": "string"}), "When the virtual clock starts."),
     "timeout": Key(DURATION, "How long the test may take by the clock on the wall; 30s unless given."),
 }
