@@ -201,7 +201,7 @@ class SubFlows:
     def _check_later(self) -> None:
         """Look now and then at what is waited for: another engine may drive it, and tells nobody of its end."""
         if self._check is None:
-            self._check = self._machine.timers.after(CHILD_CHECK, self._check_all)
+            self._check = self._machine.timers.now_and_then(CHILD_CHECK, self._check_all)
 
     def _check_all(self) -> None:
         self._check = None
