@@ -20,9 +20,12 @@ _MOST_ROWS: Final = 50
 _WIDEST_NAME: Final = 28
 _NARROWEST: Final = 20
 """Columns of time that there are at least."""
-_GAP_COLUMNS: Final = 2
-_LONG: Final = 0.25
-"""A stretch in which nothing runs is left out if it is longer than this part of the whole."""
+_GAPS: Final = 1 / 3
+"""The part of the width that stretches have of which most is left out."""
+_WORTH_SEEING: Final = 1.0
+"""Seconds of work that have room made for them: where all ran for less, the waits are what there is to see."""
+_TINY: Final = 0.1
+"""Room is made where work would have less than this part of the width."""
 
 
 class _Stretch(NamedTuple):
@@ -48,49 +51,48 @@ def show_timeline(stream: TextIO, bars: Sequence[Bar]) -> None:
     scale = _Scale(shown, start, end, room)
     coloured = is_rich(stream)
     lines = [f"{' ' * (wide + 3)}0s{format_time(end - start).rjust(room - 2)}"]
+    marks: set[str] = set()
     for bar, name in zip(shown, names, strict=True):
         text = cut(name, wide)
         head = f"{'*' if bar.critical else ' '} {text}{' ' * (wide - width_of(text))} "
         took = format_time(bar.end - bar.segments[0].start)
         tries = f" ×{bar.attempts}" if bar.attempts > 1 else ""
         drawn = scale.draw(bar)
+        marks.update(drawn)
         lines.append(f"{head}{_coloured(drawn) if coloured else drawn} {took}{tries}".rstrip())
     if len(bars) > len(shown):
         lines.append(f"… {len(bars) - len(shown)} more")
-    put("\n".join([*lines, _legend(shown, scale)]) + "\n", stream)
+    put("\n".join([*lines, _legend(marks, shown, scale)]) + "\n", stream)
 
 
-def _legend(bars: Sequence[Bar], scale: _Scale) -> str:
-    kinds = {segment.kind for bar in bars for segment in bar.segments if segment.end > segment.start}
-    told = [f"{mark} {kind}" for kind, mark in MARKS.items() if kind in kinds or kind == "running"]
+def _legend(marks: set[str], bars: Sequence[Bar], scale: _Scale) -> str:
+    told = [f"{mark} {kind}" for kind, mark in MARKS.items() if mark in marks]
     if any(bar.critical for bar in bars):
         told.append("* critical path")
     if scale.left_out:
-        told.append(f"{GAP} {format_time(scale.left_out)} left out")
+        told.append(f"{GAP} most of {format_time(scale.left_out)} left out")
     return "  " + "   ".join(told)
 
 
 class _Scale:
-    """Which column a moment has; long stretches in which nothing runs have next to none."""
+    """Which column a moment has; long stretches in which nothing runs have few, where work would have none."""
 
     def __init__(self, bars: Sequence[Bar], start: float, end: float, room: int) -> None:
         self._room = room
         self._stretches: list[_Stretch] = []
-        quiet = [(a, b) for a, b in _quiet(bars, start, end) if b - a > _LONG * (end - start)]
+        quiet = _to_leave_out(_quiet(bars, start, end), end - start)
         self.left_out = sum(b - a for a, b in quiet)
-        if self.left_out >= end - start:  # nothing has run yet: the wait is all there is to see
-            quiet, self.left_out = [], 0.0
-        seconds = end - start - self.left_out
-        columns = max(room - _GAP_COLUMNS * len(quiet), 1)
-        per_second = columns / seconds if seconds > 0 else 0.0
+        gaps = room * _GAPS if quiet else 0.0
+        per_second = (room - gaps) / (end - start - self.left_out)
         column, at = 0.0, start
         for a, b in [*quiet, (end, end)]:
             if a > at:
                 self._stretches.append(_Stretch(at, a, column, (a - at) * per_second, False))
                 column += (a - at) * per_second
             if b > a:
-                self._stretches.append(_Stretch(a, b, column, _GAP_COLUMNS, True))
-                column += _GAP_COLUMNS
+                columns = gaps * (b - a) / self.left_out
+                self._stretches.append(_Stretch(a, b, column, columns, True))
+                column += columns
             at = b
 
     def column(self, moment: float) -> float:
@@ -103,18 +105,20 @@ class _Scale:
         return float(self._room)
 
     def draw(self, bar: Bar) -> str:
-        """Return a task's line: each of its stretches at least one column, what is at work over all else."""
+        """Return a task's line: each of its stretches has a column, and what is at work goes over all else."""
         cells = [" "] * self._room
         for one in self._stretches:
             if one.left_out:
-                for place in range(int(one.column), min(int(one.column + one.columns), self._room)):
-                    cells[place] = GAP
+                cells[min(int(one.column + one.columns / 2), self._room - 1)] = GAP
         for kind in ("queued", "waiting", "retry", "running"):
             for segment in bar.segments:
                 if segment.kind != kind or (segment.end == segment.start and kind != "running"):
                     continue
-                first = min(int(self.column(segment.start)), self._room - 1)
-                last = max(first + 1, min(round(self.column(segment.end)), self._room))
+                begins, ends = self.column(segment.start), self.column(segment.end)
+                if kind == "queued" and ends - begins < 0.5:
+                    continue  # next to nothing, and no task at work
+                first = min(int(begins), self._room - 1)
+                last = max(first + 1, min(round(ends), self._room))
                 for place in range(first, last):
                     if cells[place] != GAP or kind == "running":
                         cells[place] = MARKS[kind]
@@ -134,6 +138,14 @@ def _quiet(bars: Sequence[Bar], start: float, end: float) -> list[tuple[float, f
     if end > at:
         quiet.append((at, end))
     return quiet
+
+
+def _to_leave_out(quiet: list[tuple[float, float]], seconds: float) -> list[tuple[float, float]]:
+    """Return those of the stretches in which nothing runs that would leave work no room."""
+    work = seconds - sum(b - a for a, b in quiet)
+    if work < _WORTH_SEEING or work > _TINY * seconds:
+        return []
+    return [(a, b) for a, b in quiet if b - a > work]
 
 
 def _coloured(text: str) -> str:

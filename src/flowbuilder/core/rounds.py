@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _STEP = r"(?:@(\d+))?(?=[.#!]|$)"
 """Behind a task's path: its round, where something inside begins or the path ends."""
+_ROUND = r"@\d+"
 
 
 def round_path(path: str, round: int) -> str:
@@ -25,6 +26,16 @@ def round_path(path: str, round: int) -> str:
         ('poll', 'poll@3')
     """
     return path if round == 1 else f"{path}@{round}"
+
+
+def without_rounds(path: str) -> str:
+    """Return the path that a task has in the first rounds of all loops around it, which its author knows.
+
+    Example:
+        >>> without_rounds("build@3.poll@2~undo"), without_rounds("each[3]@2.c")
+        ('build.poll~undo', 'each[3].c')
+    """
+    return re.sub(_ROUND, "", path) if "@" in path else path
 
 
 def is_superseded(path: str, kept: Mapping[str, int]) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from flowbuilder.core import records
+from flowbuilder.core.rounds import without_rounds
 from flowbuilder.runtime.views import iso
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def timeline(
     for path, task in view.tasks.items():
         ready = max((ends[name] for name in needs.get(path, ()) if name in ends), default=None)
         if ready is None:
-            ready = _opened(path, view, began)
+            ready = _opened(path, view, began, notes)
         segments = notes.segments(path, task, max(ready, began), until)
         if segments and not task.taken_over:
             bars[path] = Bar(path, task.status, max(task.attempts, 1), segments)
@@ -88,52 +89,90 @@ def timeline(
     return sorted(bars.values(), key=lambda bar: (bar.segments[0].start, bar.end))
 
 
-def _opened(path: str, view: RunView, began: float) -> float:
+def _opened(path: str, view: RunView, began: float, notes: _Notes) -> float:
     """Return since when a task that waited for no other could have begun: as far as is known, since it did."""
     group, _, name = path.rpartition(".")
-    if name.isidentifier():
-        return (view.tasks[group].started_at or began) if group in view.tasks else began
-    return view.tasks[path].started_at or began  # an undo, a handler: when what is before it had ended
+    if not name.isidentifier():  # an undo, a handler: when what is before it had ended
+        return view.tasks[path].started_at or began
+    if group in notes.rounds:
+        return notes.rounds[group][-1].next_at
+    return (view.tasks[group].started_at or began) if group in view.tasks else began
 
 
 class _Notes:
-    """What a journal tells of moments, by path."""
+    """What a journal tells of moments, by path; of all rounds of a loop by that of the task."""
 
     def __init__(self, journal: Iterable[records.Record]) -> None:
+        self.ended: dict[str, list[records.Ended]] = {}
         self.failed: dict[str, list[records.AttemptFailed]] = {}
-        self.waits: dict[str, float] = {}
+        self.rounds: dict[str, list[records.RoundEnded]] = {}
+        self.waits: dict[str, list[float]] = {}
         for record in journal:
             match record:
+                case records.Ended():
+                    self.ended.setdefault(without_rounds(record.path), []).append(record)
                 case records.AttemptFailed():
-                    self.failed.setdefault(record.path, []).append(record)
+                    self.failed.setdefault(without_rounds(record.path), []).append(record)
+                case records.RoundEnded():
+                    self.rounds.setdefault(without_rounds(record.path), []).append(record)
                 case records.Slept():
-                    self.waits[record.path] = record.since
+                    self.waits.setdefault(without_rounds(record.path), []).append(record.since)
                 case records.ChildStarted() | records.WaitBegan():
-                    self.waits[record.path] = record.at
+                    self.waits.setdefault(without_rounds(record.path), []).append(record.at)
 
     def segments(self, path: str, task: TaskView, ready: float, until: float) -> list[Segment]:
-        """Return the stretches of a task; none of one that has not begun."""
-        failed = self.failed.get(path, [])
-        waits = self.waits.get(path)
-        start = task.started_at
-        if start is None and failed:
-            start = failed[0].started_at or failed[0].at
-        if start is None:
-            start = waits if waits is not None else ready if task.status == "running" else None
-        if start is None or task.status == "skipped":
-            return []
-        end = until if task.duration is None else start + task.duration
-        found = [Segment("queued", ready, start)] if start > ready else []
+        """Return the stretches of a task, those of its other rounds too; none of one that has not begun."""
+        rounds = [ended for ended in self.ended.get(path, ()) if ended.attempts]
+        shown = next((one for one in rounds if one.started_at == task.started_at), None)
+        found = [
+            segment
+            for ended in rounds
+            if ended is not shown
+            for segment in self._of_one(path, ended.started_at, ended.ended_at)
+        ]
+        others = max((segment.end for segment in found), default=0.0)
+        start = self._start(path, task, ready, others)
+        if start is not None and task.status != "skipped":
+            end = until if task.duration is None else start + task.duration
+            if start > ready:
+                found.append(Segment("queued", ready, start))
+            found += self._of_one(path, start, end)
+        return sorted(found, key=lambda segment: segment.start)
+
+    def _start(self, path: str, task: TaskView, ready: float, others: float) -> float | None:
+        """Return when the round that a task is in began; `others` is when those before it had ended."""
+        if task.started_at is not None:
+            return task.started_at
+        if path in self.rounds:
+            return self.rounds[path][0].began_at
+        for attempt in self.failed.get(path, ()):
+            if attempt.at > others:
+                return attempt.started_at or attempt.at
+        for at in self.waits.get(path, ()):
+            if at >= others:
+                return at
+        return ready if task.status == "running" else None
+
+    def _of_one(self, path: str, start: float, end: float) -> list[Segment]:
+        """Return the stretches between the moments at which a task, or a round of it, began and ended."""
+        found = []
         at = start
+        failed = [one for one in self.failed.get(path, ()) if start <= one.at <= end]
         for attempt in failed:
             found.append(Segment("running", at, attempt.at))
             at = min(max(attempt.retry_at, attempt.at), end)
             found.append(Segment("retry", attempt.at, at))
-        if waits is not None and at <= waits < end:
+        for ended in self.rounds.get(path, ()):
+            if at <= ended.ended_at < min(ended.next_at, end):  # between rounds
+                found.append(Segment("running", at, ended.ended_at))
+                at = min(ended.next_at, end)
+                found.append(Segment("waiting", ended.ended_at, at))
+        waits = max((one for one in self.waits.get(path, ()) if at <= one < end), default=None)
+        if waits is not None:
             if waits > at:
                 found.append(Segment("running", at, waits))
             found.append(Segment("waiting", waits, end))
-        elif end > at or not failed:
+        elif end > at or not found:
             found.append(Segment("running", at, max(at, end)))
         return found
 

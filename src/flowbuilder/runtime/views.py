@@ -10,6 +10,7 @@ import msgspec
 
 from flowbuilder.core import values
 from flowbuilder.core.plan import UNDO
+from flowbuilder.core.rounds import without_rounds
 from flowbuilder.core.rules import CACHED, PENDING, RUNNING, STATUS, WAITING
 from flowbuilder.core.sealed import shown
 from flowbuilder.runtime.attempts import FOR_OTHERS, FOR_TASKS
@@ -58,7 +59,7 @@ class TaskView(msgspec.Struct):
     history: list[dict[str, Any]] | None = None
     """Of a loop: the last of them, each with `round`, `started_at`, `duration`, `attempts` and `output`."""
     undone: int | None = None
-    """Of a map or a loop: how many tasks of its elements and earlier rounds have been undone."""
+    """Of a map: how many tasks of its elements have been undone; of an undo in a loop: in how many rounds."""
     until: float | None = None
     """Of one that waits: when that is over by itself, a sleep, a wait with a timeout, the delay of a retry."""
     taken_over: bool = False
@@ -227,12 +228,13 @@ def view(store: Store, row: RunRow, plan: FlowPlan | None, live: RunState | None
 
 
 def _count_undone(tasks: dict[str, TaskView], elements: dict[str, TaskView]) -> None:
-    """Tell of undos that have no row: they belong to an element or a round of a task that has one."""
+    """Tell of undos that have no row: they belong to an element of a task, or a round of an undo, that has one."""
     for path, undo in elements.items():
         if path.endswith(UNDO) and undo.status == "succeeded":
-            task = tasks.get(_INSIDE.split(path, 1)[0])
+            row = tasks.get(without_rounds(path))
+            task = row or tasks.get(_INSIDE.split(path, 1)[0])
             if task is not None:
-                task.undone = (task.undone or 0) + 1
+                task.undone = (task.undone or (task is row and row.status == "succeeded")) + 1
 
 
 def _live_rounds(live: RunState | None) -> dict[str, int]:

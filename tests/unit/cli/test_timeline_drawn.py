@@ -56,6 +56,7 @@ def test_a_long_wait_is_left_out_and_said_so(monkeypatch: pytest.MonkeyPatch) ->
     )
 
     assert "≈" in lines[1]
+    assert "─≈─" in lines[2]
     assert "left out" in lines[-1]
     assert lines[1].count("█") > 10
     assert lines[3].count("█") > 10
@@ -81,4 +82,28 @@ def test_a_run_that_has_only_waited_is_drawn_as_a_wait(monkeypatch: pytest.Monke
     lines = drawn([bar("ask", ("waiting", 0, 60))], monkeypatch)
 
     assert "──────" in lines[1]
+    assert "left out" not in lines[-1]
+
+
+def test_waits_are_as_long_as_they_are_where_next_to_nothing_ran(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = drawn(
+        [
+            bar("paid", ("queued", 0, 0.01), ("waiting", 0.01, 2)),
+            bar("ask", ("queued", 2, 2.001), ("waiting", 2.001, 11)),
+            bar("tell", ("running", 11, 11.005)),
+        ],
+        monkeypatch,
+    )
+
+    paid, ask, tell = (line.count("─") for line in lines[1:4])
+    assert ask > 4 * paid > 20
+    assert tell == 0
+    assert lines[3].count("█") == 1
+    assert lines[-1].split() == ["█", "running", "─", "waiting"]
+
+
+def test_work_keeps_its_proportions_beside_a_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = drawn([bar("a", ("running", 0, 2)), bar("nap", ("waiting", 2, 6.8))], monkeypatch)
+
+    assert lines[2].count("─") > 2 * lines[1].count("█") > 10
     assert "left out" not in lines[-1]
