@@ -317,3 +317,34 @@ def test_an_empty_file_of_tests_says_what_tests_begin_with(cli: Cli) -> None:
     (cli.folder / "flow.test.yaml").touch()
 
     assert "begin with `tests:`" in cli("test").stderr
+
+
+def test_the_runs_that_a_map_starts_are_linked_both_ways(cli: Cli) -> None:
+    cli.flow("flow: child\ninputs: {n: {type: integer}}\ntasks: {a: {type: set, with: 1}}\n", "child.yaml")
+    flow = cli.flow(
+        """
+        flow: parent
+        tasks:
+          each:
+            for_each: ${{ range(7) }}
+            type: flow
+            with: {path: child.yaml, inputs: {n: "${{ item }}"}}
+        """
+    )
+    assert cli("run", flow).returncode == 0
+    parent = cli("runs", "list", "--flow", "parent", "--ids").stdout.strip()
+    children = cli("runs", "list", "--flow", "child", "--ids").stdout.split()
+
+    of_parent = cli("runs", "list", "--parent", parent, "--ids").stdout.split()
+    shown = cli("runs", "show", parent).stdout
+    task = cli.json("runs", "show", parent, "--json")["tasks"]["each"]
+    element = cli.json("runs", "show", parent, "each[2]", "--json")
+
+    assert of_parent == children
+    assert len(children) == 7
+    assert sorted(task["children"]) == sorted(children)
+    assert element["child"] == task["children"][2]
+    assert f"{element['child']} (each[2])" in shown
+    assert f"and 2 more: flowbuilder runs list --parent {parent}" in shown
+    assert cli("runs", "list", "--parent", children[0], "--ids").stdout == ""
+    assert cli("runs", "list", "--parent", "zz").returncode == 5

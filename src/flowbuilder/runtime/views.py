@@ -54,6 +54,8 @@ class TaskView(msgspec.Struct):
     """Of a map: what failed among its elements."""
     child: str | None = None
     """The run that it started."""
+    children: list[str] | None = None
+    """Of a map: the runs that its elements started, oldest first."""
     rounds: int | None = None
     """Of a loop: how many rounds have ended."""
     history: list[dict[str, Any]] | None = None
@@ -76,7 +78,7 @@ class TaskView(msgspec.Struct):
             "started_at": iso(self.started_at),
             "duration": None if self.duration is None else round(self.duration, 6),
         }
-        for name in ("items", "items_done", "errors", "child", "rounds", "history", "undone"):
+        for name in ("items", "items_done", "errors", "child", "children", "rounds", "history", "undone"):
             value = getattr(self, name)
             if full and value is not None:
                 shown[name] = values.to_json(value)
@@ -194,8 +196,15 @@ def view(store: Store, row: RunRow, plan: FlowPlan | None, live: RunState | None
         if path in tasks:
             tasks[path].taken_over = True
     for path, child in recovered.children.items():
-        if (path := shown_as.get(path, path)) in tasks:
-            tasks[path].child = child
+        task = tasks.get(without_rounds(path))  # of a loop that of the last round, which is the last here
+        if task is not None:
+            task.child = child
+            continue
+        if "@" not in path:
+            known.setdefault(path, _open(path, recovered, row, {})).child = child
+        if (task := tasks.get(_INSIDE.split(path, 1)[0])) is not None:
+            task.children = task.children or []
+            task.children.append(child)
     for path, loop in recovered.rounds.items():
         task = tasks.get(shown_as.get(path, path)) or known.get(path)
         if task is not None:

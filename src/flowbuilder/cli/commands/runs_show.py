@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from flowbuilder.cli.command import JSON, RUN, STORE, Argument, Command
 from flowbuilder.cli.exits import DONE
 from flowbuilder.cli.gantt import show_timeline
 from flowbuilder.cli.labels import as_text
+from flowbuilder.cli.next_steps import typed
 from flowbuilder.cli.results import (
     REASONS,
     as_json,
@@ -22,17 +23,20 @@ from flowbuilder.cli.results import (
 )
 from flowbuilder.cli.tables import show_table
 from flowbuilder.cli.terminal import data
-from flowbuilder.cli.workspace import reader_here
+from flowbuilder.cli.workspace import reader_here, store_here
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping
+    from pathlib import Path
 
     from flowbuilder.runtime.timeline import Bar
     from flowbuilder.runtime.views import RunView, TaskView
 
 _MOST_SHOWN = 80
 """Characters of the output of a round."""
+_CHILDREN: Final = 5
+"""Runs started by this one that are named."""
 
 COMMAND = Command(
     name="runs show",
@@ -58,11 +62,11 @@ def run(arguments: argparse.Namespace) -> int:
         bars = [bar.to_json() for bar in reader.timeline(view)]
         data(as_json({**view.to_json(full=True), "timeline": bars}))
     else:
-        _show_run(view, reader.timeline(view))
+        _show_run(view, reader.timeline(view), store_here(arguments.store))
     return DONE
 
 
-def _show_run(view: RunView, bars: list[Bar]) -> None:
+def _show_run(view: RunView, bars: list[Bar], store: Path) -> None:
     duration = duration_of(view)
     lines = [
         f"run      {view.run_id}",
@@ -82,7 +86,7 @@ def _show_run(view: RunView, bars: list[Bar]) -> None:
         lines.append(f"trigger  {_started_by(trigger)}")
     if view.labels:
         lines.append(f"labels   {as_text(view.labels)}")
-    lines += _links(view)
+    lines += _links(view, store)
     if view.inputs:
         lines.append(f"inputs   {as_json(view.inputs)}")
     data("\n".join(lines) + "\n")
@@ -95,7 +99,7 @@ def _show_run(view: RunView, bars: list[Bar]) -> None:
         data("\noutputs\n" + as_json(view.outputs, indent=True))
 
 
-def _links(view: RunView) -> list[str]:
+def _links(view: RunView, store: Path) -> list[str]:
     """Tell where a run comes from and what came of it, and what is otherwise with it than with most."""
     about = view.about
     lines = []
@@ -110,10 +114,17 @@ def _links(view: RunView) -> list[str]:
         lines.append(f"edited   {', '.join(edited)}")
     if view.forks:
         lines.append(f"forks    {', '.join(view.forks)}")
-    children = [f"{task.child} ({name})" for name, task in view.tasks.items() if task.child]
-    if children:
-        lines.append(f"children {', '.join(children[:5])}{' …' if len(children) > 5 else ''}")
+    if children := _children(view):
+        more = len(children) - _CHILDREN
+        rest = f" and {more:,} more: {typed(f'runs list --parent {view.run_id}', store)}" if more > 0 else ""
+        lines.append(f"children {', '.join(children[:_CHILDREN])}{rest}")
     return lines
+
+
+def _children(view: RunView) -> list[str]:
+    """Return the runs that this one has started, each with the task or the element that did."""
+    some = (*view.tasks.items(), *view.elements.items())
+    return [f"{task.child} ({name})" for name, task in some if task.child]
 
 
 def _started_by(trigger: Mapping[str, Any]) -> str:
@@ -143,6 +154,8 @@ def _show_task(task: TaskView, name: str, *, json: bool) -> None:
         lines.append(f"took      {format_time(task.duration)}")
     if task.error:
         lines.append(f"error     {as_json(task.error, indent=True)}")
+    if task.child:
+        lines.append(f"child     {task.child}")
     if task.rounds is not None:
         lines.append(f"rounds    {task.rounds:,}")
     lines.append(f"output    {as_json(task.output, indent=True)}")
