@@ -44,6 +44,12 @@ def test_a_folder_stands_for_its_flows_and_their_tests(sums: Cli) -> None:
 
 def test_a_file_of_tests_is_checked_as_one_and_its_mistakes_are_found(sums: Cli) -> None:
     assert sums("validate", "flows/sum.test.yaml").returncode == 0
+    sums.flow(
+        TESTS.replace("tests:", "defaults: {mocks: {nobody: {output: 1}}}\n    tests:"), "flows/sum.test.yaml"
+    )
+    wrong = sums("validate", "flows/sum.test.yaml")
+    assert wrong.returncode == 3
+    assert "there is no task 'nobody' to be mocked" in wrong.stdout
     sums.flow(TESTS.replace("expect", "expct"), "flows/sum.test.yaml")
 
     checked = sums("validate", "flows")

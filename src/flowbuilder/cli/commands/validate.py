@@ -128,13 +128,18 @@ def _check_python(file: Path, profile: str | None, lacking: list[ProfileError]) 
 
 
 def _check_tests(file: Path) -> Sequence[Diagnostic]:
-    from flowbuilder.testing.cases.read import read_suite  # start-up time: help needs no compiler
+    import contextlib
+    import sys
+
+    from flowbuilder.testing.cases.names import mistakes_of  # start-up time: help needs no compiler
+    from flowbuilder.testing.cases.read import read_suite
 
     try:
-        read_suite(file)
+        suite = read_suite(file)
     except FlowError as error:
         return error.diagnostics
-    return ()
+    with contextlib.redirect_stdout(sys.stderr):  # what the module of a flow in Python prints is no data
+        return mistakes_of(suite)
 
 
 def _print(found: Sequence[Diagnostic], format: str) -> None:

@@ -47,6 +47,8 @@ class Sending(msgspec.Struct, frozen=True):
     by: str | None = None
     at: float | None = None
     """Seconds of virtual time after the start; None: as soon as the run does nothing but wait."""
+    place: Span | None = None
+    """Where it is written."""
 
 
 class Expected(msgspec.Struct, frozen=True):
@@ -73,6 +75,8 @@ class Expected(msgspec.Struct, frozen=True):
     """Conditions over `outputs`, `tasks`, `error`, `run`, `calls`; each with its text."""
     same_as: str | None = None
     """Of one of several runs: the one that its start has given in place of a new one."""
+    named: tuple[tuple[str, str, Span], ...] = ()
+    """The names under `tasks`, `order`, `calls` and `outputs`: which of these, the name, its place."""
 
 
 class CaseRun(msgspec.Struct, frozen=True):

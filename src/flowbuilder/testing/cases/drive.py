@@ -16,8 +16,9 @@ from flowbuilder.sdk.engine import Engine
 from flowbuilder.sdk.load import load
 from flowbuilder.storage.api import LIVE
 from flowbuilder.testing.cases.mocks import MOCK, Mocks
+from flowbuilder.testing.cases.names import mistaken_mocks, mistaken_sendings
 from flowbuilder.testing.cases.outcome import Outcome, outcome_of
-from flowbuilder.testing.cases.prepared import plan_of, secrets_of, settings_of, start, unknown_mocks
+from flowbuilder.testing.cases.prepared import plan_of, secrets_of, settings_of, start
 from flowbuilder.testing.cases.sending import Sender
 from flowbuilder.testing.fake_clock import FakeClock
 
@@ -49,9 +50,9 @@ async def run_case(case: Case) -> Outcome:
     config = settings_of(case.flow)
     loaded = load(case.flow, config.for_compiler())
     began = time.perf_counter()
-    problems = unknown_mocks(case, loaded.flow)
-    if problems:
-        return Outcome("not run", problem="; ".join(problems))
+    mistakes = [*mistaken_mocks(case, loaded.flow), *mistaken_sendings(case, loaded.flow)]
+    if mistakes:
+        return Outcome("not run", problem="\n".join(mistake.text for mistake in mistakes))
     clock = FakeClock() if case.clock is None else FakeClock(case.clock)
     outcome = await _run(case, loaded, clock, config)
     outcome.seconds = time.perf_counter() - began
@@ -73,7 +74,7 @@ async def _run(case: Case, loaded: LoadedFlow, clock: FakeClock, config: Config)
                 problem = await driver.to_the_end()
                 outcome = await driver.outcome(problem)
                 if mocks.missing:
-                    outcome.problem = "; ".join(mocks.missing.values())
+                    outcome.problem = "\n".join(mocks.missing.values())
                 return outcome
             finally:
                 await driver.close()

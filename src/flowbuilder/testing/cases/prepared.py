@@ -8,30 +8,23 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from flowbuilder.compiler import ir
 from flowbuilder.compiler.codegen import generate
 from flowbuilder.compiler.inputs import input_checker
-from flowbuilder.compiler.nearest import nearest
 from flowbuilder.compiler.passes import optimize
-from flowbuilder.compiler.passes.graphs import all_tasks
 from flowbuilder.runtime.plans import Definition
 from flowbuilder.runtime.project import find_project
 from flowbuilder.runtime.settings import read_settings
 from flowbuilder.runtime.start import Start
-from flowbuilder.tasks.registry import catalogue
 from flowbuilder.testing.cases.branches import watched
-from flowbuilder.testing.cases.case import TYPE
-from flowbuilder.testing.cases.mocks import is_mocked, type_of, with_mocks
+from flowbuilder.testing.cases.mocks import with_mocks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from flowbuilder.core.plan import FlowPlan
     from flowbuilder.runtime.config import Config
     from flowbuilder.sdk.engine import Engine
     from flowbuilder.sdk.load import LoadedFlow
     from flowbuilder.sdk.run import Run
-    from flowbuilder.testing.cases.case import Case, CaseRun, Mock
+    from flowbuilder.testing.cases.case import Case, CaseRun
 
 
 def settings_of(flow: Path) -> Config:
@@ -54,38 +47,6 @@ def plan_of(case: Case, loaded: LoadedFlow) -> FlowPlan:
     )
     plan.folder = Path(definition.file).absolute().parent
     return plan
-
-
-def _types(flow: ir.Flow, under: str = "") -> Iterator[tuple[str, str]]:
-    """Yield the types of all tasks by path, those of constant sub-flows as `task/inner`."""
-    for path, task in all_tasks(flow):
-        yield under + path, type_of(task.work)
-        if isinstance(task.work, ir.SubFlow) and task.work.flow is not None:
-            yield from _types(task.work.flow, f"{under}{path}/")
-
-
-def _at(mock: Mock) -> str:
-    return f" ({mock.at})" if mock.at is not None else ""
-
-
-def unknown_mocks(case: Case, flow: ir.Flow) -> list[str]:
-    """Return what is wrong with a test's mocks: those of no task and of no type."""
-    tasks = dict(_types(flow))
-    known = ", ".join(list(tasks)[:10])
-    problems = [
-        f"there is no task '{name}' to be mocked{_at(mock)}; {nearest(name, tasks) or f'there are {known}'}"
-        for name, mock in case.mocks.items()
-        if not name.startswith(TYPE)
-        and not any(is_mocked({name: mock}, path, type) for path, type in tasks.items())
-    ]
-    types = {*tasks.values(), *catalogue(case.flow.absolute().parent)}
-    problems += [
-        f"there is no task type '{name.removeprefix(TYPE)}' to be mocked{_at(mock)}; "
-        f"{nearest(name.removeprefix(TYPE), types)}".rstrip("; ")
-        for name, mock in case.mocks.items()
-        if name.startswith(TYPE) and name.removeprefix(TYPE) not in types
-    ]
-    return problems
 
 
 async def start(engine: Engine, plan: FlowPlan, case: Case, run: CaseRun) -> Run:

@@ -13,8 +13,11 @@ from flowbuilder.testing.cases.case import Expected
 from flowbuilder.testing.cases.read_values import ANY, VALUES
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from flowbuilder.compiler.expressions.tree import Expr
     from flowbuilder.compiler.lower.context import Context
+    from flowbuilder.core.span import Span
 
 NAMES: Final = frozenset({"inputs", "outputs", "tasks", "error", "run", "calls"})
 """What conditions of `that` see."""
@@ -191,13 +194,24 @@ _OF_ALL: Final = Table(
 )
 
 
+def _named(ctx: Context, node: Node) -> Iterator[tuple[str, str, Span]]:
+    """Yield the names that the flow must have, with their places."""
+    for key in ("tasks", "calls", "outputs", "order"):
+        part = node.get(key) if type(node) is Mapping else None
+        if type(part) is Mapping:
+            names: Iterable[Node] = (name for name, _ in part.pairs.values())
+        else:
+            names = part.items if type(part) is Sequence and key == "order" else ()
+        yield from ((key, name.text, ctx.span(name)) for name in names if type(name) is Scalar)
+
+
 def _reader(table: Table) -> Field:
     """Return the kind of expectations with these keys; a word alone is the status, where there is one."""
 
     def read(ctx: Context, node: Node, key: str) -> Expected:
         if type(node) is Scalar and "status" in table.keys:
             return Expected(_RUN_STATUS.read(ctx, node, key))
-        return Expected(**read_record(ctx, node, table, f"'{key}'"))
+        return Expected(**read_record(ctx, node, table, f"'{key}'"), named=tuple(_named(ctx, node)))
 
     return Field(read, {"type": ["object", "string"]})
 

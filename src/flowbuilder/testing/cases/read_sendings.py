@@ -43,7 +43,7 @@ def _sending(ctx: Context, node: Node) -> Sending | None:
         return None
     name = values[what[0]] if isinstance(values[what[0]], str) else ""
     payload = values.get("payload", values.get("form", values.get("reason")))
-    return Sending(what[0], name, payload, values.get("by"), values.get("at"))
+    return Sending(what[0], name, payload, values.get("by"), values.get("at"), ctx.span(node))
 
 
 def _read_sendings(ctx: Context, node: Node, key: str) -> tuple[Sending, ...]:
