@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from flowbuilder.core.errors import FlowError
 from flowbuilder.testing.cases.read import read_suite
 from flowbuilder.testing.cases.suite import run_cases
 
@@ -97,3 +98,38 @@ mocks:
 expect: {outputs: {amount: 3, by: eve}, duration: 0s}
 """
     assert problems(folder, case) == []
+
+
+@pytest.mark.parametrize(
+    ("cancel", "message"), [("true", ""), ("no more of it", "no more of it"), ("'true'", "true")]
+)
+def test_a_run_is_cancelled_with_a_reason_or_without(folder: Path, cancel: str, message: str) -> None:
+    case = f"send: [{{cancel: {cancel}, at: 1h}}]\nexpect: {{status: cancelled, duration: 1h, error: {{message: '{message}'}}}}"
+
+    assert problems(folder, case) == []
+
+
+def test_what_is_no_pause_is_told_once(folder: Path) -> None:
+    with pytest.raises(FlowError) as raised:
+        problems(folder, "send: [{pause: false}, {resume: soon}, {cancel: [x]}]")
+
+    assert [(one.what, one.hints) for one in raised.value.diagnostics] == [
+        ("'pause' takes `true`, and this is a boolean", ("write `pause: true`, or leave it out",)),
+        ("'resume' takes `true`, and this is a text", ("write `resume: true`, or leave it out",)),
+        ("'cancel' takes a text, and this is a list", ()),
+    ]
+
+
+def test_a_run_may_be_left_waiting_or_paused(folder: Path) -> None:
+    (folder / "order.yaml").write_text("flow: f\ntasks: {a: {type: wait, with: {signal: go}}}\n")
+
+    assert problems(folder, "expect: {status: waiting, tasks: {a: waiting}}") == []
+    assert problems(folder, "send: [{pause: true, at: 5m}]\nexpect: {status: paused, duration: 5m}") == []
+    (told,) = problems(folder, "expect: paused")
+    assert told.startswith("the run waits for ever, in a")
+
+
+def test_durations_are_told_as_a_flow_writes_them(folder: Path) -> None:
+    expect = "expect: {error: {kind: wait.timeout}, duration: [9d, 10d]}"
+
+    assert problems(folder, expect) == ["duration: expected 9d to 10d, got 3d"]

@@ -81,11 +81,11 @@ expect: {order: [second, first], calls: {load: 5}, duration: 1h}
     assert problems(tmp_path, case) == [
         'runs.first.outputs.shop: expected "rome", got "berlin"',
         "runs.second.status: expected succeeded, got failed in check: assert: too large",
-        "runs.second.duration: expected 1:00:00, got 0:10:00",
+        "runs.second.duration: expected 1h, got 10m",
         'runs.third.status: expected succeeded, got refused: input: $.size: "wrong" is not of type "integer"',
         "order: first ended before second",
         "calls.load: expected 5, got 1",
-        "duration: expected 1:00:00, got 0:10:00",
+        "duration: expected 1h, got 10m",
     ]
 
 

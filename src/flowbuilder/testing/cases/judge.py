@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import fnmatch
 from typing import TYPE_CHECKING, Any, Final
 
 from flowbuilder.compiler.nearest import nearest
 from flowbuilder.core import values
+from flowbuilder.core.durations import format_duration
 from flowbuilder.core.errors import ExpressionError
 from flowbuilder.core.globs import kind_matches
 from flowbuilder.testing.cases.case import TYPE, Expected
@@ -245,7 +245,7 @@ def _duration(expected: Expected, outcome: Outcome) -> Iterator[str]:
 
 
 def _seconds(seconds: float) -> str:
-    return str(dt.timedelta(seconds=round(seconds, 3)))
+    return format_duration(round(seconds, 3))
 
 
 def _that(expected: Expected, outcome: Outcome) -> Iterator[str]:

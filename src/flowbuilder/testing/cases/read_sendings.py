@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from flowbuilder.compiler.lower.fields import BOOLEAN, DELAY, TEXT, Field
+from flowbuilder.compiler.lower.fields import DELAY, TEXT, Field
 from flowbuilder.compiler.lower.record import Key, Table, read_record
-from flowbuilder.compiler.nodes import Mapping, Node, Sequence
+from flowbuilder.compiler.nodes import Mapping, Node, Scalar, Sequence
 from flowbuilder.testing.cases.case import Sending
 from flowbuilder.testing.cases.read_values import ANY, VALUES
 
@@ -14,6 +14,24 @@ if TYPE_CHECKING:
     from flowbuilder.compiler.lower.context import Context
 
 _SENDINGS: Final = ("signal", "event", "approve", "reject", "cancel", "pause", "resume")
+
+
+def _read_now(ctx: Context, node: Node, key: str) -> bool | None:
+    if type(node) is Scalar and not node.style and node.text == "true":
+        return True
+    ctx.expected("`true`", node, key, f"write `{key}: true`, or leave it out")
+    return None
+
+
+def _read_cancel(ctx: Context, node: Node, key: str) -> str | bool | None:
+    if type(node) is Scalar and not node.style and node.text == "true":
+        return True
+    reason: str | None = TEXT.read(ctx, node, key)
+    return reason
+
+
+_NOW: Final = Field(_read_now, {"const": True})
+_CANCEL: Final = Field(_read_cancel, {"anyOf": [{"type": "string"}, {"const": True}]})
 _SENDING: Final = Table(
     "something sent",
     {
@@ -21,9 +39,9 @@ _SENDING: Final = Table(
         "event": Key(TEXT, "The name of an event."),
         "approve": Key(TEXT, "The task whose approval is given."),
         "reject": Key(TEXT, "The task whose approval is refused."),
-        "cancel": Key(TEXT, "Cancels the run, for this reason."),
-        "pause": Key(BOOLEAN, "Pauses the run."),
-        "resume": Key(BOOLEAN, "Lets a paused run go on."),
+        "cancel": Key(_CANCEL, "Cancels the run: `true`, or the reason."),
+        "pause": Key(_NOW, "Pauses the run: `true`."),
+        "resume": Key(_NOW, "Lets a paused run go on: `true`."),
         "payload": Key(ANY, "Of a signal or an event."),
         "form": Key(VALUES, "Of an approval: what was filled in."),
         "reason": Key(TEXT, "Of a rejection."),
@@ -38,7 +56,7 @@ def _sending(ctx: Context, node: Node) -> Sending | None:
     values = read_record(ctx, node, _SENDING, "what is sent")
     what = [name for name in _SENDINGS if name in values]
     if len(what) != 1:
-        if type(node) is Mapping:
+        if type(node) is Mapping and sum(name in node.pairs for name in _SENDINGS) != 1:
             ctx.error("FB211", "say one thing that is sent: " + ", ".join(_SENDINGS), node)
         return None
     name = values[what[0]] if isinstance(values[what[0]], str) else ""
