@@ -77,3 +77,24 @@ def test_a_sub_flow_that_waits_for_ever_is_told(folder: Path) -> None:
     (told,) = problems(folder, "timeout: 20s")
 
     assert told == "the run waits for ever, in one: `send` what it waits for, or give it a `timeout`"
+
+
+def test_what_came_of_it_long_ago_is_known_at_the_end(folder: Path) -> None:
+    (folder / "child.yaml").write_text("""
+flow: child
+tasks:
+  work: {run: echo real}
+  told: {needs: [work], type: emit, with: {event: done}}
+outputs: {o: 1}
+""")
+    (folder / "top.yaml").write_text("""
+flow: top
+tasks:
+  one: {type: flow, with: {path: child.yaml}}
+  nap: {needs: [one], type: sleep, with: {for: 90d}}
+  again: {needs: [nap], type: sleep, with: {for: "30d"}, repeat: {until: "loop.index > 3", max: 9}}
+""")
+    case = "mocks: {one/work: {output: 1}}\nexpect: {calls: {one/work: 1}, events: [done]}"
+
+    for _ in range(3):  # what is deleted after a time is deleted in the background
+        assert problems(folder, case) == []

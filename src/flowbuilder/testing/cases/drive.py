@@ -62,8 +62,7 @@ async def run_case(case: Case) -> Outcome:
 async def _run(case: Case, loaded: LoadedFlow, clock: FakeClock, config: Config) -> Outcome:
     mocks = Mocks(case.mocks, clock)
     plan = plan_of(case, loaded)
-    config = replace(config, engine=replace(config.engine, leave_after=STAY))
-    engine = Engine(":memory:", config, clock=clock, secrets=secrets_of(case, loaded))
+    engine = Engine(":memory:", _lasting(config), clock=clock, secrets=secrets_of(case, loaded))
     try:
         async with asyncio.timeout(case.timeout), engine:
             engine.core.machine.calls.teach(MOCK, mocks)
@@ -82,6 +81,16 @@ async def _run(case: Case, loaded: LoadedFlow, clock: FakeClock, config: Config)
         return Outcome("not ended", calls=mocks.calls, problem=f"it did not end within {case.timeout:g} s")
     except FlowBuilderError as error:
         return Outcome("not run", calls=mocks.calls, problem=str(error))
+
+
+def _lasting(config: Config) -> Config:
+    """Return settings by which all stays as long as a test lasts, however much time is skipped in it."""
+    return replace(
+        config,
+        engine=replace(config.engine, leave_after=STAY),
+        store=replace(config.store, retention=0.0, keep=0),
+        events=replace(config.events, keep=0.0),
+    )
 
 
 def _the_longest(attempt: str) -> float:
