@@ -87,7 +87,8 @@ def test_up_fires_triggers_and_ends_in_order(cli: Cli) -> None:
 
     assert "1 flow, 1 trigger" in ready["message"]
     assert fired["trigger"] == "tick/often"
-    assert [one["what"] for one in rest][-2:] == ["stopping", "stopped"]
+    assert [one["what"] for one in rest if one["what"] != "ended"][-2:] == ["stopping", "stopped"]
+    assert rest[-1]["what"] == "stopped"
     shown = cli.json("runs", "show", fired["run"], "--json")
     assert shown["trigger"]["name"] == "often"
     assert "trigger  often (schedule) for 2" in cli("runs", "show", fired["run"]).stdout
@@ -221,6 +222,51 @@ def test_once_starts_what_is_due_and_leaves(cli: Cli) -> None:
     assert starts(cli, "tick") == []
 
 
+def test_once_leaves_moments_that_come_while_it_waits_to_the_next(cli: Cli) -> None:
+    cli.flow(TICK.replace('type: set, with: "${{ trigger.scheduled_at }}"', "run: sleep 1"), "tick.yaml")
+    cli("up", ".", "--once")
+
+    done = cli("up", ".", "--once", "--json")
+
+    told = [json.loads(line)["what"] for line in done.stdout.splitlines()]
+    assert (told.count("fired"), told.count("ended"), told[-1]) == (1, 1, "stopped")
+
+
+def test_what_ends_while_up_stops_is_told_and_an_end_before_what_it_starts(cli: Cli) -> None:
+    cli.flow("flow: first\ntriggers: [{every: 1h}]\ntasks: {a: {type: set, with: 1}}\n", "first.yaml")
+    cli.flow("flow: then\ntriggers: [{flow: first}]\ntasks: {a: {run: touch began; sleep 1}}\n", "then.yaml")
+    up = Up(cli)
+    up.until("ready")
+    cli("schedules", "trigger", "first", "--quiet")
+    up.until("fired", lambda one: one["flow"] == "then")
+    rest = up.stop()
+
+    assert [(one["what"], one["flow"]) for one in up.told if one["what"] in ("fired", "ended")] == [
+        ("fired", "first"),
+        ("ended", "first"),
+        ("fired", "then"),
+    ]
+    assert [one["what"] for one in rest] == ["stopping", "ended", "stopped"]
+    for fired, ended in ((up.told[-3], up.told[-2]), (up.told[-1], rest[1])):
+        assert fired["at"] <= ended["at"]
+
+
+def test_a_trigger_that_makes_inputs_of_a_file_is_not_fired_by_hand(cli: Cli) -> None:
+    cli.flow(
+        "flow: load\ninputs: {path: {type: string}}\n"
+        "triggers: [{file: 'inbox/*.csv', with: {path: '${{ trigger.file.path }}'}}]\n"
+        "tasks: {a: {type: set, with: 1}}\n",
+        "load.yaml",
+    )
+
+    done = cli("schedules", "trigger", "load")
+
+    assert done.returncode == 2
+    assert "makes inputs of the file that it waits for" in done.stderr
+    assert f"flowbuilder run {cli.folder / 'load.yaml'}" in done.stderr
+    assert cli("runs", "list").returncode == 5, "there is no store, and no failed run in it"
+
+
 def test_a_file_that_arrives_while_up_runs_starts_its_flow(cli: Cli) -> None:
     cli.flow(
         "flow: load\ntriggers: [{file: 'inbox/*.csv', stable: 100ms}]\n"
@@ -257,7 +303,7 @@ def test_a_backfill_runs_each_moment_of_the_range_once(cli: Cli) -> None:
     second = cli.json(
         "backfill", "later", "--trigger", "daily", "--from", "2026-03-30", "--to", "2026-04-02", "--json"
     )
-    again = cli.json("backfill", "later", *span, "--again", "--reverse", "--concurrency", "2", "--json")
+    again = cli.json("backfill", "later/daily", *span, "--again", "--reverse", "--concurrency", "2", "--json")
 
     assert planned == [f"2026-03-{day}T06:00:00+0{1 if day < 29 else 2}:00" for day in range(27, 32)]
     assert (first["started"], first["there"], first["failed"]) == (5, 0, 0)
@@ -289,6 +335,24 @@ def test_a_dry_run_shows_which_moments_have_a_run(cli: Cli) -> None:
     assert told.stdout.splitlines()[0] == f"2026-03-27T06:00:00+01:00  ✓ succeeded  {run}"
     assert "1 would be started, 1 have a run already, 1 left out" in told.stderr
     assert len(starts(cli, "later")) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("later", "--from", "2200-01-01"), "--from lies in the future"),
+        (("later/dayly", "--from", "2026-01-01"), "did you mean 'daily'"),
+        (("plain.yaml", "--from", "2026-01-01"), "the flow 'plain.yaml' has no trigger of moments"),
+    ],
+)
+def test_what_a_backfill_is_given_wrongly_is_said(cli: Cli, words: tuple[str, ...], says: str) -> None:
+    cli.flow(LATER, "later.yaml")
+    cli.flow("flow: plain\ntasks: {a: {type: set, with: 1}}\n", "plain.yaml")
+
+    done = cli("backfill", *words)
+
+    assert done.returncode in (2, 5)
+    assert says in done.stderr
 
 
 def test_a_dry_run_needs_no_store_and_makes_none(cli: Cli) -> None:

@@ -65,6 +65,8 @@ def fill(arguments: argparse.Namespace) -> int:
 def _armed(arguments: argparse.Namespace) -> tuple[Workspace, Armed]:
     """Return the trigger that is meant: of a file, or of the flow with a name."""
     file = Path(arguments.flow)
+    if arguments.trigger is None and "/" in arguments.flow and not file.exists():
+        arguments.flow, _, arguments.trigger = arguments.flow.partition("/")  # as the other commands name it
     if is_python(arguments.flow):
         workspace, flow = prepare(file, arguments.store)
         of_flow = [Armed(flow.plan, trigger, str(flow.path)) for trigger in flow.plan.triggers]
@@ -90,10 +92,11 @@ def _armed(arguments: argparse.Namespace) -> tuple[Workspace, Armed]:
                 "trigger", arguments.trigger, nearest(arguments.trigger, [o.trigger.name for o in of_flow])
             )
         return workspace, found[0]
-    if len(timed) != 1:
+    if not timed:
+        raise UsageError(f"the flow '{arguments.flow}' has no trigger of moments (cron or every)", _NAME)
+    if len(timed) > 1:
         known = ", ".join(one.trigger.name for one in timed)
-        what = f"several are there: {known}" if timed else "the flow has no trigger of moments"
-        raise UsageError(f"say with --trigger which: {what}", _NAME)
+        raise UsageError(f"say with --trigger which: several are there: {known}", _NAME)
     return workspace, timed[0]
 
 
@@ -107,7 +110,8 @@ def _moments(arguments: argparse.Namespace, armed: Armed) -> list[float]:
     if last is not None:
         end = moment_of(last + "T23:59:59.999" if _DAY.fullmatch(last) else last, zone, "--to", _NAME)
     if end < start:
-        raise UsageError("--to lies before --from", _NAME)
+        what = "--to lies before --from" if last is not None else "--from lies in the future"
+        raise UsageError(what, _NAME)
     moments = moments_between(armed, start, end)
     if len(moments) > _MOST:
         raise UsageError(f"there are {len(moments):,} moments in this range: more than {_MOST:,}", _NAME)

@@ -73,6 +73,7 @@ class _Server:
             async with Engine(place, config, profile=self._profile) as engine:
                 project = await engine.up(self._folder, watch=self._reload, on=self._tell)
                 if self._once:
+                    project.triggers.leave_the_rest()
                     await self._until_idle(engine, project)
                 else:
                     await self._stop.wait()

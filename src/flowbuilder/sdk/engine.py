@@ -110,8 +110,10 @@ class Engine:
 
     async def stop(self, grace: float = 10.0) -> None:
         """Start nothing more, and leave what has not ended in `grace` seconds to the next engine."""
-        await self._close_projects()
+        for project in self._projects:
+            await project.hold()
         await self.core.stop(grace)
+        await self._close_projects()
 
     @property
     def projects(self) -> tuple[Project, ...]:

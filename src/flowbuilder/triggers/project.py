@@ -90,7 +90,10 @@ class Project:
         self._watching: list[asyncio.Task[None]] = []
         self._looking: asyncio.Task[Any] | None = None
         self._look_again = False
-        self._held: list[Happening] = []
+        self._held: dict[str, Happening] = {}
+        """Ends of runs of which it is still to be told that they were started, by run."""
+        self._fired: set[str] = set()
+        """Runs of which it was told that they were started, until they end."""
         self.triggers = Triggers(machine, self._tell, watches=watch)
 
     async def open(self) -> None:
@@ -121,9 +124,13 @@ class Project:
             ]
 
     async def close(self) -> None:
-        """Fire nothing more.  Runs go on: they are the engine's."""
+        """Fire nothing more, and tell of nothing more.  Runs go on: they are the engine's."""
+        await self.hold()
         runs = self._machine.runs
         runs.listeners = tuple(one for one in runs.listeners if one != self._on_end)
+
+    async def hold(self) -> None:
+        """Fire nothing more; of runs that end it is still told."""
         tasks = [task for task in (*self._watching, self._looking) if task is not None]
         if self._plugins is not None:
             self._plugins.watched(begin=False)
@@ -304,8 +311,11 @@ class Project:
         at = row.ended_at or self._machine.clock.now()
         data = {"started_at": row.started_at or row.created_at, "result": row.result}
         ended = Happening("ended", at, flow=row.flow, run=row.id, status=row.status, data=data)
-        if self.triggers.firing:  # a short run has ended before it is told that it was started
-            self._held.append(ended)
+        if row.id in self._fired:
+            self._fired.discard(row.id)
+            self._tell(ended)
+        elif self.triggers.firing:  # a short run has ended before it is told that it was started
+            self._held[row.id] = ended
             self._machine.loop.call_soon(self._let_go)
         else:
             self._tell(ended)
@@ -316,14 +326,22 @@ class Project:
             if self._held:
                 self._machine.loop.call_later(_HELD, self._let_go)
             return
-        held, self._held = self._held, []
-        for ended in held:
+        held, self._held = self._held, {}
+        for ended in held.values():
             self._tell(ended)
 
     def _say(self, what: What, flow: str | None = None, *, message: str = "", **data: Any) -> None:
         self._tell(Happening(what, self._machine.clock.now(), flow=flow, message=message, data=data))
 
     def _tell(self, happening: Happening) -> None:
+        if happening.what == "fired" and happening.run is not None:
+            self._fired.add(happening.run)
+        self._hand_on(happening)
+        if happening.run in self._held and happening.what != "ended":
+            self._fired.discard(happening.run)
+            self._hand_on(self._held.pop(happening.run))
+
+    def _hand_on(self, happening: Happening) -> None:
         for listener in self._listeners:
             try:
                 listener(happening)

@@ -70,6 +70,8 @@ class Triggers:
         self._by_flow: dict[str, dict[str, Ends]] = {}
         self._by_event: dict[str, dict[str, Heard]] = {}
         self._looks_for_ends = self._hears = False
+        self.until: float | None = None
+        """What is due later than this is left to the next engine."""
         self._offset = 0.0
         self.asking = Asking(self)
 
@@ -186,6 +188,12 @@ class Triggers:
             _, late = await asyncio.wait(waiting, timeout=BEGIN)
             for task in late:
                 task.cancel()
+
+    def leave_the_rest(self) -> None:
+        """Start what is due by now, and leave all later moments to the next engine."""
+        self.until = self.machine.clock.now()
+        for source in self.sources.values():
+            source.look_at_clock()
 
     def look_for_files(self) -> None:
         """Have triggers of files look, whatever the system tells of folders."""

@@ -28,17 +28,20 @@ class Telling:
         self._clock = clock
         self._listen = listen
 
-    def tell(self, what: What, of: Armed, *, run: str | None = None, message: str = "") -> None:
-        """Tell whoever watches what happens."""
+    def tell(
+        self, what: What, of: Armed, *, run: str | None = None, message: str = "", at: float | None = None
+    ) -> None:
+        """Tell whoever watches what happens, now or at a moment that is over."""
         flow = of.name.partition("/")[0]
-        self._listen(Happening(what, self._clock.now(), flow=flow, trigger=of.name, run=run, message=message))
+        at = self._clock.now() if at is None else at
+        self._listen(Happening(what, at, flow=flow, trigger=of.name, run=run, message=message))
 
     def tell_fired(self, armed: Armed, fired: Fired) -> None:
         """Tell what came of a firing."""
         run = fired.row.id if fired.row is not None else None
         match fired.outcome:
             case "started":
-                self.tell("fired", armed, run=run)
+                self.tell("fired", armed, run=run, at=None if fired.row is None else fired.row.created_at)
             case "refused":
                 self.tell("refused", armed, run=run, message=fired.message)
             case "condition":

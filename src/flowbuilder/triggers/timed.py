@@ -125,7 +125,9 @@ class Timed(AtWork):
         moment = self.next_moment()
         if moment is not None:
             at = moment + jitter(self.name, moment, self.timing.jitter)
-            self._timer = self._machine.timers.at(at, self._on_time)
+            until = self._service.until
+            if until is None or at <= until:
+                self._timer = self._machine.timers.at(at, self._on_time)
 
     def _on_time(self) -> None:
         self._timer = None
@@ -153,7 +155,8 @@ class Timed(AtWork):
         self._set_timer()
 
     async def _catch_up(self) -> None:
-        moments, newest = self._due(self._machine.clock.now())
+        now = self._machine.clock.now()
+        moments, newest = self._due(now if self._service.until is None else min(now, self._service.until))
         if newest is None:
             return
         chosen = self._chosen(moments, self._machine.clock.now())

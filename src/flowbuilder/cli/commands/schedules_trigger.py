@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Final
 
 from flowbuilder.cli.command import JSON, PROFILE, QUIET, STORE, Command, Option
 from flowbuilder.cli.exits import DONE
 from flowbuilder.cli.next_steps import typed
+from flowbuilder.cli.parsing import UsageError
 from flowbuilder.cli.profiles import check_profile
 from flowbuilder.cli.results import as_json, exit_code, show_result
 from flowbuilder.cli.schedules import FOLDER, NAME, schedules_of, who
 from flowbuilder.cli.terminal import data, say
+from flowbuilder.core.errors import ExpressionError
 
 if TYPE_CHECKING:
     import argparse
@@ -19,6 +22,9 @@ if TYPE_CHECKING:
     from flowbuilder.sdk.engine import Engine
     from flowbuilder.sdk.run import Run
     from flowbuilder.sdk.schedules import Schedule
+
+_GIVEN: Final = {"file": "file", "event": "event", "flow": "run"}
+"""What the inputs of a trigger's runs are made of, where it is nothing that the clock knows."""
 
 COMMAND = Command(
     name="schedules trigger",
@@ -48,6 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
     by = getattr(arguments, "as") or who()
     if arguments.profile is not None:
         check_profile(workspace, schedule.armed.plan, arguments.profile)
+    _check_given(schedule, by)
     run_id = schedules.ask(schedule, by, profile=arguments.profile)
     if run_id is None:
         return _here(workspace, schedule, by, arguments)
@@ -60,6 +67,25 @@ def run(arguments: argparse.Namespace) -> int:
             f"  runs in the engine that is up; follow it with: {typed(f'runs watch {run_id}', workspace.store)}"
         )
     return DONE
+
+
+def _check_given(schedule: Schedule, by: str) -> None:
+    """Refuse a trigger whose inputs are made of what it waits for: there is nothing of it now.
+
+    Raises:
+        UsageError: says what to do instead.
+    """
+    armed = schedule.armed
+    given = _GIVEN.get(armed.kind)
+    if given is None or armed.trigger.inputs is None:
+        return
+    try:
+        armed.trigger.inputs(armed.scope(time.time(), {"trigger": armed.view(by)}, by))
+    except ExpressionError as error:
+        what = f"the trigger '{schedule.name}' makes inputs of the {given} that it waits for ({error})"
+        raise UsageError(
+            f"{what}; start a run by hand with `flowbuilder run {armed.file}`", COMMAND.name
+        ) from None
 
 
 def _here(workspace: Workspace, schedule: Schedule, by: str, arguments: argparse.Namespace) -> int:
