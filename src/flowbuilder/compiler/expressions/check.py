@@ -18,6 +18,7 @@ from flowbuilder.compiler.expressions.codes import (
     UNKNOWN_NAME,
     WHOLE_SECRETS,
 )
+from flowbuilder.compiler.expressions.foreign import hint_for
 from flowbuilder.compiler.expressions.parse import ROOTS
 from flowbuilder.compiler.expressions.references import MOMENTARY, Reference, references
 from flowbuilder.compiler.expressions.tree import Call, Const, DictComp, Expr, ListComp, Text
@@ -155,7 +156,8 @@ def _unknown(reference: Reference, scope: ScopeNames) -> Diagnostic:
     name = reference.root
     if name in ROOTS:
         return Diagnostic(NOT_HERE, f"'{name}' means nothing here", reference.span, _where(name))
-    hints = _near(name, scope.names)
+    foreign = hint_for(reference)
+    hints = (foreign,) if foreign else _near(name, scope.names)
     for root, members in scope.members.items():
         if name in members:
             hints = (f"did you mean `{root}.{name}{'.output' if root == 'tasks' else ''}`?",)

@@ -93,6 +93,9 @@ def _as_node(ctx: Context, node: Node, key: str) -> Node:
 
 _TASKS: Final = Field(_as_node, {"$ref": "#/$defs/tasks"})
 
+_AT_ONCE: Final = (
+    "how many runs there may be at once is `concurrency`; for elements of `for_each` it stands in their task"
+)
 FLOW: Final = Table(
     "a flow",
     {
@@ -161,6 +164,9 @@ FLOW: Final = Table(
         "params": "they are called `inputs`",
         "retry": "for all tasks it stands in `defaults`",
         "run": "it stands in a task",
+        "max_parallel": _AT_ONCE,
+        "max-parallel": _AT_ONCE,
+        "max_active_runs": "it is called `concurrency`",
         "on_error": "for the whole flow it is called `on_failure`",
     },
     required=("flow", "tasks"),

@@ -136,6 +136,7 @@ def _read_executor(ctx: Context, node: Node, key: str) -> str | None:
 EXECUTOR: Final = Field(_read_executor, {"type": "string"})
 EFFECT: Final = choice("pure", "read", "write")
 
+_AT_ONCE: Final = "it is called `concurrency`: how many elements of `for_each` run at once"
 TASK: Final = Table(
     "a task",
     {
@@ -200,6 +201,10 @@ TASK: Final = Table(
         "until": "it stands in `repeat`",
         "repeat_until": "write `repeat: {until: …, max: …}`",
         "strategy": "`matrix` stands in the task itself",
+        "max_parallel": _AT_ONCE,
+        "max-parallel": _AT_ONCE,
+        "max_concurrency": _AT_ONCE,
+        "parallelism": _AT_ONCE,
         "max_failures": "it is called `tolerate`",
         "output_schema": "it is called `schema`",
         "memoize": "it is called `cache`",

@@ -70,6 +70,24 @@ _FOREIGN: Final[Mapping[str, str]] = {
     "assign": "set",
 }
 """What other tools call our types."""
+_FOR_EACH: Final = "any task may be done for each element of a list: give it the key `for_each`"
+_ROUNDS: Final = (
+    "any task may be done again and again: give it the key `repeat`, or `for_each` for the elements of a list"
+)
+_MAPS: Final[Mapping[str, str]] = {
+    "foreach": _FOR_EACH,
+    "for_each": _FOR_EACH,
+    "map": _FOR_EACH,
+    "for": _FOR_EACH,
+    "each": _FOR_EACH,
+    "matrix": "any task may be done for each combination of values: give it the key `matrix`",
+    "loop": _ROUNDS,
+    "while": _ROUNDS,
+    "until": _ROUNDS,
+    "repeat": _ROUNDS,
+    "retry": "any task may be tried again: give it the key `retry`",
+}
+"""What is a type elsewhere, and here a key of tasks."""
 
 _WORKS: Final[Mapping[str, Callable[..., ir.Work]]] = {
     "set": lower_set.lower,
@@ -159,7 +177,9 @@ def _unknown_type(ctx: Context, name: str, node: Node) -> None:
     if name in LATER_TYPES:
         ctx.error("FB207", f"the task type '{name}' comes in a later release", node, LATER_TYPES[name])
         return
-    hint = f"did you mean '{_FOREIGN[name]}'?" if name in _FOREIGN else ctx.near(name, ctx.catalogue)
+    hint = _MAPS.get(name) or (
+        f"did you mean '{_FOREIGN[name]}'?" if name in _FOREIGN else ctx.near(name, ctx.catalogue)
+    )
     ctx.error(
         "FB206",
         f"there is no task type '{name[:60]}'",
