@@ -32,6 +32,7 @@ LINKS: Final = ("rerun_of", "forked_from", "again", "edited", "stale")
 """What of `RunView.about` is shown."""
 _INSIDE: Final = re.compile(r"[\[@#]")
 """Behind the path of a task: an element, a round, an attempt."""
+_NUMBERS: Final = re.compile(r"(\d+)")
 ENDED: Final = frozenset({"succeeded", "skipped", "failed", "cancelled"})
 """How a task may have ended."""
 
@@ -55,7 +56,7 @@ class TaskView(msgspec.Struct):
     child: str | None = None
     """The run that it started."""
     children: list[str] | None = None
-    """Of a map: the runs that its elements started, oldest first."""
+    """Of a map: the runs that its elements started, in the order of the elements."""
     rounds: int | None = None
     """Of a loop: how many rounds have ended."""
     history: list[dict[str, Any]] | None = None
@@ -195,7 +196,7 @@ def view(store: Store, row: RunRow, plan: FlowPlan | None, live: RunState | None
     for path in recovered.taken_over:
         if path in tasks:
             tasks[path].taken_over = True
-    for path, child in recovered.children.items():
+    for path, child in sorted(recovered.children.items(), key=lambda one: in_order(one[0])):
         task = tasks.get(without_rounds(path))  # of a loop that of the last round, which is the last here
         if task is not None:
             task.child = child
@@ -234,6 +235,17 @@ def view(store: Store, row: RunRow, plan: FlowPlan | None, live: RunState | None
         forks=forks_of(store, row.id),
         paused=_pause_of(row, recovered),
     )
+
+
+def in_order(path: str) -> list[tuple[int, str]]:
+    """Return what paths are sorted by: elements and rounds by their numbers.
+
+    Example:
+        >>> sorted(["c[10]", "c[9]", "c[9].a"], key=in_order)
+        ['c[9]', 'c[9].a', 'c[10]']
+    """
+    parts = _NUMBERS.split(path)
+    return [(int(part), "") if odd % 2 else (0, part) for odd, part in enumerate(parts)]
 
 
 def _count_undone(tasks: dict[str, TaskView], elements: dict[str, TaskView]) -> None:

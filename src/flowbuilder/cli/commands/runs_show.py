@@ -24,6 +24,7 @@ from flowbuilder.cli.results import (
 from flowbuilder.cli.tables import show_table
 from flowbuilder.cli.terminal import data
 from flowbuilder.cli.workspace import reader_here, store_here
+from flowbuilder.runtime.views import in_order
 
 if TYPE_CHECKING:
     import argparse
@@ -123,7 +124,8 @@ def _links(view: RunView, store: Path) -> list[str]:
 
 def _children(view: RunView) -> list[str]:
     """Return the runs that this one has started, each with the task or the element that did."""
-    some = (*view.tasks.items(), *view.elements.items())
+    elements = [one for one in view.elements.items() if one[1].child]
+    some = (*view.tasks.items(), *sorted(elements, key=lambda one: in_order(one[0])))
     return [f"{task.child} ({name})" for name, task in some if task.child]
 
 
