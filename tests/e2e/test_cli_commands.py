@@ -281,8 +281,9 @@ def test_commands_say_in_the_same_words_that_a_run_has_ended(talks: Cli) -> None
 
     for words in (("pause", run), ("resume", run), ("cancel", run), ("priority", run, "7")):
         done = talks("runs", *words)
-        assert done.returncode == 0
+        assert done.returncode == 1
         assert f"run {run} has ended already: failed" in done.stderr
+        assert talks.json("runs", *words, "--json", code=1)["ended"] == [run]
 
 
 def test_an_empty_key_is_refused(talks: Cli) -> None:

@@ -309,3 +309,28 @@ def test_runs_are_carried_from_one_store_to_another(asleep: Cli) -> None:
     assert asleep("runs", "import", "flow.yaml").returncode in (1, 5)
     (asleep.folder / "no-archive").write_text("hello")
     assert "no archive" in asleep("runs", "import", "no-archive").stderr
+
+
+def test_what_became_of_runs_is_printed_for_programs(asleep: Cli) -> None:
+    first, second, *rest = sorted(asleep("runs", "list", "--ids").stdout.split())
+
+    assert asleep.json("runs", "priority", first, "7", "--json") == {"changed": [first], "ended": []}
+    assert asleep.json("runs", "pause", first, "--dry-run", "--json") == {"runs": [first]}
+    paused = asleep.json("runs", "pause", first, second, "--json")
+    again = asleep.json("runs", "pause", first, "--json")
+    cancelled = asleep.json("runs", "cancel", first, "--json")
+    mixed = asleep.json("runs", "cancel", first, second, "--json", code=1)
+    chosen = asleep.json("runs", "cancel", "--flow", "asleep", "--yes", "--json")
+    exported = asleep.json("runs", "export", first, "-o", "one", "--json")
+    brought = asleep.json("runs", "import", "one", "--store", "other.db", "--json")
+    known = asleep.json("runs", "import", "one", "--json")
+
+    assert paused == {"paused": [first, second], "asked": [], "already": [], "ended": []}
+    assert again == {"paused": [], "asked": [], "already": [first], "ended": []}
+    assert cancelled == {"cancelled": [first], "asked": [], "ended": []}
+    assert mixed == {"cancelled": [second], "asked": [], "ended": [first]}
+    assert sorted(chosen["cancelled"]) == sorted(rest)
+    assert exported == {"file": "one", "runs": 1}
+    assert brought == {"brought": [first], "paused": [], "known": [], "without_key": []}
+    assert known == {"brought": [], "paused": [], "known": [first], "without_key": []}
+    assert asleep("runs", "export", first, "--json").returncode == 2

@@ -10,8 +10,8 @@ import msgspec
 from flowbuilder.cli.command import Option
 from flowbuilder.cli.labels import label_option, read_labels
 from flowbuilder.cli.parsing import UsageError
-from flowbuilder.cli.results import ENDED_STATUSES
-from flowbuilder.cli.terminal import is_rich, put, say
+from flowbuilder.cli.results import ENDED_STATUSES, as_json
+from flowbuilder.cli.terminal import data, is_rich, put, say
 from flowbuilder.storage.api import LIVE_STATUSES, RunFilter
 
 if TYPE_CHECKING:
@@ -84,7 +84,10 @@ def choose(
         )
         rows = list(_all(reader, which)) if status else []
     if arguments.dry_run:
-        _show(rows, verb)
+        if vars(arguments).get("json"):
+            data(as_json({"runs": [row.id for row in rows]}))
+        else:
+            _show(rows, verb)
         return None
     if not rows:
         say("no run fits the choice")

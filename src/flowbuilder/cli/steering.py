@@ -8,11 +8,14 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 from flowbuilder.cli.choosing import count_of, in_batches
+from flowbuilder.cli.exits import DONE, FAILED
 from flowbuilder.cli.next_steps import typed
-from flowbuilder.cli.terminal import say
+from flowbuilder.cli.results import as_json
+from flowbuilder.cli.terminal import data, say
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    import argparse
+    from collections.abc import Mapping, Sequence
 
     from flowbuilder.cli.workspace import Workspace
     from flowbuilder.sdk.reader import Reader
@@ -61,6 +64,25 @@ def bring_to_end(workspace: Workspace, run_ids: Sequence[str]) -> dict[str, str]
     with contextlib.redirect_stdout(sys.stderr):  # what functions of the author print is no data
         run_loop(workspace.config, main())
     return ended
+
+
+def report(arguments: argparse.Namespace, became: Mapping[str, Sequence[str]]) -> int:
+    """Print what has become of runs, for programs, and return the exit code.
+
+    Args:
+        arguments: with `json`, `became` is printed; it stands in `docs/reference/json.md`.
+        became: the ids of runs, by what became of them; a run that was named, and has `ended`, is a failure.
+    """
+    if arguments.json:
+        data(as_json({name: list(ids) for name, ids in became.items()}))
+    return FAILED if became.get("ended") and arguments.run else DONE
+
+
+def tell_ended(reader: Reader, ids: Sequence[str]) -> None:
+    """Say of runs that they have ended, and how."""
+    status = {run_id: reader.row(run_id).status for run_id in ids}
+    for one in dict.fromkeys(status.values()):
+        tell([run_id for run_id in ids if status[run_id] == one], f"has ended already: {one}")
 
 
 _MANY: Final = {"is": "are", "has": "have", "goes": "go"}

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flowbuilder.cli.choosing import CHOICE, choose
-from flowbuilder.cli.command import SOME_RUNS, STORE, Command, Option
+from flowbuilder.cli.command import JSON, SOME_RUNS, STORE, Command, Option
 from flowbuilder.cli.exits import DONE
 from flowbuilder.cli.workspace import reader_here, workspace_at
 from flowbuilder.storage.api import LIVE_STATUSES
@@ -28,6 +28,7 @@ COMMAND = Command(
         Option(("--no-undo",), "Leave what their tasks did as it is, also where they say how to undo it"),
         *CHOICE,
         STORE,
+        JSON,
     ),
     examples=(
         ("What has waited since yesterday", "flowbuilder runs cancel --status waiting --until 1d --dry-run"),
@@ -37,7 +38,13 @@ COMMAND = Command(
 
 def run(arguments: argparse.Namespace) -> int:
     """Ask for the cancel of each run."""
-    from flowbuilder.cli.steering import bring_to_end, steer, tell  # start-up time: help needs no store
+    from flowbuilder.cli.steering import (
+        bring_to_end,
+        report,
+        steer,
+        tell,
+        tell_ended,
+    )  # start-up time: help needs no store
     from flowbuilder.runtime import orders
 
     reader = reader_here(arguments.store)
@@ -46,19 +53,17 @@ def run(arguments: argparse.Namespace) -> int:
         return DONE
     order = orders.cancel(time.time(), arguments.reason, undo=not arguments.no_undo)
     steered = steer(reader, rows, order, "cancelling")
-    tell(steered.ended, "had not begun, and is cancelled")
-    left = set(steered.left)
-    for row in rows:
-        if row.id in left:
-            tell([row.id], f"has ended already: {reader.row(row.id).status}")
+    if not arguments.json:
+        tell(steered.ended, "had not begun, and is cancelled")
+        tell_ended(reader, steered.left)
     workspace = workspace_at(Path.cwd(), arguments.store)
-    asked = steered.told
-    if reader.helpers():
-        asked = [*asked, *steered.written]
-    else:
-        ended = bring_to_end(workspace, steered.written) if steered.written else {}
+    ended: dict[str, str] = {}
+    if steered.written and not reader.helpers():
+        ended = bring_to_end(workspace, steered.written)
+    asked = [*steered.told, *(run_id for run_id in steered.written if run_id not in ended)]
+    if not arguments.json:
         for status in dict.fromkeys(ended.values()):
             tell([run_id for run_id in ended if ended[run_id] == status], f"is {status}")
-        asked = [*asked, *(run_id for run_id in steered.written if run_id not in ended)]
-    tell(asked, "is asked to cancel", workspace, follow="see its end")
-    return DONE
+        tell(asked, "is asked to cancel", workspace, follow="see its end")
+    became = {"cancelled": [*steered.ended, *ended], "asked": asked, "ended": steered.left}
+    return report(arguments, became)

@@ -7,12 +7,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flowbuilder.cli.answers import answer
 from flowbuilder.cli.choosing import CHOICE, choose, count_of
-from flowbuilder.cli.command import SOME_RUNS, STORE, Command, Option
+from flowbuilder.cli.command import JSON, SOME_RUNS, STORE, Command, Option
 from flowbuilder.cli.exits import DONE
 from flowbuilder.cli.parsing import UsageError
 from flowbuilder.cli.results import ENDED_STATUSES
-from flowbuilder.cli.terminal import flush_data, say
+from flowbuilder.cli.terminal import flush_data
 from flowbuilder.cli.workspace import reader_here
 from flowbuilder.storage.api import LIVE_STATUSES
 
@@ -33,6 +34,7 @@ COMMAND = Command(
         Option(("--output", "-o"), "The file; standard output unless given", "FILE", takes="file"),
         *CHOICE,
         STORE,
+        JSON,
     ),
     examples=(
         ("One run, for somebody else to look at", "flowbuilder runs export RUN -o run.fbruns"),
@@ -45,10 +47,12 @@ def run(arguments: argparse.Namespace) -> int:
     """Write the archive; a file appears when it is whole."""
     if arguments.output is None and sys.stdout.isatty():
         raise UsageError("an archive is nothing for a terminal", COMMAND.name, "give a file with -o")
+    if arguments.output is None and arguments.json and not arguments.dry_run:
+        raise UsageError("--json stands on standard output, and so would the archive", COMMAND.name, "add -o")
     reader = reader_here(arguments.store)
     rows = choose(arguments, reader, COMMAND.name, "export", (*LIVE_STATUSES, *ENDED_STATUSES))
     if not rows:
-        return DONE
+        return DONE if rows is None else answer(arguments, {"file": None, "runs": 0})
     ids = [row.id for row in reversed(rows)]
     if arguments.output is None:
         flush_data()
@@ -65,5 +69,6 @@ def run(arguments: argparse.Namespace) -> int:
         aside.replace(target)
     finally:
         aside.unlink(missing_ok=True)
-    say(f"exported {count_of(range(count))} to {target}")
-    return DONE
+    return answer(
+        arguments, {"file": str(target), "runs": count}, f"exported {count_of(range(count))} to {target}"
+    )

@@ -7,10 +7,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flowbuilder.cli.command import STORE, Argument, Command, Option
+from flowbuilder.cli.command import JSON, STORE, Argument, Command, Option
 from flowbuilder.cli.exits import DONE, WRONG_FILE
 from flowbuilder.cli.next_steps import typed
-from flowbuilder.cli.terminal import complain, say
+from flowbuilder.cli.results import as_json
+from flowbuilder.cli.terminal import complain, data, say
 from flowbuilder.cli.workspace import workspace_at
 from flowbuilder.core.errors import ArchiveError, NotFound
 
@@ -30,7 +31,7 @@ COMMAND = Command(
         "on here, where they hear their events and signals and wait for a place as all others do."
     ),
     arguments=(Argument("FILE", "What `flowbuilder runs export` wrote; - for standard input", takes="file"),),
-    options=(Option(("--live",), "Have runs that had not ended carried on by the next engine"), STORE),
+    options=(Option(("--live",), "Have runs that had not ended carried on by the next engine"), STORE, JSON),
     examples=(("Bring in what another machine has written", "flowbuilder runs import runs.jsonl"),),
 )
 
@@ -55,6 +56,10 @@ def run(arguments: argparse.Namespace) -> int:
             complain(f"{name}: {error}", "`flowbuilder runs export RUN… -o FILE` writes one")
             return WRONG_FILE
     paused = set(done.paused)
+    if arguments.json:
+        lists = {"brought": done.brought, "paused": done.paused, "known": done.known}
+        data(as_json({**lists, "without_key": done.without_key}))
+        return DONE
     tell([run_id for run_id in done.brought if run_id not in paused], "is here now")
     tell(done.paused, "is here now, and paused")
     tell(done.known, "is here already, and left as it is")

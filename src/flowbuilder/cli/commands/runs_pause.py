@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from flowbuilder.cli.choosing import CHOICE, choose
-from flowbuilder.cli.command import SOME_RUNS, STORE, Command, Option
+from flowbuilder.cli.command import JSON, SOME_RUNS, STORE, Command, Option
 from flowbuilder.cli.exits import DONE
 from flowbuilder.cli.results import ENDED_STATUSES
 from flowbuilder.cli.workspace import reader_here
@@ -28,6 +28,7 @@ COMMAND = Command(
         Option(("--with-children",), "Also the runs that they have started, and those that these have"),
         *CHOICE,
         STORE,
+        JSON,
     ),
     examples=(("Hold everything of a flow", "flowbuilder runs pause --flow daily-report --yes"),),
 )
@@ -35,7 +36,7 @@ COMMAND = Command(
 
 def run(arguments: argparse.Namespace) -> int:
     """Pause each run, wherever it is."""
-    from flowbuilder.cli.steering import steer, tell  # start-up time: help needs no store
+    from flowbuilder.cli.steering import report, steer, tell, tell_ended  # start-up time: help needs no store
     from flowbuilder.runtime import orders
 
     reader = reader_here(arguments.store)
@@ -46,10 +47,12 @@ def run(arguments: argparse.Namespace) -> int:
         known = {row.id for row in rows}
         rows += [row for row in reader.descendants(list(known)) if row.id not in known]
     steered = steer(reader, rows, orders.pause(time.time(), arguments.reason), "pausing")
-    tell(steered.written, "is paused")
-    tell(steered.told, "is asked to pause")
-    left = set(steered.left)
-    for status in dict.fromkeys(row.status for row in rows if row.id in left):
-        what = f"has ended already: {status}" if status in ENDED_STATUSES else f"is {status}"
-        tell([row.id for row in rows if row.id in left and row.status == status], what)
-    return DONE
+    ended = [id for id in steered.left if reader.row(id).status in ENDED_STATUSES]
+    already = [id for id in steered.left if id not in set(ended)]
+    if not arguments.json:
+        tell(steered.written, "is paused")
+        tell(steered.told, "is asked to pause")
+        tell(already, "is paused")
+        tell_ended(reader, ended)
+    became = {"paused": steered.written, "asked": steered.told, "already": already, "ended": ended}
+    return report(arguments, became)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flowbuilder.cli.choosing import CHOICE, choose
-from flowbuilder.cli.command import SOME_RUNS, STORE, Argument, Command
+from flowbuilder.cli.command import JSON, SOME_RUNS, STORE, Argument, Command
 from flowbuilder.cli.exits import DONE
 from flowbuilder.cli.workspace import reader_here
 from flowbuilder.storage.api import LIVE_STATUSES
@@ -21,7 +21,7 @@ COMMAND = Command(
         "What waits for its turn already keeps it."
     ),
     arguments=(SOME_RUNS, Argument("N", "0 to 100, more first", takes="integer")),
-    options=(*CHOICE, STORE),
+    options=(*CHOICE, STORE, JSON),
     examples=(("Let all others go first", "flowbuilder runs priority --flow backfill 10 --yes"),),
 )
 
@@ -29,7 +29,7 @@ COMMAND = Command(
 def run(arguments: argparse.Namespace) -> int:
     """Change the priority of each run."""
     from flowbuilder.cli.parsing import UsageError  # start-up time: help needs no store
-    from flowbuilder.cli.steering import steer, tell
+    from flowbuilder.cli.steering import report, steer, tell, tell_ended
     from flowbuilder.core.errors import InputError
     from flowbuilder.runtime import orders
 
@@ -43,9 +43,8 @@ def run(arguments: argparse.Namespace) -> int:
     if rows is None:
         return DONE
     steered = steer(reader, rows, order, "changing")
-    tell([*steered.written, *steered.told], f"has priority {arguments.n} from now on")
-    left = set(steered.left)
-    for row in rows:
-        if row.id in left:
-            tell([row.id], f"has ended already: {reader.row(row.id).status}")
-    return DONE
+    changed = [*steered.written, *steered.told]
+    if not arguments.json:
+        tell(changed, f"has priority {arguments.n} from now on")
+        tell_ended(reader, steered.left)
+    return report(arguments, {"changed": changed, "ended": steered.left})

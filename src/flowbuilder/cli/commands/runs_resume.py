@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flowbuilder.cli.choosing import CHOICE, choose
-from flowbuilder.cli.command import PROFILE, QUIET, SOME_RUNS, STORE, Command, Option
-from flowbuilder.cli.exits import DONE
+from flowbuilder.cli.command import JSON, PROFILE, QUIET, SOME_RUNS, STORE, Command, Option
+from flowbuilder.cli.exits import DONE, FAILED
 from flowbuilder.cli.parsing import UsageError
 from flowbuilder.cli.profiles import named
-from flowbuilder.cli.results import ENDED_STATUSES, exit_code, show_summary
-from flowbuilder.cli.terminal import say
+from flowbuilder.cli.results import ENDED_STATUSES, as_json, exit_code, show_summary
+from flowbuilder.cli.terminal import data, say
 from flowbuilder.cli.workspace import reader_here, workspace_at
 from flowbuilder.storage.api import LIVE_STATUSES
 
@@ -44,6 +44,7 @@ COMMAND = Command(
         *CHOICE,
         PROFILE,
         STORE,
+        JSON,
         QUIET,
     ),
     examples=(
@@ -54,34 +55,48 @@ COMMAND = Command(
 
 def run(arguments: argparse.Namespace) -> int:
     """Take runs over and drive them; the exit code is the worst of theirs."""
+    from flowbuilder.cli.steering import tell_ended  # start-up time: help needs no store
+
     reader = reader_here(arguments.store)
     workspace = workspace_at(Path.cwd(), arguments.store)
     ids: list[str] | None = None
     elsewhere: list[str] = []
+    ended: list[str] = []
     if not arguments.all:
         rows = choose(arguments, reader, COMMAND.name, "resume", LIVE_STATUSES)
         if not rows:
             return DONE
-        ids, elsewhere = _let_go_on(reader, rows, workspace, quiet=arguments.quiet)
-        if not ids:
-            return DONE
+        ended = [row.id for row in rows if row.status in ENDED_STATUSES]
+        live = [row for row in rows if row.status not in ENDED_STATUSES]
+        ids, elsewhere = _let_go_on(reader, live, workspace, quiet=arguments.quiet or arguments.json)
     elif arguments.run or arguments.flow or arguments.status:
         raise UsageError("--all stands alone", COMMAND.name)
     if arguments.profile is not None and elsewhere:
         say("runs that go on in another engine keep the profile that they have")
     profile = named(workspace, arguments.profile)
-    views, interrupted = _resume(workspace, ids, profile, shown=not arguments.quiet)
-    if not arguments.quiet:
+    views: list[RunView] = []
+    interrupted = False
+    if ids or ids is None:
+        shown = not arguments.quiet and not arguments.json
+        views, interrupted = _resume(workspace, ids, profile, shown=shown)
+    driven = {view.run_id for view in views}
+    others = [reader.row(id) for id in ids or () if id not in driven]
+    ended += [row.id for row in others if row.status in ENDED_STATUSES]
+    elsewhere += [row.id for row in others if row.status not in ENDED_STATUSES]
+    if arguments.json:
+        runs = [view.to_json() for view in views]
+        data(as_json({"runs": runs, "elsewhere": elsewhere, "ended": ended}))
+    elif not arguments.quiet:
         for view in views:
             show_summary(view, workspace.store, left=interrupted)
-        if not views:
-            ended = [reader.row(id) for id in ids or ()]
-            for row in ended:
-                what = "has ended already:" if row.status in ENDED_STATUSES else "is carried on elsewhere:"
-                say(f"run {row.id} {what} {row.status}")
-            if not ended and not elsewhere:
-                say("no run waits to be carried on")
-    return max((exit_code(view, interrupted=interrupted) for view in views), default=DONE)
+        for row in others:
+            if row.status not in ENDED_STATUSES:
+                say(f"run {row.id} is carried on elsewhere: {row.status}")
+        tell_ended(reader, ended)
+        if not (views or others or ended or elsewhere):
+            say("no run waits to be carried on")
+    codes = [exit_code(view, interrupted=interrupted) for view in views]
+    return max([*codes, FAILED if ended else DONE])
 
 
 def _let_go_on(
