@@ -14,6 +14,7 @@ from flowbuilder.compiler.lower.flow import FLOW
 from flowbuilder.compiler.lower.record import Table
 from flowbuilder.compiler.lower.retry import RETRY
 from flowbuilder.compiler.lower.task import TASK
+from flowbuilder.compiler.lower.work import LATER_TYPES
 from flowbuilder.core.functions.table import FUNCTIONS, Function
 from flowbuilder.runtime.settings import setting_names, variable_of
 from flowbuilder.tasks.catalogue import CATALOGUE
@@ -70,6 +71,13 @@ def test_every_setting_is_described() -> None:
     for name in setting_names():
         assert f"`{name}`" in text
         assert f"`{variable_of(name)}`" in text
+
+
+def test_only_task_types_that_are_not_there_come_later() -> None:
+    later = page("task-types").partition("## More types")[2]
+
+    assert set(re.findall("`(.+?)`", later)) == set(LATER_TYPES)
+    assert not set(LATER_TYPES) & set(CATALOGUE)
 
 
 @pytest.mark.parametrize("name", list(CATALOGUE))

@@ -349,3 +349,41 @@ def test_the_runs_that_a_map_starts_are_linked_both_ways(cli: Cli) -> None:
     assert f"and 2 more: flowbuilder runs list --parent {parent}" in shown
     assert cli("runs", "list", "--parent", children[0], "--ids").stdout == ""
     assert cli("runs", "list", "--parent", "zz").returncode == 5
+
+
+def test_undos_are_told_of_only_where_the_run_came_to_them(cli: Cli) -> None:
+    flow = cli.flow(
+        """
+        flow: trip
+        inputs: {fail: {type: boolean, default: false}}
+        tasks:
+          book: {run: echo book, undo: {run: echo cancel}}
+          pay: {needs: [book], if: inputs.fail, type: fail, with: {message: no}}
+        """
+    )
+    well, ill = cli("run", flow), cli("run", flow, "-i", "fail=true")
+    run = cli("runs", "list", "--status", "succeeded", "--ids").stdout.strip()
+
+    assert "~undo" not in well.stderr
+    assert "~undo" not in cli("runs", "show", run).stdout
+    assert cli.json("runs", "show", run, "--json")["tasks"]["book~undo"]["reason"] == "not_failed"
+    assert "book~undo" in ill.stderr
+
+
+def test_an_option_without_a_default_is_said_to_have_none(cli: Cli) -> None:
+    shown = cli("runs", "pause", "--help").stdout
+
+    assert "kept with the run" in shown
+    assert "unless given" not in shown
+
+
+def test_triggers_that_are_not_named_are_counted(cli: Cli) -> None:
+    names = "".join(f"  - {{name: t{n}, every: 1h}}\n" for n in range(7))
+    (cli.folder / "flows").mkdir()
+    cli.flow(
+        f"flow: f\ntriggers:\n{names}tasks: {{a: {{type: log, with: {{message: x}}}}}}\n", "flows/f.yaml"
+    )
+
+    done = cli("schedules", "next", "zzzz")
+
+    assert "there are f/t0, f/t1, f/t2, f/t3, f/t4 and 2 more: `flowbuilder schedules list`" in done.stderr

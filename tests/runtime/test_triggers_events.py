@@ -457,3 +457,16 @@ async def test_links_that_lead_round_find_each_file_once(
 
     found = await runs(engine, "load")
     assert sorted(names(found)) == ["a.csv", "b.csv"]
+
+
+async def test_a_webhook_is_warned_of_once_however_often_its_flow_is_read(
+    engine: Engine, tmp_path: Path
+) -> None:
+    told: list[str] = []
+    write(tmp_path, "hook", "  - {name: paid, webhook: /paid}\n")
+    project = await engine.up(tmp_path, watch=False, on=lambda one: told.append(f"{one.what} {one.message}"))
+    for n in range(3):
+        write(tmp_path, "hook", "  - {name: paid, webhook: /paid}\n", more=f"description: edit {n}\n")
+        await project.reload()
+
+    assert len([one for one in told if "webhooks come" in one]) == 1

@@ -132,14 +132,14 @@ def _agreed(rows: Sequence[RunRow], arguments: argparse.Namespace, command: str,
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
-def count_of(rows: Sequence[object]) -> str:
+def count_of(rows: Sequence[object], name: str = "run") -> str:
     """Return how many runs there are, in words.
 
     Example:
         >>> count_of([1]), count_of(range(1200))
         ('1 run', '1,200 runs')
     """
-    return f"{len(rows):,} run{'' if len(rows) == 1 else 's'}"
+    return f"{len(rows):,} {name}{'' if len(rows) == 1 else 's'}"
 
 
 def in_batches(rows: Sequence[T], doing: str) -> Iterator[Sequence[T]]:

@@ -108,7 +108,7 @@ def option_meaning(option: Option) -> str:
     text = option.help
     if option.choices:
         text += f" ({', '.join(option.choices)})"
-    if option.default is not None:
+    if option.default:
         text += f"; {option.default} unless given"
     return text
 

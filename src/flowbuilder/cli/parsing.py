@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from flowbuilder.cli.command import Argument, Command, Option
 
 _NEAR: Final = 0.7
+_UNKNOWN: Final = "unrecognized arguments: "
 _COUNTS: Final = {"one": None, "optional": "?", "any": "*", "some": "+"}
 
 
@@ -38,7 +39,11 @@ class _Parser(argparse.ArgumentParser):
     command: Command
 
     def error(self, message: str) -> NoReturn:
-        raise UsageError(message, self.command.name, _near_options(message, self.command))
+        hint = _near_options(message, self.command)
+        if message.startswith(_UNKNOWN + "-"):
+            word = message.removeprefix(_UNKNOWN).split()[0].partition("=")[0]
+            message = f"there is no option '{word}'"
+        raise UsageError(message, self.command.name, hint)
 
 
 def parse(command: Command, words: list[str]) -> argparse.Namespace:
@@ -130,14 +135,17 @@ def _moment(text: str) -> float:
 
 
 def _near_options(message: str, command: Command) -> str:
-    if not message.startswith("unrecognized arguments: "):
+    if not message.startswith(_UNKNOWN):
         return ""
     known = {name.lstrip("-"): name for option in command.options for name in option.names}
     import difflib  # start-up time: only where something is misspelt
 
-    for word in message.removeprefix("unrecognized arguments: ").split():
+    words = message.removeprefix(_UNKNOWN).split()
+    for word in words:
         # without the dashes, which are alike in all of them
         meant = word.partition("=")[0].lstrip("-")
         if word.startswith("-") and (close := difflib.get_close_matches(meant, known, 1, _NEAR)):
             return f"did you mean '{known[close[0]]}'?"
+    if words[0].startswith("-") and known:
+        return f"it has {', '.join(option.names[0] for option in command.options)}"
     return ""

@@ -16,6 +16,7 @@ from flowbuilder.cli.waits import waits_for
 from flowbuilder.core import values
 from flowbuilder.core.durations import format_duration
 from flowbuilder.core.errors import NotFound
+from flowbuilder.runtime.views import told
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -115,7 +116,7 @@ def show_summary(view: RunView, store: Path, *, left: bool = False) -> None:
 
 def show_tasks(view: RunView) -> None:
     """Print the table of a run's tasks on standard error."""
-    rows = [task_row(name, task) for name, task in view.tasks.items()]
+    rows = [task_row(name, task) for name, task in told(view)]
     if len(rows) > _MOST_ROWS:
         # what went wrong first; a table of ten thousand rows tells nobody anything
         rows.sort(key=lambda row: row[1] != "failed")

@@ -6,6 +6,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Final
 
+from flowbuilder.cli.choosing import count_of
 from flowbuilder.cli.exits import DONE, FAILED
 from flowbuilder.cli.results import as_json
 from flowbuilder.cli.tables import show_table
@@ -69,4 +70,5 @@ def _show(counts: Mapping[Holding, int], stuck: Sequence[Hold], leaks: Mapping[s
     for name, count in leaks.items():
         complain(f"{count:,} rows of {name} belong to runs that have ended", "please report it")
     moment = time.strftime("%H:%M:%S")
-    say(f"{sum(counts.values()):,} live runs, {counts.get('nothing', 0):,} stuck at {moment}")
+    live = count_of(range(sum(counts.values())), "live run")
+    say(f"{live}, {counts.get('nothing', 0):,} stuck at {moment}")

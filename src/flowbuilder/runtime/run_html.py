@@ -6,6 +6,8 @@ import html
 import time
 from typing import TYPE_CHECKING, Final
 
+from flowbuilder.runtime.views import told
+
 if TYPE_CHECKING:
     from flowbuilder.runtime.views import RunView, TaskView
 
@@ -32,8 +34,9 @@ def run_as_html(run: RunView, now: float | None = None) -> str:
     now = time.time() if now is None else now
     began = run.started_at if run.started_at is not None else run.created_at
     took = (run.ended_at if run.ended_at is not None else now) - began
-    rows = "".join(_row(path, task, now) for path, task in list(run.tasks.items())[:MOST_ROWS])
-    more = len(run.tasks) - MOST_ROWS
+    tasks = told(run)
+    rows = "".join(_row(path, task, now) for path, task in tasks[:MOST_ROWS])
+    more = len(tasks) - MOST_ROWS
     if more > 0:
         rows += f'<tr><td colspan="4" style="text-align:left">… and {more} more</td></tr>'
     head = "".join(f'<th style="text-align:left">{word}</th>' for word in ("task", "status", "time", "note"))

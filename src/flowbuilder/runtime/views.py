@@ -237,6 +237,15 @@ def view(store: Store, row: RunRow, plan: FlowPlan | None, live: RunState | None
     )
 
 
+def told(view: RunView) -> list[tuple[str, TaskView]]:
+    """Return the tasks of a run that people are told of: undos only where the run has come to them."""
+    return [
+        (path, task)
+        for path, task in view.tasks.items()
+        if not (path.endswith(UNDO) and task.status == "skipped" and task.reason == "not_failed")
+    ]
+
+
 def in_order(path: str) -> list[tuple[int, str]]:
     """Return what paths are sorted by: elements and rounds by their numbers.
 

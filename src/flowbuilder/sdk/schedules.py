@@ -218,7 +218,8 @@ def _hint(name: str, listed: list[Schedule]) -> str:
     close = difflib.get_close_matches(name, [*names, *short], 1)
     if close:
         return f"did you mean '{close[0]}'?"
-    return "there are " + ", ".join(names[:5]) if names else "no flow here has triggers"
+    more = f" and {len(names) - 5} more: `flowbuilder schedules list`" if len(names) > 5 else ""
+    return f"there are {', '.join(names[:5])}{more}" if names else "no flow here has triggers"
 
 
 class Opened:

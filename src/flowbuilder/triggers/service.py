@@ -63,6 +63,7 @@ class Triggers:
         """Those at work, by full name."""
         self.armed: dict[str, Armed] = {}
         """All that are in force, by full name."""
+        self._without_source: set[str] = set()
         self.firing = 0
         """How many runs are being started."""
         self._progress: dict[str, Progress] = {}
@@ -118,9 +119,10 @@ class Triggers:
                 del self.sources[name]
             source = make_source(self, armed, self._progress.pop(name, None))
         if source is None:
-            self.telling.warn(
-                name, "webhooks come with the server, in a later release; nothing starts it here"
-            )
+            if name not in self._without_source:  # once, and not each time its flow is read again
+                self._without_source.add(name)
+                what = "webhooks come with the server, in a later release; nothing starts it here"
+                self.telling.warn(name, what)
             return
         self.sources[name] = source
         if type(source) is Ends:
@@ -149,6 +151,7 @@ class Triggers:
 
     def _drop(self, name: str) -> None:
         del self.armed[name]
+        self._without_source.discard(name)
         source = self.sources.pop(name, None)
         if source is not None:
             self._unlist(name, source)

@@ -20,6 +20,8 @@ COMMAND = Command(
     ),
 )
 
+_ALL = "it has --input, --priority, --timeout, --format, --store, --json"
+
 
 def test_options_and_arguments_may_stand_in_any_order() -> None:
     before = parse(COMMAND, ["-i", "a=1", "--json", "f.yaml", "-ib=2", "--timeout=1m"])
@@ -36,9 +38,10 @@ def test_what_follows_two_dashes_is_an_argument() -> None:
     ("words", "message", "hint"),
     [
         ([], "required", ""),
-        (["f", "--jsn"], "unrecognized arguments: --jsn", "did you mean '--json'?"),
-        (["f", "--stor=x"], "unrecognized", "did you mean '--store'?"),
-        (["f", "--jso"], "unrecognized", "did you mean '--json'?"),
+        (["f", "--jsn"], "there is no option '--jsn'", "did you mean '--json'?"),
+        (["f", "--stor=x"], "there is no option '--stor'", "did you mean '--store'?"),
+        (["f", "--jso"], "there is no option", "did you mean '--json'?"),
+        (["f", "--by", "ann"], "there is no option '--by'", _ALL),
         (["f", "--priority", "high"], "'high' is no whole number", ""),
         (["f", "--timeout", "10"], "'10' has no unit", ""),
         (["f", "--format", "xml"], "invalid choice", ""),

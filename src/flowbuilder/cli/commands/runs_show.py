@@ -24,7 +24,7 @@ from flowbuilder.cli.results import (
 from flowbuilder.cli.tables import show_table
 from flowbuilder.cli.terminal import data
 from flowbuilder.cli.workspace import reader_here, store_here
-from flowbuilder.runtime.views import in_order
+from flowbuilder.runtime.views import in_order, told
 
 if TYPE_CHECKING:
     import argparse
@@ -91,7 +91,7 @@ def _show_run(view: RunView, bars: list[Bar], store: Path) -> None:
     if view.inputs:
         lines.append(f"inputs   {as_json(view.inputs)}")
     data("\n".join(lines) + "\n")
-    rows = [task_row(name, task) for name, task in view.tasks.items()]
+    rows = [task_row(name, task) for name, task in told(view)]
     show_table(sys.stdout, ("task", "status", "time", "note"), rows, numbers=frozenset({"time"}))
     if bars:
         data("\n")
