@@ -29,7 +29,7 @@ from flowbuilder.compiler.lower.record import Key, Table, read_record
 from flowbuilder.compiler.lower.sensitive import spread_sensitive, take_on_sensitive
 from flowbuilder.compiler.lower.undo import FIELD as UNDO_FIELD
 from flowbuilder.compiler.lower.undo import lower_undo
-from flowbuilder.compiler.lower.values import MARK, lower_scalar, lower_value
+from flowbuilder.compiler.lower.values import MARK, lower_scalar, lower_value, warn_of_other_marks
 from flowbuilder.compiler.lower.work import lower_work
 from flowbuilder.compiler.nodes import Broken, Node, Scalar
 from flowbuilder.compiler.nodes import Mapping as MappingNode
@@ -60,6 +60,7 @@ def read_env(ctx: Context, node: Node, key: str) -> dict[str, Expr] | None:
             tree = lower_scalar(ctx, value)
             values[name.text] = tree if type(tree) in (Const, Text) else Text(tree.at, (tree,))
         else:
+            warn_of_other_marks(ctx, value)
             values[name.text] = Const(ctx.at(value), as_written(ctx, value, f"{key}.{name.text[:40]}"))
     return values
 

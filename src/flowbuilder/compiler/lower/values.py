@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 MARK = "${{"
 _ROOTS = "inputs|vars|secrets|tasks|env|item|trigger|run"
 _BRACES = re.compile(rf"(?<!\$)\{{\{{-?\s*(?:{_ROOTS})[.\[ ][^}}]*\}}\}}")
-_DOLLAR = re.compile(r"\$(?:inputs|vars|secrets|tasks)\.\w|\$\{(?:inputs|vars|secrets|tasks)\.[^}]*\}")
+_DOLLAR = re.compile(r"\$(?:inputs|vars|secrets|tasks)(?:\.\w+)+|\$\{(?:inputs|vars|secrets|tasks)\.[^}]*\}")
 
 
 def lower_value(ctx: Context, node: Node) -> Expr:
