@@ -74,6 +74,7 @@ CHECK_CODES: Final[Mapping[str, str]] = MappingProxyType(
         "FB253": "A connection that is not declared",
         "FB254": "A connection of the wrong type",
         "FB255": "A connection that nothing uses",
+        "FB256": "A query is not given what it asks for",
         "FB260": "A key that does nothing",
         "FB265": "A place for a task that only waits",
         "FB266": "A burst beyond its limit",

@@ -224,3 +224,22 @@ def _only_reads(statement: Statement) -> bool:
 def first_word(statement: Statement) -> str:
     """Return the word that a statement begins with, in upper case."""
     return next((token.text.upper() for token in statement if token.kind == "word"), "")
+
+
+class Asked(NamedTuple):
+    """What a query asks to be given."""
+
+    names: tuple[str, ...]
+    """Of `:name`, each once, in the order in which they stand."""
+    marks: int
+    """How many `?` there are."""
+    native: str = ""
+    """A place as a driver writes it (`$1`), which we do not take."""
+
+
+def asked_for(sql: str, dialect: Dialect) -> Asked:
+    """Return what a text asks to be given, whether or not it is."""
+    found = [token for statement in split(sql, dialect) for token in statement]
+    names = dict.fromkeys(token.text[1:] for token in found if token.kind == "named")
+    native = next((token.text for token in found if token.kind == "native"), "")
+    return Asked(tuple(names), sum(token.kind == "mark" for token in found), native)

@@ -18,6 +18,7 @@ from flowbuilder.compiler.checks.secret_paths import check_secret_paths
 from flowbuilder.compiler.checks.secrets import check_unused_secrets
 from flowbuilder.compiler.checks.sensitive import check_sensitive
 from flowbuilder.compiler.checks.shadowing import check_shadowing
+from flowbuilder.compiler.checks.sql_parameters import check_sql_parameters
 from flowbuilder.compiler.checks.subject import Subject
 from flowbuilder.compiler.checks.triggers import check_triggers
 from flowbuilder.compiler.checks.undos import check_undos
@@ -44,6 +45,7 @@ CHECKS: tuple[Check, ...] = (
     check_secret_paths,
     check_unused_secrets,
     check_connections,
+    check_sql_parameters,
     check_retried_writes,
     check_queues,
     check_undos,
