@@ -275,7 +275,7 @@ async def test_a_condition_that_does_not_hold_starts_nothing(
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        ("${{ trigger.scheduled_at.nothing }}", "expression."),
+        ("${{ [1][year(trigger.scheduled_at)] }}", "expression."),
         ("${{ 'x' + str(hour(trigger.scheduled_at)) }}", "$.n"),
     ],
 )

@@ -26,13 +26,15 @@ from flowbuilder.compiler.expressions.walk import walk
 from flowbuilder.core.diagnostics import Diagnostic
 from flowbuilder.core.errors import ExpressionError
 from flowbuilder.core.functions.patterns import compiled
-from flowbuilder.core.functions.table import FUNCTIONS, METHODS
+from flowbuilder.core.functions.table import FUNCTIONS, METHODS, PARTS
 
 if TYPE_CHECKING:
     from flowbuilder.core.span import Span
 
 TASK_FIELDS: Final = ("output", "status", "error", "errors")
 LOOP_FIELDS: Final = ("state", "index")
+MOMENTS: Final = frozenset({("trigger", "scheduled_at"), ("run", "started_at")})
+"""What is always a datetime, which has no members."""
 RUN_FIELDS: Final = ("id", "key", "flow", "started_at", "attempt", "status", "errors", "tasks")
 _PATTERN_FUNCTIONS: Final = frozenset({"matches", "find_all", "re_replace", "re_split"})
 SEVERAL_OF: Final = frozenset(
@@ -143,6 +145,12 @@ def _names(expr: Expr, scope: ScopeNames) -> Iterator[Diagnostic]:
         elif root == "run" and reference.path and reference.path[0] not in RUN_FIELDS:
             what = f"'run' has no '{reference.path[0]}'"
             yield Diagnostic(UNKNOWN_FIELD, what, reference.span, _near(reference.path[0], RUN_FIELDS))
+        elif len(reference.path) > 1 and (root, reference.path[0]) in MOMENTS:
+            moment, name = f"{root}.{reference.path[0]}", reference.path[1]
+            hints = (f"write `{moment} | {name}`",) if name in PARTS else _near(name, PARTS)
+            yield Diagnostic(
+                UNKNOWN_FIELD, f"'{moment}' is a datetime and has no '{name}'", reference.span, hints
+            )
 
 
 def _no_such_part(reference: Reference, parts: Collection[str]) -> Diagnostic:

@@ -7,6 +7,7 @@ in the order in which Python would, until the smallest one that fails is found.
 from __future__ import annotations
 
 import ast
+import datetime as dt
 from typing import TYPE_CHECKING, Any, Final
 
 from flowbuilder.compiler.expressions.generate import BUDGET, GLOBALS, Generator, Names, weight
@@ -28,7 +29,7 @@ from flowbuilder.compiler.expressions.tree import (
 from flowbuilder.compiler.expressions.walk import children
 from flowbuilder.core.errors import ExpressionError
 from flowbuilder.core.functions.support import OUT_OF_STEPS, kind_of
-from flowbuilder.core.functions.table import METHODS
+from flowbuilder.core.functions.table import METHODS, PARTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -293,6 +294,10 @@ class _Search:
             )
         if type(of) is not dict:
             hint = "; elements are taken by number: `[0]`" if type(of) is list else ""
+            if type(of) is str and name in METHODS:
+                hint = f"; did you mean `.{name}()`?"
+            elif isinstance(of, dt.date) and name in PARTS:
+                hint = f"; write `| {name}`"
             return "expression.type", f"{kind_of(of)} has no member '{name}'{hint}"
         if isinstance(name, str) and name in METHODS:
             return "expression.missing", f"there is no member '{name}'; did you mean `.{name}()`?"

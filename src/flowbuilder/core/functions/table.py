@@ -189,6 +189,8 @@ _SPECIAL: Final[Mapping[str, Callable[..., Any]]] = {
     "today": _today,
     "uuid": _uuid,
 }
+PARTS: Final = ("year", "month", "day", "weekday", "hour", "minute", "second", "date", "timestamp")
+"""Functions that give a part of a datetime."""
 METHODS: Final = frozenset(
     [
         "upper",
