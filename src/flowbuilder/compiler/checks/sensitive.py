@@ -39,7 +39,11 @@ def check_sensitive(subject: Subject, findings: Findings) -> None:
         look.graph(graph, seen, None)
     if flow.outputs is not None:
         look.at(
-            flow.outputs, "an output of the run shows", ChainMap({t.id: t for t in flow.main.tasks}), None
+            flow.outputs,
+            "an output of the run shows",
+            ChainMap({t.id: t for t in flow.main.tasks}),
+            None,
+            "leave the value out: the outputs of a run are shown to people",
         )
 
 
