@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from flowbuilder.core.errors import TaskFailed
+from flowbuilder.tasks.places import modified_at
 
 
 class LocalFiles:
@@ -158,7 +159,7 @@ class LocalFiles:
             "name": path.name,
             "type": "folder" if folder else "file",
             "size": 0 if folder else state.st_size,
-            "modified": state.st_mtime,
+            "modified_at": modified_at(state.st_mtime),
         }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import tempfile
 from pathlib import Path
@@ -11,6 +12,14 @@ from flowbuilder.core.errors import TaskFailed
 
 if TYPE_CHECKING:
     from flowbuilder.tasks.api import Call
+
+
+def modified_at(seconds: float) -> dt.datetime | None:
+    """Return when a file was changed; None where its time is none that a calendar has."""
+    try:
+        return dt.datetime.fromtimestamp(seconds, dt.UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def local_path(call: Call, path: str, *, anywhere: bool = False, base: Path | None = None) -> Path:

@@ -10,6 +10,7 @@ from typing import IO, Any, Final
 
 from flowbuilder.core.errors import TaskFailed
 from flowbuilder.tasks.databases.base import missing
+from flowbuilder.tasks.places import modified_at
 
 _WHOLE: Final = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "memory", "oci", "oss", "r2"})
 """Stores where a file comes into being when it is closed, and not before."""
@@ -169,12 +170,16 @@ class RemoteFiles:
         modified = (
             found.get("mtime") or found.get("LastModified") or found.get("modified") or found.get("created")
         )
-        if isinstance(modified, dt.datetime):
-            modified = modified.timestamp()
+        if isinstance(modified, int | float):
+            modified = modified_at(modified)
+        elif isinstance(modified, dt.datetime):
+            modified = modified.astimezone(dt.UTC) if modified.tzinfo else modified.replace(tzinfo=dt.UTC)
+        else:
+            modified = None
         return {
             "path": path,
             "name": name.rpartition("/")[2],
             "type": "folder" if folder else "file",
             "size": int(found.get("size") or 0),
-            "modified": float(modified) if isinstance(modified, int | float) else None,
+            "modified_at": modified,
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import zipfile
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
+from flowbuilder.tasks.places import modified_at
 from flowbuilder.testing import load_text, run_flow
 
 if TYPE_CHECKING:
@@ -79,6 +81,22 @@ async def test_the_end_of_the_name_says_that_it_is_json(place: Path) -> None:
 
     assert await output(place, read="x.json") == {"a": 1}
     assert await output(place, read="x.json", **{"as": "bytes"}) == b'{\n  "a": 1\n}\n'
+
+
+async def test_an_entry_has_the_moment_of_its_last_change(place: Path, root: str) -> None:
+    before = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=2)
+    await output(place, write=f"{root}a.txt", content="1")
+
+    (entry,) = await output(place, list=root)
+
+    assert sorted(entry) == ["modified_at", "name", "path", "size", "type"]
+    assert before < entry["modified_at"] < before + dt.timedelta(minutes=10)
+    assert entry["modified_at"].utcoffset() == dt.timedelta(0)
+
+
+def test_a_file_of_no_year_has_no_moment() -> None:
+    assert modified_at(1e15) is None
+    assert modified_at(-1.5) == dt.datetime(1969, 12, 31, 23, 59, 58, 500_000, dt.UTC)
 
 
 async def test_all_that_can_be_done_to_files(place: Path, root: str) -> None:
