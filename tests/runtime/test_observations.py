@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from flowbuilder import Config, Engine, Reader
 from flowbuilder.runtime.observations import plain_path
-from flowbuilder.testing.flows import load_text
+from flowbuilder.testing.flows import finish, load_text
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from flowbuilder.testing.fake_clock import FakeClock
     from world import World
 
 FLOW = """
@@ -21,6 +24,18 @@ tasks:
   each: {for_each: [1, 2, 3], type: python, with: {call: act, args: {name: each, value: "${{ item }}"}}}
   group: {for_each: [1, 2], type: group, tasks: {inner: {type: python, with: {call: act, args: {name: inner}}}}}
   pure: {type: set, with: 1}
+"""
+
+WAITS = """
+flow: waits
+tasks:
+  ask: {type: approval, on_error: continue, with: {message: Well?, timeout: 5s}}
+  signal: {type: wait, on_error: continue, with: {signal: go, timeout: 7s}}
+  sub: {type: flow, with: {path: child.yaml}}
+  again:
+    repeat: {until: loop.index >= 2, max: 9}
+    type: group
+    tasks: {inner: {type: python, with: {call: act, args: {name: inner}}}}
 """
 
 
@@ -40,6 +55,27 @@ async def test_each_task_that_calls_something_is_counted(tmp_path: Path, world: 
     }
     assert known["each"].items == 3
     assert known["one"].output_bytes >= 10
+
+
+async def test_waits_and_sub_flows_are_counted_and_rounds_are_one_task(
+    engine: Engine, clock: FakeClock, tmp_path: Path, world: World
+) -> None:
+    (tmp_path / "child.yaml").write_text("flow: child\ntasks: {s: {type: sleep, with: {for: 30s}}}\n")
+    flow = load_text(WAITS, tmp_path)
+    run = await engine.start(flow)
+    await finish(engine, run, clock)
+    engine.core.machine.observations.hand_over()
+
+    known = engine.core.machine.store.statistics("waits")
+
+    assert {path: (seen.executions, seen.failures) for path, seen in known.items()} == {
+        "ask": (1, 1),
+        "signal": (1, 1),
+        "sub": (1, 0),
+        "again.inner": (3, 0),
+    }
+    assert known["ask"].duration_p50 == pytest.approx(5, rel=0.1)
+    assert known["sub"].duration_p50 == pytest.approx(30, rel=0.1)
 
 
 def test_a_path_without_indexes_is_the_plans() -> None:

@@ -247,8 +247,8 @@ class _Estimator:
                 return wait + _BY_TYPE.get(name, _OTHERWISE).duration
             case Sleep(duration=duration):
                 return _seconds(duration)
-            case Wait() | Approval():
-                return _FOR_THE_WORLD
+            case Wait(params=params) | Approval(params=params):
+                return min(_FOR_THE_WORLD, _seconds(_given(params, "timeout"), _FOR_THE_WORLD))
             case Group(graph=graph):
                 return self._times(graph, f"{prefix}{task.id}.").length
             case SubFlow(flow=flow, wait=wait):
@@ -282,13 +282,23 @@ class _Estimator:
         return None
 
 
-def _seconds(duration: Expr | None) -> float:
+def _given(params: Expr, name: str) -> Expr | None:
+    """Return a parameter, as the author gave it."""
+    match params:
+        case Const(at=at, value=dict() as values):
+            return Const(at, values.get(name))
+        case Dict(items=pairs):
+            return next((value for key, value in pairs if type(key) is Const and key.value == name), None)
+    return None
+
+
+def _seconds(duration: Expr | None, otherwise: float = 10.0) -> float:
     match duration:
         case Const(value=int() | float() as seconds):
             return float(seconds)
         case Const(value=dt.timedelta() as value):
             return value.total_seconds()
-    return 10.0
+    return otherwise
 
 
 def _width(task: Task, known: Figures | None, rows: float) -> float:

@@ -15,7 +15,8 @@ from flowbuilder.core import values
 from flowbuilder.core.errors import ExpressionError, OutputError
 from flowbuilder.core.plan import CONTEXT, UNSET
 from flowbuilder.core.records import AttemptStarted, ClockStarted
-from flowbuilder.core.rules import SUCCEEDED
+from flowbuilder.core.rules import CANCELLED, SUCCEEDED
+from flowbuilder.runtime.observations import COUNTED
 from flowbuilder.runtime.stops import DEADLINE, TIMEOUT
 from flowbuilder.runtime.waiter import Waiter
 
@@ -284,7 +285,7 @@ class Attempts:
         if execution.map is not None:
             self._machine.maps.element_ended(execution, code, value, encoded, error, reason)
             return
-        if task.kind == "invoke":
+        if task.kind in COUNTED and (code != CANCELLED or task.kind == "invoke"):
             size = 0 if encoded is None else len(encoded)
             duration = self._now() - execution.started_at
             self._machine.observations.add(execution.frame, task.id, duration, size, code)

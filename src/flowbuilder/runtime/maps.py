@@ -17,6 +17,7 @@ from flowbuilder.core.plan import INDEX, ITEM
 from flowbuilder.core.records import NULL, Ended, MapStarted
 from flowbuilder.core.rules import CANCELLED, CONTINUED, FAILED, STATUS, SUCCEEDED
 from flowbuilder.runtime.events import TaskEvent
+from flowbuilder.runtime.observations import COUNTED
 from flowbuilder.runtime.recovered import element_path
 from flowbuilder.runtime.scheduler import SLICE
 from flowbuilder.runtime.sealing import as_kept
@@ -295,7 +296,7 @@ class Maps:
         else:
             code, error, reason = SUCCEEDED, None, None
             output = map.outputs if map.keys is None else dict(zip(map.keys, map.outputs, strict=True))
-        if map.task.kind == "invoke" and code != CANCELLED:
+        if map.task.kind in COUNTED and code != CANCELLED:
             duration = self._now() - map.started_at
             self._machine.observations.add(
                 map.frame, map.task.id, duration, map.output_bytes, code, len(map.items)

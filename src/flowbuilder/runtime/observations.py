@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from flowbuilder.core.rounds import without_rounds
 from flowbuilder.core.rules import CONTINUED, FAILED
 from flowbuilder.storage.api import Statistic
 
@@ -15,6 +16,9 @@ PERIOD = 1.0
 """Seconds between two hand-overs to the store."""
 SAMPLES = 100
 """Executions of one task that are looked at in a period: more would teach the planner nothing."""
+
+COUNTED: Final = frozenset({"invoke", "wait", "approval", "flow"})
+"""Kinds of tasks whose time the plan cannot know: what they call, or whom they wait for, decides it."""
 
 
 class Observations:
@@ -30,7 +34,7 @@ class Observations:
     def add(
         self, frame: Frame, id: str, duration: float, output_bytes: int, code: int, items: int = 1
     ) -> None:
-        """Note one execution of a task that calls something; a map counts as one, with so many items."""
+        """Note one execution of a task of a kind that is counted; a map counts as one, with so many items."""
         key = (frame.run.plan.name, frame.prefix, id)
         seen = self._seen.get(key)
         if seen is None:
@@ -54,14 +58,14 @@ class Observations:
 
 
 def plain_path(path: str) -> str:
-    """Return a task's path without indexes and group attempts, as the plan knows it.
+    """Return a task's path without indexes, rounds and group attempts, as the plan knows it.
 
     Example:
-        >>> plain_path('build[3]#2.compile["x"]')
-        'build.compile'
+        >>> plain_path('build[3]#2.compile["x"]'), plain_path("poll@3.ask")
+        ('build.compile', 'poll.ask')
     """
     if "[" not in path and "#" not in path:
-        return path
+        return without_rounds(path)
     kept: list[str] = []
     skipping = ""
     quoted = escaped = False
@@ -83,4 +87,4 @@ def plain_path(path: str) -> str:
             skipping = character
         else:
             kept.append(character)
-    return "".join(kept)
+    return without_rounds("".join(kept))

@@ -8,6 +8,7 @@ import pytest
 from flowbuilder.compiler.costs import COMMIT, estimate
 from flowbuilder.compiler.expressions import tree
 from flowbuilder.compiler.ir import (
+    Approval,
     Compute,
     Flow,
     Graph,
@@ -18,6 +19,7 @@ from flowbuilder.compiler.ir import (
     Sleep,
     SubFlow,
     Task,
+    Wait,
     Work,
 )
 from flowbuilder.core.span import NOWHERE, Span
@@ -178,6 +180,19 @@ def test_a_wait_takes_as_long_as_it_says_and_a_task_that_never_runs_nothing() ->
     costs = estimate(waits).tasks
 
     assert (costs["s"].duration, costs["p"].duration) == (30, 0)
+
+
+@pytest.mark.parametrize(
+    ("params", "seconds"), [({}, 60), ({"timeout": 1}, 1), ({"timeout": 3600}, 60), ({"timeout": None}, 60)]
+)
+def test_a_wait_for_the_world_takes_no_longer_than_its_own_timeout(
+    params: dict[str, object], seconds: float
+) -> None:
+    pairs = tuple((const(name), const(value)) for name, value in params.items())
+    given: list[tree.Expr] = [const(params), tree.Dict(AT, pairs)]
+    works = [work for one in given for work in (Wait(True, one), Approval(one))]
+
+    assert [estimate(flow(task("w", work=work))).total for work in works] == [seconds] * 4
 
 
 def test_an_effect_waits_for_the_disk_where_the_flow_is_durable() -> None:
