@@ -387,3 +387,31 @@ def test_triggers_that_are_not_named_are_counted(cli: Cli) -> None:
     done = cli("schedules", "next", "zzzz")
 
     assert "there are f/t0, f/t1, f/t2, f/t3, f/t4 and 2 more: `flowbuilder schedules list`" in done.stderr
+
+
+def test_which_flow_of_a_python_file_is_meant_has_to_be_said(cli: Cli) -> None:
+    cli.flow(
+        """
+        from flowbuilder import flow, task
+
+        @task
+        def double(n: int) -> int:
+            return n * 2
+
+        @flow
+        def one(n: int = 1) -> int:
+            return double(n)
+
+        @flow
+        def two(n: int = 1) -> int:
+            return double(n)
+        """,
+        "both.py",
+    )
+
+    done = cli("run", "both.py")
+
+    assert done.returncode == 5
+    assert "'both.py' has several flows: say which" in done.stderr
+    assert "both.py:one, both.py:two" in done.stderr
+    assert "1 file: nothing wrong" in cli("validate", ".").stderr

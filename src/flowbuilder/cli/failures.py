@@ -40,6 +40,9 @@ def report(error: Exception) -> int:
         case errors.KeyConflict():
             complain(str(error), f"see `flowbuilder runs show {error.run_id}`, or use another key")
             return exits.USAGE
+        case errors.Several():
+            complain(f"'{error.name}' has several {error.what}s: say which", error.hint)
+            return exits.NOT_FOUND
         case errors.NotFound():
             complain(f"there is no {error.what}" + (f" '{error.name}'" if error.name else ""), error.hint)
             return exits.NOT_FOUND

@@ -18,6 +18,7 @@ FlowBuilderError
 ├── ArchiveError              a file is no archive of runs that this release can read
 ├── EngineStopped             the engine is being closed and starts nothing more
 ├── NotFound                  no such run, flow or task
+│   └── Several               there are several, and which one is meant cannot be told
 └── StoreError                the store cannot do it; .retryable says whether again may help
     ├── StoreFull             the disk is full
     ├── StoreReadOnly         the file or folder cannot be written
@@ -224,6 +225,13 @@ class NotFound(FlowBuilderError):
     def __str__(self) -> str:
         name = f" '{self.name}'" if self.name else ""
         return f"no {self.what}{name}" + (f"; {self.hint}" if self.hint else "")
+
+
+class Several(NotFound):
+    """What was named has several such things, and which one is meant cannot be told; the hint names them."""
+
+    def __str__(self) -> str:
+        return f"'{self.name}' has several {self.what}s; {self.hint}"
 
 
 class StoreError(FlowBuilderError):

@@ -230,17 +230,16 @@ def find_flow(module: Any, name: str, where: str) -> Flow[..., Any]:
     Raises:
         NotFound: there is none, or which one is meant cannot be told.
     """
-    from flowbuilder.core.errors import NotFound
+    from flowbuilder.core.errors import NotFound, Several
 
     flows = {key: value for key, value in vars(module).items() if isinstance(value, Flow)}
     own = {key: value for key, value in flows.items() if value.fn.__module__ == module.__name__} or flows
     if not name:
         if len(own) == 1:
             return next(iter(own.values()))
-        names = ", ".join(f"{where}:{key}" for key in own)
-        raise NotFound(
-            "flow", where, f"name one of them: {names}" if own else "none of its functions has @flow"
-        )
+        if own:
+            raise Several("flow", where, "name one of them: " + ", ".join(f"{where}:{key}" for key in own))
+        raise NotFound("flow", where, "none of its functions has @flow")
     found = module
     for step in name.split("."):
         found = getattr(found, step, None)
