@@ -52,7 +52,7 @@ bench: setup
 	$(BIN)/python -m benchmarks
 
 soak: setup
-	$(BIN)/pytest -q -s -m soak --timeout 3600 tests/faults tests/property
+	HYPOTHESIS_PROFILE=soak $(BIN)/pytest -q -s -m soak --timeout 3600 tests/faults tests/property
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache site build dist

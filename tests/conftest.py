@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,9 +11,11 @@ import pytest
 
 from world import World, renew
 
-# how long one example takes is the machine's affair: a loaded one must not fail a test
-hypothesis.settings.register_profile("flowbuilder", deadline=None)
-hypothesis.settings.load_profile("flowbuilder")
+# how long one example takes is the machine's affair: a loaded one must not fail a test; and what is drawn is the
+# same each time, so that a change is judged by itself: `make soak` draws anew
+hypothesis.settings.register_profile("flowbuilder", deadline=None, derandomize=True)
+hypothesis.settings.register_profile("soak", deadline=None)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "flowbuilder"))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

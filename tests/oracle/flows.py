@@ -264,7 +264,12 @@ class Interpreter:
             if task.map is not None:
                 return self.map(task, scope, path)
         except Failure as failure:
-            return self.rescued(task, scope, path if task.map is None else None, failure)
+            if task.map is None:
+                return self.rescued(task, scope, path, failure)
+            alias = task.map.alias
+            names = ("item", "index") if alias is None else ("item", "index", alias, f"{alias}_index")
+            nothing = Scope(self, scope, dict.fromkeys(names))  # there is no element
+            return self.rescued(task, nothing, None, failure)
         return self.guarded(task, scope, path)
 
     def condition(self, task: ir.Task, scope: Scope) -> bool:

@@ -21,7 +21,7 @@ from flowbuilder.compiler.ir import Group, Invoke
 from flowbuilder.compiler.passes import PASSES, optimize
 from flowbuilder.compiler.passes.graphs import all_tasks
 from flowbuilder.compiler.pipeline import compile_text
-from flowbuilder.runtime.config import QueueConfig
+from flowbuilder.runtime.config import EngineConfig, QueueConfig
 from flowbuilder.runtime.plans import Definition
 from flowbuilder.storage.memory import MemoryStore
 from flowbuilder.tasks.catalogue import CATALOGUE
@@ -48,7 +48,10 @@ bounded = functools.partial(
 calls: list[tuple[str, Any]] = []
 told_of: list[Any] = []
 """Called with each effect as it begins."""
-CONFIG = Config(queues={"few": QueueConfig(concurrency=2)})
+CONFIG = Config(
+    engine=EngineConfig(crashes=100),  # a run that crashes three engines is given up otherwise
+    queues={"few": QueueConfig(concurrency=2)},
+)
 
 
 def leave(path: str, value: Any, fails: str | None = None) -> Any:

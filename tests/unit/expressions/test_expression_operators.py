@@ -600,3 +600,20 @@ def test_nothing_changes_a_value() -> None:
         evaluate(text, data)
 
     assert data == {"inputs": {"xs": [3, 1, 2], "m": {"b": 1}}}
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("exists(inputs.none.a ** 2)", "expression.missing"),
+        ("exists(inputs.xs[inputs.none.a])", "expression.missing"),
+        ("default(inputs.none.a + 1, 3)", "expression.missing"),
+        ("default(inputs.xs[1 + inputs.none], 3)", "expression.type"),
+    ],
+)
+def test_exists_and_default_hide_nothing_but_steps_of_their_path(text: str, kind: str) -> None:
+    with pytest.raises(ExpressionError) as raised:
+        evaluate(text, {"inputs": {"none": None, "xs": [1]}})
+
+    assert raised.value.kind == kind
+    assert "wrong kind" not in raised.value.message

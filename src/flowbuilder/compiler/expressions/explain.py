@@ -153,13 +153,10 @@ class _Search:
                 return self._reached(op, operands)
             case Call(function="default", args=args):
                 # the second is evaluated only where the path leads to nothing
-                return (
-                    args[1:]
-                    if self._holds(Call(expr.at, "default", (args[0], Const(expr.at, None)))) is None
-                    else ()
-                )
-            case Call(function="exists"):
-                return ()
+                nothing = self._holds(Call(expr.at, "default", (args[0], Const(expr.at, None)))) is None
+                return args[1:] if nothing else self._beside_path(args[0])
+            case Call(function="exists", args=args):
+                return self._beside_path(args[0])
             case Compare(first=first, rest=rest) if len(rest) > 1:
                 return self._compared(first, rest)
             case Call(function="any" | "all" | "first", args=args) if args and type(args[0]) is ListComp:
@@ -168,6 +165,18 @@ class _Search:
                 return ()
             case _:
                 return children(expr)
+
+    def _beside_path(self, expr: Expr) -> tuple[Expr, ...]:
+        """Return the parts of a path whose failures are not hidden: what it begins with, and its indexes."""
+        match expr:
+            case Name() | Member() | Index() if self._names.resolve(expr) is not None:
+                return ()
+            case Member(of=of):
+                return self._beside_path(of)
+            case Index(of=of, index=index):
+                return (*self._beside_path(of), index)
+            case _:
+                return (expr,)
 
     def _holds(self, expr: Expr) -> Any:
         """Return a part's value; False where it has none."""
