@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from flowbuilder.core.errors import OutputError, TaskFailed
 from flowbuilder.core.values import plain, plain_or_text
+from flowbuilder.plugins.from_source import from_source
 from flowbuilder.runtime.executors.raised import CAUGHT, kind_of, message_of, traceback_of
 from flowbuilder.tasks.hushed import Hushed
 from flowbuilder.tasks.modules import find_function, forget
@@ -56,7 +57,8 @@ def execute(
         if imported != _imported[0]:
             forget()
             _imported[0] = imported
-        function = find_function(name, folder)
+        with from_source() if imported else contextlib.nullcontext():  # files have changed, perhaps just now
+            function = find_function(name, folder)
         value = (Hushed(function) if hushed else function)(*args, **kwargs)
         if inspect.isawaitable(value):
             value = asyncio.run(_awaited(value))
