@@ -31,7 +31,9 @@ def shown(value: Any) -> Any:
     """
     kind = type(value)
     if kind is dict:
-        for item in value.values():  # hot: benchmarks/pure_tasks.py; most have nothing sealed, and stay as they are
+        for (
+            item
+        ) in value.values():  # hot: benchmarks/pure_tasks.py; most have nothing sealed, and stay as they are
             if type(item) is Sealed:
                 return {key: MASK if type(item) is Sealed else item for key, item in value.items()}
     elif kind is list:
