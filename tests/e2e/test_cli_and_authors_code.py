@@ -86,7 +86,7 @@ def test_a_run_that_has_ended_is_not_said_to_wait(cli: Cli) -> None:
     run_id = cli.json("run", cli.flow("flow: t\ntasks: {a: {type: set, with: 1}}"), "--json")["run_id"]
     done = cli("runs", "resume", run_id)
 
-    assert done.returncode == 0
+    assert done.returncode == 1
     assert f"run {run_id} has ended already: succeeded" in done.stderr
 
 
