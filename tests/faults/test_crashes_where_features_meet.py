@@ -16,7 +16,7 @@ from flowbuilder.storage.memory import MemoryStore
 from flowbuilder.storage.sqlite import SqliteStore
 from flowbuilder.testing.crashing_store import Crash, CrashingStore
 from flowbuilder.testing.fake_clock import FakeClock
-from flowbuilder.testing.flows import _unless_it_dies, dying_with, load_text
+from flowbuilder.testing.flows import dying_with, load_text, unless_it_dies
 from world import until
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ async def drive(
         return await engine.show(run.id)
 
     async with dying_with(store), engine:
-        return await _unless_it_dies(go(), store)
+        return await unless_it_dies(go(), store)
 
 
 async def at_every_write(

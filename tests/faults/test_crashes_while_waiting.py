@@ -13,7 +13,7 @@ from flowbuilder.storage.memory import MemoryStore
 from flowbuilder.storage.sqlite import SqliteStore
 from flowbuilder.testing.crashing_store import Crash, CrashingStore
 from flowbuilder.testing.fake_clock import FakeClock
-from flowbuilder.testing.flows import LOOK_AGAIN, _unless_it_dies, dying_with, load_text
+from flowbuilder.testing.flows import LOOK_AGAIN, dying_with, load_text, unless_it_dies
 from world import until
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ async def drive(store: Store, clock: FakeClock) -> Any:
         return view, await engine.events("told", "approval.reminder")
 
     async with dying_with(store), engine:
-        return await _unless_it_dies(go(), store)
+        return await unless_it_dies(go(), store)
 
 
 @pytest.mark.parametrize("make", [in_memory, in_a_file])

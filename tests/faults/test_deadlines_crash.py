@@ -13,7 +13,7 @@ from flowbuilder.core.records import CancelAsked, decode
 from flowbuilder.storage.memory import MemoryStore
 from flowbuilder.testing.crashing_store import Crash, CrashingStore
 from flowbuilder.testing.fake_clock import FakeClock
-from flowbuilder.testing.flows import LOOK_AGAIN, dying_with, load_text
+from flowbuilder.testing.flows import dying_with, load_text, unless_it_dies
 from world import until
 
 if TYPE_CHECKING:
@@ -64,15 +64,7 @@ async def late(store: CrashingStore) -> None:
                 for run in (paused, *runs):
                     await run.wait(20)
 
-            working = asyncio.ensure_future(work())
-            try:
-                while not working.done():
-                    await asyncio.wait({working}, timeout=LOOK_AGAIN)
-                    if store.crashed:
-                        raise Crash("the store died")
-                working.result()
-            finally:
-                working.cancel()
+            await unless_it_dies(work(), store)
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])

@@ -14,7 +14,7 @@ from flowbuilder.storage.api import RunFilter
 from flowbuilder.storage.memory import MemoryStore
 from flowbuilder.testing.crashing_store import Crash, CrashingStore
 from flowbuilder.testing.fake_clock import FakeClock
-from flowbuilder.testing.flows import LOOK_AGAIN, dying_with, load_text
+from flowbuilder.testing.flows import dying_with, load_text, unless_it_dies
 from world import until
 
 if TYPE_CHECKING:
@@ -76,15 +76,7 @@ async def steered(store: CrashingStore, steer: Steering, world: World) -> bool:
             asyncio.timeout(30),
             Engine(":memory:", Config(), clock=FakeClock(), store=store) as engine,
         ):
-            working = asyncio.ensure_future(steer(engine, world))
-            try:
-                while not working.done():
-                    await asyncio.wait({working}, timeout=LOOK_AGAIN)
-                    if store.crashed:
-                        raise Crash("the store died")
-                working.result()
-            finally:
-                working.cancel()
+            await unless_it_dies(steer(engine, world), store)
     return store.crashed
 
 

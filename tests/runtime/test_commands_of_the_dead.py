@@ -34,11 +34,8 @@ tasks:
 """
 
 
-@pytest.mark.parametrize("recover", [True, False], ids=["takes over", "resumes by name"])
-async def test_the_next_engine_obeys_them_with_nobody_to_wake_it(
-    recover: bool, world: World, tmp_path: Path
-) -> None:
-    path = tmp_path / "s.db"
+async def cancelled_while_nobody_lives(path: Path, world: World) -> str:
+    """Return a run that its engine left, and for which a command was left after that."""
     async with Engine(path, Config()) as engine:
         run = await engine.start(load_text(FLOW))
         await world.begun("work")
@@ -46,11 +43,20 @@ async def test_the_next_engine_obeys_them_with_nobody_to_wake_it(
     reader.open(None)
     reader.send(run.id, "cancel", values.encode({"reason": "enough"}))
     reader.close()
+    return run.id
+
+
+@pytest.mark.parametrize("recover", [True, False], ids=["takes over", "resumes by name"])
+async def test_the_next_engine_obeys_them_with_nobody_to_wake_it(
+    recover: bool, world: World, tmp_path: Path
+) -> None:
+    path = tmp_path / "s.db"
+    run_id = await cancelled_while_nobody_lives(path, world)
 
     async with asyncio.timeout(30), Engine(path, Config(), recover=recover) as engine:
-        again = await engine.get(run.id)
+        again = await engine.get(run_id)
         if not recover:
-            await engine.resume([run.id])
+            await engine.resume([run_id])
         with pytest.raises(RunCancelled, match="enough"):
             await again.result(10)
 
@@ -59,13 +65,7 @@ async def test_they_are_obeyed_though_who_had_them_read_gave_up_meanwhile(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "s.db"
-    async with Engine(path, Config()) as engine:
-        run = await engine.start(load_text(FLOW))
-        await world.begun("work")
-    reader = SqliteStore(path)
-    reader.open(None)
-    reader.send(run.id, "cancel", values.encode({"reason": "enough"}))
-    reader.close()
+    run_id = await cancelled_while_nobody_lives(path, world)
 
     async with Engine(path, Config(), recover=False) as engine:
         machine = engine.core.machine
@@ -76,12 +76,12 @@ async def test_they_are_obeyed_though_who_had_them_read_gave_up_meanwhile(
             return receive()
 
         monkeypatch.setattr(machine.store, "receive", received)
-        resuming = asyncio.ensure_future(engine.resume([run.id]))
+        resuming = asyncio.ensure_future(engine.resume([run_id]))
         await asyncio.wait((resuming,))
         assert resuming.cancelled()
 
         with pytest.raises(RunCancelled, match="enough"):
-            await (await engine.get(run.id)).result(10)
+            await (await engine.get(run_id)).result(10)
 
 
 async def test_one_for_a_run_that_left_memory_just_then_is_carried_out_in_the_store(

@@ -18,6 +18,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from flowbuilder.core import records
+from flowbuilder.runtime.on_disk import settle
 from flowbuilder.runtime.scheduler import SLICE
 from flowbuilder.storage.api import Accept, Append, Change, KeyTaken
 
@@ -334,16 +335,6 @@ class Committer:
     def on_loop(self) -> bool:
         """Whether the caller is on the engine's thread."""
         return threading.get_ident() == self._thread
-
-
-def settle(future: asyncio.Future[None], error: Exception | None) -> None:
-    """End a future, unless whoever waited for it has gone."""
-    if future.done():
-        return
-    if error is None:
-        future.set_result(None)
-    else:
-        future.set_exception(error)
 
 
 def _only_waits(run: RunState) -> bool:

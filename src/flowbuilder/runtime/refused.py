@@ -11,14 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from flowbuilder.core import values
 from flowbuilder.core.failure import failure
-from flowbuilder.runtime.committer import settle
 from flowbuilder.runtime.events import RunEvent
+from flowbuilder.runtime.on_disk import put_on_disk
 from flowbuilder.storage.api import Accept, KeyTaken, RunRow
 
 if TYPE_CHECKING:
-    import asyncio
-
-    from flowbuilder.core.errors import StoreError
     from flowbuilder.core.plan import FlowPlan
     from flowbuilder.runtime.machine import Machine
     from flowbuilder.runtime.start import Start
@@ -66,14 +63,8 @@ async def record_refused(
         labels={**plan.labels, **(how.labels or {})},
         about=None if how.about is None else values.encode(dict(how.about)),
     )
-    kept: asyncio.Future[None] = machine.loop.create_future()
-
-    def done(error: StoreError | None) -> None:
-        machine.loop.call_soon_threadsafe(settle, kept, error)
-
-    machine.store.hand_over([Accept(row)], done)
     try:
-        await kept
+        await put_on_disk(machine.store, [Accept(row)])
     except KeyTaken:
         taken: RunRow | None = await machine.in_thread(find)
         if taken is None:

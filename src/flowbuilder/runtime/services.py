@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from flowbuilder.core import values
-from flowbuilder.core.errors import StoreError, TaskFailed
+from flowbuilder.core.errors import TaskFailed
 from flowbuilder.runtime.executors.children import Children
 from flowbuilder.runtime.executors.places import Places
 from flowbuilder.runtime.executors.threads import Threads
 from flowbuilder.runtime.lent import Lent
+from flowbuilder.runtime.on_disk import put_on_disk
 from flowbuilder.runtime.project import find_project
 from flowbuilder.runtime.sealed_files import SealedFiles
 from flowbuilder.storage.events import Emit, Event
@@ -139,15 +140,7 @@ class EngineServices:
         """
         store = self._store
         assert store is not None
-        loop = asyncio.get_running_loop()
-        kept: asyncio.Future[None] = loop.create_future()
-
-        def done(error: StoreError | None) -> None:
-            loop.call_soon_threadsafe(_settle, kept, error)
-
-        store.submit(Emit(event))
-        store.when_durable(done)
-        await kept
+        await put_on_disk(store, [Emit(event)])
 
     def slot(self, kind: Literal["shells", "http"], urgency: Urgency) -> AbstractAsyncContextManager[object]:
         """Hold one of the places for child processes, or for HTTP calls, while inside."""
@@ -223,15 +216,6 @@ class EngineServices:
         # not on threads of ours: functions that hang may hold them all
         await asyncio.to_thread(self._children.close)
         self.threads.close()
-
-
-def _settle(future: asyncio.Future[None], error: StoreError | None) -> None:
-    if future.done():
-        return
-    if error is None:
-        future.set_result(None)
-    else:
-        future.set_exception(error)
 
 
 def _children_folder(store: Store | None) -> Path | None:

@@ -13,9 +13,9 @@ from flowbuilder.compiler.nearest import nearest
 from flowbuilder.core import values
 from flowbuilder.core.errors import EngineStopped, FlowError, KeyConflict, StoreError
 from flowbuilder.core.ids import RunIds
-from flowbuilder.runtime.committer import settle
 from flowbuilder.runtime.events import RunEvent
 from flowbuilder.runtime.kept_plans import remember
+from flowbuilder.runtime.on_disk import settle
 from flowbuilder.runtime.plans import FOLDER, HIDDEN, SEALED, home_of
 from flowbuilder.runtime.scheduler import SLICE
 from flowbuilder.runtime.start import PLAIN, Start

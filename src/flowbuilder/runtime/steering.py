@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowbuilder.core.errors import StoreError
 from flowbuilder.runtime import orders
-from flowbuilder.runtime.committer import settle
+from flowbuilder.runtime.on_disk import settle
 
 if TYPE_CHECKING:
     import asyncio

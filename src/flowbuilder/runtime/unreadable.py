@@ -15,15 +15,13 @@ from flowbuilder.core import values
 from flowbuilder.core.approvals import KIND as APPROVALS
 from flowbuilder.core.approvals import approval_key
 from flowbuilder.core.failure import failure
-from flowbuilder.runtime.committer import settle
+from flowbuilder.runtime.on_disk import put_on_disk
 from flowbuilder.runtime.recovered import replay
 from flowbuilder.storage.api import LIVE, Change, Forget, Log
 from flowbuilder.storage.events import Unsubscribe
 
 if TYPE_CHECKING:
-    import asyncio
-
-    from flowbuilder.core.errors import FlowError, StoreError
+    from flowbuilder.core.errors import FlowError
     from flowbuilder.runtime.machine import Machine
     from flowbuilder.runtime.recovered import Recovered
     from flowbuilder.storage.api import RunRow, Write
@@ -62,13 +60,7 @@ class Unreadable:
         if found is None:
             machine.recovery.reload_later([row.id])
             return
-        kept: asyncio.Future[None] = machine.loop.create_future()
-
-        def done(error: StoreError | None) -> None:
-            machine.loop.call_soon_threadsafe(settle, kept, error)
-
-        machine.store.hand_over(self._end(row.id, found, error), done)
-        await kept
+        await put_on_disk(machine.store, self._end(row.id, found, error))
         self._told.pop(row.id, None)
         ended = await machine.in_thread(functools.partial(machine.store.run, row.id))
         if ended is not None:

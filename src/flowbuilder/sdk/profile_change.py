@@ -6,11 +6,11 @@ import functools
 from typing import TYPE_CHECKING
 
 from flowbuilder.core import values
-from flowbuilder.core.errors import ProfileError, StoreError
+from flowbuilder.core.errors import ProfileError
+from flowbuilder.runtime.on_disk import put_on_disk
 from flowbuilder.storage.api import LIVE, Change
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Sequence
 
     from flowbuilder.runtime.machine import Machine
@@ -26,23 +26,8 @@ async def change_profile(machine: Machine, run_ids: Sequence[str], name: str) ->
         StoreError: nothing was changed.
     """
     changes = await machine.in_thread(functools.partial(_changes, machine, run_ids, name))
-    if not changes:
-        return
-    kept: asyncio.Future[None] = machine.loop.create_future()
-
-    def settle(error: StoreError | None) -> None:
-        if kept.done():
-            return
-        if error is None:
-            kept.set_result(None)
-        else:
-            kept.set_exception(error)
-
-    def done(error: StoreError | None) -> None:
-        machine.loop.call_soon_threadsafe(settle, error)
-
-    machine.store.hand_over(changes, done)
-    await kept
+    if changes:
+        await put_on_disk(machine.store, changes)
 
 
 def _changes(machine: Machine, run_ids: Sequence[str], name: str) -> list[Change]:

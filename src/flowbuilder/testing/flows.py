@@ -7,7 +7,7 @@ import contextlib
 import os
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from flowbuilder.runtime.config import Config
 from flowbuilder.sdk.engine import Engine
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from flowbuilder.sdk.run import Run
     from flowbuilder.storage.api import Store
 
+T = TypeVar("T")
 LOOK_AGAIN = 0.002
 """Seconds of real time between two looks at whether an engine only waits."""
 
@@ -71,10 +72,10 @@ async def run_flow(
         return await engine.show(started.id)
 
     async with dying_with(store), asyncio.timeout(timeout), engine:
-        return await _unless_it_dies(drive(), store)
+        return await unless_it_dies(drive(), store)
 
 
-async def _unless_it_dies(work: Coroutine[Any, Any, RunView], store: Store | None) -> RunView:
+async def unless_it_dies(work: Coroutine[Any, Any, T], store: Store | None) -> T:
     """Return what `work` returns, or raise `Crash` as soon as its store has died."""
     running = asyncio.ensure_future(work)
     try:
